@@ -1,0 +1,64 @@
+//! Commands and processes that were checked.
+
+use super::grant::Denied;
+
+/// What is to be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Program {
+    /// A command line for a shell.
+    Line {
+        /// The shell's name: `bash`, `powershell`, `cmd`, …
+        shell: String,
+        /// The command line, as one would type it.
+        command: String,
+    },
+    /// A program and its arguments; no shell reads them, so nothing needs quoting.
+    Argv(Vec<String>),
+}
+
+impl Program {
+    /// The name that a manifest lists: the shell's, or the program's exactly as it is called (`git` does not cover `/tmp/git`).
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Line { shell, .. } => shell,
+            Self::Argv(argv) => argv.first().map_or("", String::as_str),
+        }
+    }
+}
+
+/// A command that the grant allows.
+#[derive(Debug, Clone)]
+pub struct AllowedCommand(Program);
+
+impl AllowedCommand {
+    /// The command itself.
+    pub fn program(&self) -> &Program {
+        &self.0
+    }
+
+    pub(super) fn new(program: Program) -> Result<Self, Denied> {
+        let texts: Vec<&str> = match &program {
+            Program::Line { command, .. } => vec![command],
+            Program::Argv(argv) => argv.iter().map(String::as_str).collect(),
+        };
+        if program.name().is_empty() || texts.iter().any(|text| text.contains('\0')) {
+            return Err(Denied::Invalid("a command needs a program and may not contain NUL characters".to_owned()));
+        }
+        Ok(Self(program))
+    }
+}
+
+/// A process that the grant allows to act on.
+#[derive(Debug, Clone, Copy)]
+pub struct AllowedProcess(u32);
+
+impl AllowedProcess {
+    /// Its process id.
+    pub fn pid(self) -> u32 {
+        self.0
+    }
+
+    pub(super) fn new(pid: u32) -> Self {
+        Self(pid)
+    }
+}

@@ -1,0 +1,171 @@
+//! The grant of one run: every layer must allow a thing, or it is denied.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use globset::GlobBuilder;
+use serde_json::{Value, json};
+
+use super::command::{AllowedCommand, AllowedProcess, Program};
+use super::path::{Access, AllowedPath};
+use super::permissions::Permissions;
+use super::url::AllowedUrl;
+use crate::error::{Classify, Kind};
+
+/// What was refused, and what to add where.
+#[derive(Debug, thiserror::Error)]
+pub enum Denied {
+    /// The manifest does not declare it, or the caller may not grant it.
+    #[error(
+        "{what} needs a permission that this run does not have: add `{line}` to [permissions] in the script's header, and run it with a key or settings that allow it"
+    )]
+    Permission {
+        /// What was tried, as the subject of the sentence.
+        what: String,
+        /// The header line that would declare it.
+        line: String,
+    },
+    /// The thing asked for is malformed.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Classify for Denied {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Permission { .. } => Kind::PermissionDenied,
+            Self::Invalid(_) => Kind::ValidationError,
+        }
+    }
+
+    fn details(&self) -> Option<Value> {
+        match self {
+            Self::Permission { line, .. } => Some(json!({ "permission": line })),
+            Self::Invalid(_) => None,
+        }
+    }
+}
+
+/// What one run may do: the intersection of its layers (declared by the script, allowed by the key, allowed by the settings).
+#[derive(Debug, Clone)]
+pub struct Grant {
+    layers: Arc<[Permissions]>,
+    files: Arc<Path>,
+}
+
+impl Grant {
+    /// The intersection of `layers`; relative paths lie in `files`. No layers at all grant nothing.
+    pub fn new(layers: impl Into<Arc<[Permissions]>>, files: impl Into<PathBuf>) -> Self {
+        Self { layers: layers.into(), files: files.into().into() }
+    }
+
+    /// This grant, narrowed further by what another script declares.
+    #[must_use]
+    pub fn narrowed(&self, declared: &Permissions) -> Self {
+        let layers: Vec<_> = self.layers.iter().cloned().chain([declared.clone()]).collect();
+        Self { layers: layers.into(), files: Arc::clone(&self.files) }
+    }
+
+    /// The folder in which relative paths lie.
+    pub fn files(&self) -> &Path {
+        &self.files
+    }
+
+    /// May look at the screen.
+    pub fn screen(&self) -> Result<(), Denied> {
+        self.flag(|p| p.screen, "looking at the screen", "screen = true")
+    }
+
+    /// May move the mouse and type.
+    pub fn input(&self) -> Result<(), Denied> {
+        self.flag(|p| p.input, "using the mouse or the keyboard", "input = true")
+    }
+
+    /// May read and set the clipboard.
+    pub fn clipboard(&self) -> Result<(), Denied> {
+        self.flag(|p| p.clipboard, "using the clipboard", "clipboard = true")
+    }
+
+    /// May list processes, and end one of them.
+    pub fn process(&self, pid: u32) -> Result<AllowedProcess, Denied> {
+        self.flag(|p| p.process, "working with processes", "process = true")?;
+        Ok(AllowedProcess::new(pid))
+    }
+
+    /// May start `program`.
+    pub fn command(&self, program: Program) -> Result<AllowedCommand, Denied> {
+        let name = program.name().to_owned();
+        self.listed(|p| &p.shell, &name, &format!("starting {name:?}"), &format!("shell = [{name:?}]"))?;
+        AllowedCommand::new(program)
+    }
+
+    /// May call `url`.
+    pub fn url(&self, url: &str) -> Result<AllowedUrl, Denied> {
+        let allowed = AllowedUrl::parse(url)?;
+        let host = allowed.host();
+        let with_port = allowed.host_and_port();
+        let granted = |p: &Permissions| p.http.iter().any(|pattern| matches(pattern, &host) || matches(pattern, &with_port));
+        if !self.layers.is_empty() && self.layers.iter().all(granted) {
+            return Ok(allowed);
+        }
+        Err(Denied::Permission { what: format!("calling {host:?}"), line: format!("http = [{host:?}]") })
+    }
+
+    /// May read or write `path`; relative paths lie in the data folder's `files/`.
+    pub fn path(&self, path: &str, access: Access) -> Result<AllowedPath, Denied> {
+        let allowed = AllowedPath::resolve(&self.files, path, access)?;
+        let shown = allowed.shown(&self.files);
+        let list = |p: &Permissions| match access {
+            Access::Read => p.read.clone(),
+            Access::Write => p.write.clone(),
+        };
+        let granted = |p: &Permissions| list(p).iter().any(|pattern| path_matches(pattern, &shown));
+        if !self.layers.is_empty() && self.layers.iter().all(granted) {
+            return Ok(allowed);
+        }
+        let (verb, name) = match access {
+            Access::Read => ("reading", "read"),
+            Access::Write => ("writing", "write"),
+        };
+        Err(Denied::Permission { what: format!("{verb} {shown:?}"), line: format!("{name} = [{shown:?}]") })
+    }
+
+    /// May read the environment variable `name`.
+    pub fn env(&self, name: &str) -> Result<(), Denied> {
+        self.listed(|p| &p.env, name, &format!("reading the variable {name:?}"), &format!("env = [{name:?}]"))
+    }
+
+    /// May start the library's script at `path`.
+    pub fn script(&self, path: &str) -> Result<(), Denied> {
+        self.listed(|p| &p.scripts, path, &format!("running the script {path:?}"), &format!("scripts = [{path:?}]"))
+    }
+
+    fn flag(&self, get: impl Fn(&Permissions) -> bool, what: &str, line: &str) -> Result<(), Denied> {
+        if !self.layers.is_empty() && self.layers.iter().all(get) {
+            return Ok(());
+        }
+        Err(Denied::Permission { what: what.to_owned(), line: line.to_owned() })
+    }
+
+    fn listed(&self, get: impl Fn(&Permissions) -> &Vec<String>, name: &str, what: &str, line: &str) -> Result<(), Denied> {
+        let granted = |p: &Permissions| get(p).iter().any(|pattern| matches(pattern, name));
+        if !self.layers.is_empty() && self.layers.iter().all(granted) {
+            return Ok(());
+        }
+        Err(Denied::Permission { what: what.to_owned(), line: line.to_owned() })
+    }
+}
+
+/// `*` matches anything, also slashes: for hosts, programs, variables, script names.
+fn matches(pattern: &str, name: &str) -> bool {
+    glob(pattern, name, false)
+}
+
+/// `*` stays within one folder, `**` does not: for paths.
+fn path_matches(pattern: &str, path: &str) -> bool {
+    glob(pattern, path, true)
+}
+
+fn glob(pattern: &str, text: &str, separators: bool) -> bool {
+    GlobBuilder::new(pattern).literal_separator(separators).build().is_ok_and(|glob| glob.compile_matcher().is_match(text))
+}

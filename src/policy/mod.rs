@@ -1,0 +1,17 @@
+//! What a run may do.
+//!
+//! A script or graph *declares* [`Permissions`]; a key and the configuration *allow*; the run gets the intersection as a [`Grant`].
+//! The capabilities that touch files, the network or processes take a proof ([`AllowedPath`], [`AllowedUrl`], [`AllowedCommand`],
+//! [`AllowedProcess`]) that only this room can make, so that forgetting a check does not compile.
+
+mod command;
+mod grant;
+mod path;
+mod permissions;
+mod url;
+
+pub use command::{AllowedCommand, AllowedProcess, Program};
+pub use grant::{Denied, Grant};
+pub use path::{Access, AllowedPath};
+pub use permissions::Permissions;
+pub use url::AllowedUrl;

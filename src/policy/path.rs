@@ -1,0 +1,73 @@
+//! Paths that were checked: no way out of the data folder but the ones a manifest names.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::grant::Denied;
+
+/// What is to be done with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read it, list it, ask whether it exists.
+    Read,
+    /// Write it, create it, remove it.
+    Write,
+}
+
+/// A path that the grant allows, absolute, with every link on the way to it resolved.
+#[derive(Debug, Clone)]
+pub struct AllowedPath {
+    path: PathBuf,
+    access: Access,
+}
+
+impl AllowedPath {
+    /// The path itself.
+    pub fn as_path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it was allowed for.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Resolves `text` against `root` without granting anything yet.
+    ///
+    /// Links are followed as far as the path exists, so that a link inside the folder cannot lead out of it unseen; `..` is
+    /// refused rather than resolved.
+    pub(super) fn resolve(root: &Path, text: &str, access: Access) -> Result<Self, Denied> {
+        if text.is_empty() || text.contains('\0') || text.len() > 4096 {
+            return Err(Denied::Invalid(format!("{text:?} is not a file path: give a non-empty path without NUL characters")));
+        }
+        let asked = Path::new(text);
+        if asked.components().any(|part| part == Component::ParentDir) {
+            return Err(Denied::Invalid(format!("{text:?} leads upwards: give a path without `..`")));
+        }
+        Ok(Self { path: follow_links(&root.join(asked)), access })
+    }
+
+    /// How permissions and messages name it: relative to `root` where it lies inside, absolute elsewhere.
+    pub(super) fn shown(&self, root: &Path) -> String {
+        let root = follow_links(root);
+        let shown = self.path.strip_prefix(&root).unwrap_or(&self.path);
+        shown.to_string_lossy().into_owned()
+    }
+}
+
+/// Resolves the links of the deepest part of `path` that exists; the rest is kept as it is.
+fn follow_links(path: &Path) -> PathBuf {
+    let mut missing = Vec::new();
+    let mut existing = path;
+    loop {
+        if let Ok(real) = existing.canonicalize() {
+            return missing.iter().rev().fold(real, |base, name| base.join(name));
+        }
+        match (existing.parent(), existing.file_name()) {
+            (Some(parent), Some(name)) => {
+                missing.push(name);
+                existing = parent;
+            }
+            _ => return path.to_path_buf(),
+        }
+    }
+}

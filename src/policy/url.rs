@@ -1,0 +1,33 @@
+//! URLs that were checked.
+
+use url::Url;
+
+use super::grant::Denied;
+
+/// A URL that the grant allows: `http` or `https`, with a host.
+#[derive(Debug, Clone)]
+pub struct AllowedUrl(Url);
+
+impl AllowedUrl {
+    /// The URL itself.
+    pub fn as_url(&self) -> &Url {
+        &self.0
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self, Denied> {
+        let url = Url::parse(text)
+            .map_err(|error| Denied::Invalid(format!("{text:?} is not a URL ({error}): write it like https://example.org/path")))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+            return Err(Denied::Invalid(format!("{text:?} is not an http or https URL with a host")));
+        }
+        Ok(Self(url))
+    }
+
+    pub(super) fn host(&self) -> String {
+        self.0.host_str().unwrap_or_default().to_owned()
+    }
+
+    pub(super) fn host_and_port(&self) -> String {
+        format!("{}:{}", self.host(), self.0.port_or_known_default().unwrap_or_default())
+    }
+}

@@ -1,0 +1,5 @@
+//! TODO head
+
+mod words;
+
+pub use words::*;
