@@ -1,1 +1,124 @@
-//! stub
+//! Runs: from a workflow or a script to a finished record, with every step in the journal.
+//!
+//! Here: who may run and when, the journal of a run and its events, cancel, history, and the stored workflows. Not here: how a script
+//! runs (`host`), how a graph becomes one (`workflow`), how rows are kept (`store`), what starts runs by itself (`triggers`).
+
+mod error;
+mod event;
+mod execute;
+mod history;
+mod library;
+mod live;
+mod owner;
+mod programs;
+mod record;
+mod timestamp;
+mod workflows;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub use error::Error;
+pub use event::{Event, Happening};
+pub use execute::{Execute, Ticket};
+use execute::{Inner, Order};
+pub use history::RunFilter;
+pub use library::{CompiledGraph, GraphTrigger, Library, LoadedScript, Problem, Runner, Severity};
+pub use live::Ended;
+pub use record::{LogLine, Run, RunError, RunPage, RunStatus, RunSummary, SharedJson, Step, StepStatus};
+pub use timestamp::Timestamp;
+pub use workflows::{Checked, Observer, Workflow, WorkflowPage, Workflows};
+
+use crate::error::Failure;
+use crate::policy::Permissions;
+use crate::store::Store;
+use programs::Programs;
+
+/// What runs may do, and how many at a time.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder in which relative paths lie.
+    pub files: PathBuf,
+    /// What the settings allow at most.
+    pub allowed: Permissions,
+    /// So many run at the same time (64); the others are queued.
+    pub max_runs: usize,
+    /// So many may be queued (10,000); the others are refused.
+    pub max_queued: usize,
+}
+
+impl Settings {
+    /// The usual numbers.
+    pub fn new(files: impl Into<PathBuf>, allowed: Permissions) -> Self {
+        Self { files: files.into(), allowed, max_runs: 64, max_queued: 10_000 }
+    }
+}
+
+/// All runs. Clones share them.
+#[derive(Clone)]
+pub struct Runs {
+    inner: Arc<Inner>,
+    observers: Arc<workflows::Observers>,
+}
+
+impl Runs {
+    /// Runs that are kept in `store`, made by `library`, done by `runner`.
+    pub fn new(store: Store, runner: Arc<dyn Runner>, library: Arc<dyn Library>, settings: Settings) -> Self {
+        let inner = Arc::new(Inner::new(store, Programs::new(library), runner, settings));
+        Self { inner, observers: Arc::default() }
+    }
+
+    /// The stored workflows.
+    pub fn workflows(&self) -> Workflows {
+        Workflows { runs: self.clone() }
+    }
+
+    /// Runs a stored workflow. Resolves once the run is on record; it may have begun by then.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `INVALID_WORKFLOW` with `details.problems`, `RATE_LIMITED`, `STORAGE_FULL`.
+    pub async fn execute_workflow(&self, id: &str, execute: Execute) -> Result<Ticket, Failure> {
+        let graph = self.workflows().prepared(id).await?;
+        graph.check_start(execute.start_node.as_deref())?;
+        let order = Order { kind: "workflow", workflow_id: Some(id.to_owned()), script: None, prepared: graph.ready()? };
+        Ok(self.inner.start(order, execute).await?)
+    }
+
+    /// Runs a graph that is not stored.
+    ///
+    /// # Errors
+    /// As [`Runs::execute_workflow`].
+    pub async fn execute_graph(&self, graph: &Value, execute: Execute) -> Result<Ticket, Failure> {
+        let graph = self.inner.programs.compile(graph);
+        graph.check_start(execute.start_node.as_deref())?;
+        let order = Order { kind: "workflow", workflow_id: None, script: None, prepared: graph.ready()? };
+        Ok(self.inner.start(order, execute).await?)
+    }
+
+    /// Runs a script of the library.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; `VALIDATION_ERROR` for parameters that its header does not accept; `RATE_LIMITED`, `STORAGE_FULL`.
+    pub async fn execute_script(&self, path: &str, execute: Execute) -> Result<Ticket, Failure> {
+        let (prepared, parameters) = self.inner.programs.script(path, execute.parameters)?;
+        let order = Order { kind: "script", workflow_id: None, script: Some(path.to_owned()), prepared };
+        Ok(self.inner.start(order, Execute { parameters, ..execute }).await?)
+    }
+
+    /// Runs a script that is in no folder; `name` is how errors and history name it.
+    ///
+    /// # Errors
+    /// `SCRIPT_ERROR` for a header that cannot be read; as [`Runs::execute_script`].
+    pub async fn execute_source(&self, name: &str, source: &str, execute: Execute) -> Result<Ticket, Failure> {
+        let prepared = self.inner.programs.source(name, source, &execute.parameters)?;
+        let order = Order { kind: "script", workflow_id: None, script: Some(name.to_owned()), prepared };
+        Ok(self.inner.start(order, execute).await?)
+    }
+
+    /// Starts no more runs, stops those that go on (they become `interrupted`), and waits for their ends to be on record.
+    pub async fn shutdown(&self) {
+        self.inner.stop().await;
+    }
+}

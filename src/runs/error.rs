@@ -1,0 +1,97 @@
+//! Why a run could not be started, found or stopped.
+
+use serde_json::{Value, json};
+
+use super::library::{Problem, Severity};
+use crate::error::{Classify, Kind};
+use crate::store;
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such thing.
+    #[error("there is no {kind} {id:?}")]
+    NotFound {
+        /// `run`, `workflow`, `script`.
+        kind: &'static str,
+        /// Its id or path.
+        id: String,
+    },
+    /// The run is over.
+    #[error("the run {id} is {status} already: there is nothing left to cancel")]
+    Finished {
+        /// The run.
+        id: String,
+        /// How it ended.
+        status: String,
+    },
+    /// The workflow has runs.
+    #[error("the workflow {id:?} is running: wait for its runs, or cancel them first")]
+    Running {
+        /// The workflow.
+        id: String,
+    },
+    /// The graph does not compile.
+    #[error("the workflow cannot run: {}", first(.0))]
+    Invalid(Vec<Problem>),
+    /// A value is outside what is accepted.
+    #[error("{}", list(.0))]
+    Validation(Vec<(String, String)>),
+    /// Too many runs wait.
+    #[error("{0} runs wait already: try again later, or cancel some")]
+    Full(usize),
+    /// Scripts that start each other without end.
+    #[error("scripts call each other {0} deep: let {1:?} not start itself, directly or through others")]
+    TooDeep(u32, String),
+    /// The server is stopping.
+    #[error("the server is stopping: it starts no more runs")]
+    Stopping,
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+fn first(problems: &[Problem]) -> String {
+    let mut errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
+    let shown = errors.next().map_or("it has no program", |problem| problem.message.as_str());
+    match errors.count() {
+        0 => shown.to_owned(),
+        more => format!("{shown} (and {more} more, see details)"),
+    }
+}
+
+fn list(errors: &[(String, String)]) -> String {
+    errors.iter().map(|(path, message)| format!("{path}: {message}")).collect::<Vec<_>>().join("; ")
+}
+
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound { .. } => Kind::NotFound,
+            Self::Finished { .. } | Self::Running { .. } => Kind::Conflict,
+            Self::Invalid(_) => Kind::InvalidWorkflow,
+            Self::Validation(_) => Kind::ValidationError,
+            Self::Full(_) => Kind::RateLimited,
+            Self::TooDeep(..) => Kind::LimitDepth,
+            Self::Stopping => Kind::ServiceUnavailable,
+            Self::Store(error) => error.kind(),
+        }
+    }
+
+    fn details(&self) -> Option<Value> {
+        match self {
+            Self::NotFound { kind, id } => Some(json!({ "kind": kind, "id": id })),
+            Self::Finished { id, status } => Some(json!({ "kind": "run", "id": id, "status": status })),
+            Self::Running { id } => Some(json!({ "kind": "workflow", "id": id })),
+            Self::Invalid(problems) => Some(json!({ "problems": problems })),
+            Self::Validation(errors) => {
+                let errors: Vec<_> = errors.iter().map(|(path, message)| json!({ "path": path, "message": message })).collect();
+                Some(json!({ "errors": errors }))
+            }
+            Self::Full(_) => Some(json!({ "retry_after": 1 })),
+            Self::Stopping => Some(json!({ "service": "graph_execution", "hint": "wait until the server is up again" })),
+            Self::TooDeep(..) => None,
+            Self::Store(error) => error.details(),
+        }
+    }
+}

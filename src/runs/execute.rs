@@ -1,0 +1,314 @@
+//! From a request to a run: program, grant, record, a turn among the others, and the end.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt;
+use serde_json::value::RawValue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio_util::sync::CancellationToken;
+
+use super::event::Event;
+use super::library::Runner;
+use super::live::{Ended, Live, LiveJournal};
+use super::programs::{Prepared, Programs};
+use super::record::{Run, RunStatus, RunSummary};
+use super::{Error, Settings, Timestamp};
+use crate::error::{Failure, Kind};
+use crate::host::protocol::{Json, ScriptError, Start};
+use crate::host::{Answer, Job, Outcome};
+use crate::policy::Grant;
+use crate::store::Store;
+use crate::store::runs::{NewRun, Write};
+
+/// So many scripts may stand above one another.
+const MAX_DEPTH: u32 = 8;
+
+/// What all runs share.
+pub(super) struct Inner {
+    pub(super) store: Store,
+    pub(super) programs: Programs,
+    pub(super) runner: Arc<dyn Runner>,
+    pub(super) settings: Settings,
+    pub(super) everyone: broadcast::Sender<Event>,
+    pub(super) owner: Arc<str>,
+    live: Mutex<HashMap<String, Arc<Live>>>,
+    turns: Arc<Semaphore>,
+    stopping: AtomicBool,
+}
+
+/// What a run is started with.
+#[derive(Debug, Clone)]
+pub struct Execute {
+    /// What the script sees as `params`: a JSON object.
+    pub parameters: Json,
+    /// What the script sees as `input`: its trigger's event, or null.
+    pub input: Json,
+    /// What starts it: `manual`, `webhook:orders`, …
+    pub trigger: String,
+    /// The trigger node that fired; without it the graph's own choice.
+    pub start_node: Option<String>,
+}
+
+impl Default for Execute {
+    fn default() -> Self {
+        Self { parameters: raw("{}"), input: raw("null"), trigger: "manual".to_owned(), start_node: None }
+    }
+}
+
+/// JSON text that is known to be such.
+pub(super) fn raw(text: &str) -> Json {
+    RawValue::from_string(text.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+/// A run that was started.
+pub struct Ticket {
+    /// Its id.
+    pub run_id: String,
+    live: Arc<Live>,
+}
+
+impl Ticket {
+    /// Where it stands now.
+    pub fn status(&self) -> RunStatus {
+        self.live.summary().status
+    }
+
+    /// Waits for its end. Reads nothing: enough for an answer that wants no steps.
+    pub async fn ended(&mut self) -> Arc<Ended> {
+        let mut progress = self.live.progress.subscribe();
+        let ended = progress.wait_for(|progress| progress.ended.is_some()).await;
+        // The sender lives as long as this ticket, so that the wait cannot fail.
+        ended
+            .ok()
+            .and_then(|progress| progress.ended.clone())
+            .unwrap_or_else(|| Arc::new(Ended { status: RunStatus::Interrupted, result: None, error: None, finished_at: Timestamp::now() }))
+    }
+
+    /// Waits for its end, and reads the whole record. Its end is committed by then.
+    pub async fn finished(&mut self) -> Run {
+        self.ended().await;
+        match self.live.inner.store.whole_run(&self.run_id, -1).await {
+            Ok(Some(whole)) if whole.run.finished_at.is_some() => whole.into(),
+            // The disk is full: the record cannot be read in full, but how it ended is known.
+            _ => Run::bare(self.live.summary()),
+        }
+    }
+
+    /// Waits for the answer that the run gives to its webhook. None where it ended without one.
+    pub async fn answered(&mut self) -> Option<Answer> {
+        let mut progress = self.live.progress.subscribe();
+        let progress = progress.wait_for(|progress| progress.answer.is_some() || progress.ended.is_some()).await.ok()?;
+        progress.answer.as_deref().cloned()
+    }
+}
+
+/// What is to be run, and what the record says of it.
+pub(super) struct Order {
+    pub(super) kind: &'static str,
+    pub(super) workflow_id: Option<String>,
+    pub(super) script: Option<String>,
+    pub(super) prepared: Arc<Prepared>,
+}
+
+/// Takes part in the queue, or not: a run within a run must not wait for its parent's turn.
+enum Turn {
+    Taken(OwnedSemaphorePermit),
+    Waits,
+    Free,
+}
+
+impl Inner {
+    pub(super) fn new(store: Store, programs: Programs, runner: Arc<dyn Runner>, settings: Settings) -> Self {
+        Self {
+            store,
+            programs,
+            runner,
+            everyone: broadcast::Sender::new(4096),
+            owner: super::owner::this_process().into(),
+            live: Mutex::default(),
+            turns: Arc::new(Semaphore::new(settings.max_runs.max(1))),
+            stopping: AtomicBool::new(false),
+            settings,
+        }
+    }
+
+    pub(super) fn live(&self) -> MutexGuard<'_, HashMap<String, Arc<Live>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn find_live(&self, run_id: &str) -> Option<Arc<Live>> {
+        self.live().get(run_id).cloned()
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Starts no more, and ends what runs.
+    pub(super) async fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        let open: Vec<_> = self.live().values().cloned().collect();
+        for live in &open {
+            live.cancel.cancel();
+        }
+        for live in open {
+            drop(live.progress.subscribe().wait_for(|progress| progress.ended.is_some()).await);
+        }
+    }
+
+    /// Starts a run; resolves once it is on record.
+    pub(super) async fn start(self: &Arc<Self>, order: Order, execute: Execute) -> Result<Ticket, Error> {
+        let declared = order.prepared.program.permissions.clone();
+        let grant = Grant::new(vec![declared, self.settings.allowed.clone()], self.settings.files.clone());
+        let turn = match Arc::clone(&self.turns).try_acquire_owned() {
+            Ok(permit) => Turn::Taken(permit),
+            Err(_) => Turn::Waits,
+        };
+        let live = self.launch(order, execute, grant, 0, CancellationToken::new(), turn)?;
+        if let Err(error) = self.store.durable().await {
+            live.cancel.cancel();
+            return Err(error.into());
+        }
+        Ok(Ticket { run_id: live.head.run_id.clone(), live })
+    }
+
+    fn launch(
+        self: &Arc<Self>,
+        order: Order,
+        execute: Execute,
+        grant: Grant,
+        depth: u32,
+        cancel: CancellationToken,
+        turn: Turn,
+    ) -> Result<Arc<Live>, Error> {
+        if self.is_stopping() {
+            return Err(Error::Stopping);
+        }
+        let waiting = self.live().len();
+        if matches!(turn, Turn::Waits) && waiting >= self.settings.max_runs + self.settings.max_queued {
+            return Err(Error::Full(waiting));
+        }
+        let now = Timestamp::now();
+        let at_once = !matches!(turn, Turn::Waits);
+        let key = self.store.next_key(now.0);
+        let run_id = uuid::Uuid::now_v7().to_string();
+        self.programs.put_on_record(&self.store, &order.prepared)?;
+        let row = NewRun {
+            key,
+            run_id: run_id.clone(),
+            kind: order.kind,
+            workflow_id: order.workflow_id.clone(),
+            script: order.script.clone(),
+            trigger: execute.trigger.clone(),
+            status: if at_once { "running" } else { "queued" },
+            parameters: execute.parameters.clone(),
+            input: execute.input.clone(),
+            start_node: execute.start_node.clone(),
+            program: Arc::clone(&order.prepared.row.hash),
+            owner: Arc::clone(&self.owner),
+            created_at: now.0,
+            started_at: at_once.then_some(now.0),
+        };
+        self.store.write(Write::Run(Box::new(row)))?;
+        let head = RunSummary {
+            run_id: run_id.clone(),
+            kind: order.kind.to_owned(),
+            workflow_id: order.workflow_id,
+            script: order.script,
+            trigger: execute.trigger,
+            status: RunStatus::Queued,
+            parameters: execute.parameters.clone().into(),
+            result: None,
+            error: None,
+            created_at: now,
+            started_at: None,
+            finished_at: None,
+        };
+        let start = Start {
+            run_id: run_id.clone(),
+            parameters: execute.parameters,
+            input: execute.input,
+            start_node: execute.start_node,
+            started_at: now.to_string(),
+        };
+        let live = Arc::new(Live::new(Arc::clone(self), key, head, grant, depth, cancel));
+        self.live().insert(run_id, Arc::clone(&live));
+        if at_once {
+            live.begin(now, true);
+        }
+        tokio::spawn(drive(Arc::clone(&live), order.prepared, start, turn));
+        Ok(live)
+    }
+}
+
+async fn drive(live: Arc<Live>, prepared: Arc<Prepared>, start: Start, turn: Turn) {
+    let inner = Arc::clone(&live.inner);
+    let permit = match turn {
+        Turn::Taken(permit) => Some(permit),
+        Turn::Free => None,
+        Turn::Waits => tokio::select! {
+            biased;
+            () = live.cancel.cancelled() => {
+                return leave(&live, Outcome::Cancelled).await;
+            }
+            permit = Arc::clone(&inner.turns).acquire_owned() => {
+                live.begin(Timestamp::now(), false);
+                permit.ok()
+            }
+        },
+    };
+    let job = Job {
+        program: Arc::clone(&prepared.program),
+        start,
+        grant: live.grant.clone(),
+        journal: Arc::new(LiveJournal(Arc::clone(&live))),
+        cancel: live.cancel.clone(),
+    };
+    let outcome = AssertUnwindSafe(inner.runner.run(job)).catch_unwind().await.unwrap_or_else(|_| {
+        let failure = Failure::new(Kind::Internal, "a defect of TRAE ended the run; the server's log says more");
+        Outcome::Failed(ScriptError::from(failure))
+    });
+    leave(&live, outcome).await;
+    drop(permit);
+}
+
+async fn leave(live: &Arc<Live>, outcome: Outcome) {
+    live.end(outcome).await;
+    live.inner.live().remove(&live.head.run_id);
+}
+
+/// Runs a script within the run `parent`: with a record of its own, and no more rights than both have.
+pub(super) async fn run_child(parent: Arc<Live>, path: String, parameters: Json, cancel: CancellationToken) -> Result<Json, Failure> {
+    let inner = Arc::clone(&parent.inner);
+    parent.grant.script(&path)?;
+    if parent.depth + 1 >= MAX_DEPTH {
+        return Err(Error::TooDeep(MAX_DEPTH, path).into());
+    }
+    let (prepared, parameters) = inner.programs.script(&path, parameters)?;
+    let grant = parent.grant.narrowed(&prepared.program.permissions);
+    let order = Order { kind: "script", workflow_id: None, script: Some(path.clone()), prepared };
+    let execute = Execute { parameters, trigger: format!("script:{}", parent.head.run_id), ..Execute::default() };
+    // Both the call that waits and the whole parent can stop it.
+    let stop = parent.cancel.child_token();
+    let live = inner.launch(order, execute, grant, parent.depth + 1, stop.clone(), Turn::Free)?;
+    let mut ticket = Ticket { run_id: live.head.run_id.clone(), live };
+    let ended = tokio::select! {
+        ended = ticket.ended() => ended,
+        () = cancel.cancelled() => {
+            stop.cancel();
+            ticket.ended().await
+        }
+    };
+    match (&ended.result, &ended.error) {
+        (Some(value), _) if ended.status == RunStatus::Succeeded => Ok((**value).to_owned()),
+        (_, Some(error)) => {
+            let mut failure = Failure::new(error.code, format!("the script {path} failed: {}", error.message));
+            failure.details.clone_from(&error.details);
+            Err(failure)
+        }
+        _ => Err(Failure::new(Kind::Cancelled, format!("the script {path} was {}", ended.status.as_str()))),
+    }
+}

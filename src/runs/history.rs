@@ -1,0 +1,190 @@
+//! Looking back, looking on, and stopping: records, events, cancel, and what a dead server left behind.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::event::{Event, replay};
+use super::live::Live;
+use super::record::{Run, RunError, RunPage, RunStatus, RunSummary, StepStatus};
+use super::{Error, Runs, Timestamp, owner};
+use crate::error::{Failure, Kind};
+use crate::host::protocol::ScriptError;
+use crate::store::runs::{OpenRun, RunEnd, RunQuery, StepEnd, Write};
+
+/// Which runs to list. Each field that is set narrows the list.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    /// Of this stored workflow.
+    pub workflow_id: Option<String>,
+    /// Of the script at this path.
+    pub script: Option<String>,
+    /// In this status.
+    pub status: Option<RunStatus>,
+    /// At most so many; 50 without it, never more than 500.
+    pub limit: Option<u32>,
+    /// Older than the run of this id.
+    pub before: Option<String>,
+}
+
+impl Runs {
+    /// The run of that id, as it stands.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn get(&self, run_id: &str) -> Result<Option<Run>, Failure> {
+        self.catch_up(run_id).await;
+        Ok(self.inner.store.whole_run(run_id, -1).await?.map(Run::from))
+    }
+
+    /// Runs, newest first.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` where `before` names no run.
+    pub async fn list(&self, filter: RunFilter) -> Result<RunPage, Failure> {
+        // Without room on the disk, what is committed is still worth reading.
+        drop(self.inner.store.durable().await);
+        let (rows, count) = self
+            .inner
+            .store
+            .runs(RunQuery {
+                workflow_id: filter.workflow_id,
+                script: filter.script,
+                status: filter.status.map(|status| status.as_str().to_owned()),
+                before: filter.before,
+                limit: filter.limit.unwrap_or(50).min(500),
+            })
+            .await?;
+        Ok(RunPage { runs: rows.into_iter().map(RunSummary::from).collect(), count })
+    }
+
+    /// Stops a run, whatever it is doing. Does not wait for its end.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; `CONFLICT` where it is over.
+    pub async fn cancel(&self, run_id: &str) -> Result<(), Failure> {
+        if let Some(live) = self.inner.find_live(run_id)
+            && live.progress.borrow().ended.is_none()
+        {
+            live.cancelled.store(true, Ordering::Relaxed);
+            live.cancel.cancel();
+            return Ok(());
+        }
+        let id = run_id.to_owned();
+        match self.inner.store.run(run_id).await? {
+            None => Err(Error::NotFound { kind: "run", id }.into()),
+            Some(row) => Err(Error::Finished { id, status: row.status }.into()),
+        }
+    }
+
+    /// The run's events after event `after` (0 for all), then those to come; ends after `run_finished`. Nothing is left out, however
+    /// slowly they are read.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`.
+    pub async fn subscribe(&self, run_id: &str, after: u64) -> Result<impl Stream<Item = Event> + Send + use<>, Failure> {
+        let live = self.inner.find_live(run_id);
+        let receiver = live.as_ref().map(|live| live.listen());
+        let backlog = self.replay(run_id, after).await?;
+        let backlog = backlog.ok_or_else(|| Error::NotFound { kind: "run", id: run_id.to_owned() })?;
+        let reader = Reader { runs: self.clone(), run_id: run_id.to_owned(), backlog, receiver, _live: live, last: after, over: false };
+        Ok(unfold(reader, |mut reader| async move { reader.next().await.map(|event| (event, reader)) }))
+    }
+
+    /// The events of all runs from now on. A reader that falls behind misses some, and is told so.
+    pub fn subscribe_all(&self) -> broadcast::Receiver<Event> {
+        self.inner.everyone.subscribe()
+    }
+
+    /// Marks the runs of dead processes as interrupted; gives their ids. What their steps did is on record.
+    ///
+    /// # Errors
+    /// Where the database cannot be read or written.
+    pub async fn recover(&self) -> Result<Vec<String>, Failure> {
+        let open = self.inner.store.open_runs().await?;
+        let left: Vec<_> = open.into_iter().filter(|run| *run.owner != *self.inner.owner && !owner::is_alive(&run.owner)).collect();
+        for run in &left {
+            self.interrupt(run)?;
+        }
+        self.inner.store.durable().await?;
+        Ok(left.into_iter().map(|run| run.run_id).collect())
+    }
+
+    fn interrupt(&self, run: &OpenRun) -> Result<(), Failure> {
+        let store = &self.inner.store;
+        let at = Timestamp::now().0;
+        let mut last = run.last_event;
+        for seq in &run.open_steps {
+            last += 1;
+            let status = StepStatus::Interrupted.as_str();
+            let end = StepEnd { status, output: None, handle: None, error: None, finished_at: at, finish_event: last };
+            store.write(Write::StepEnd { run: run.key, seq: *seq, end: Box::new(end) })?;
+        }
+        let message = match run.open_steps.len() {
+            0 => "the server ended before the run did".to_owned(),
+            1 => "the server ended before the run did: one step was under way, and may have done its work or not".to_owned(),
+            n => format!("the server ended before the run did: {n} steps were under way, and may have done their work or not"),
+        };
+        let error = RunError::from(ScriptError::from(Failure::new(Kind::ServiceUnavailable, message)));
+        let status = RunStatus::Interrupted.as_str();
+        let end = RunEnd { status, result: None, error: error.to_text(), finished_at: at, finish_event: last + 1 };
+        store.write(Write::RunEnd { run: run.key, end: Box::new(end) })?;
+        Ok(())
+    }
+
+    /// What a run that goes on has queued is committed before it is read.
+    async fn catch_up(&self, run_id: &str) {
+        if self.inner.find_live(run_id).is_some() {
+            drop(self.inner.store.durable().await);
+        }
+    }
+
+    async fn replay(&self, run_id: &str, after: u64) -> Result<Option<VecDeque<Event>>, Failure> {
+        self.catch_up(run_id).await;
+        let after_id = i64::try_from(after).unwrap_or(i64::MAX);
+        Ok(self.inner.store.whole_run(run_id, after_id).await?.map(|whole| replay(whole, after).into()))
+    }
+}
+
+/// Somebody who follows a run: first from the record, then live, and from the record again where it fell behind.
+struct Reader {
+    runs: Runs,
+    run_id: String,
+    backlog: VecDeque<Event>,
+    receiver: Option<broadcast::Receiver<Event>>,
+    /// Keeps the sender alive.
+    _live: Option<Arc<Live>>,
+    last: u64,
+    over: bool,
+}
+
+impl Reader {
+    async fn next(&mut self) -> Option<Event> {
+        if self.over {
+            return None;
+        }
+        loop {
+            let event = match self.backlog.pop_front() {
+                Some(event) => event,
+                None => match self.receiver.as_mut()?.recv().await {
+                    Ok(event) => event,
+                    Err(RecvError::Lagged(_)) => {
+                        self.backlog = self.runs.replay(&self.run_id, self.last).await.ok()??;
+                        continue;
+                    }
+                    Err(RecvError::Closed) => return None,
+                },
+            };
+            if event.event_id > self.last {
+                self.last = event.event_id;
+                self.over = event.is_last();
+                return Some(event);
+            }
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! A run that is going on: numbers its events, puts them on record, and tells whoever listens.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::event::{Event, Happening};
+use super::execute::Inner;
+use super::record::{RunError, RunStatus, RunSummary, SharedJson, StepStatus};
+use super::{Error, Timestamp};
+use crate::error::Failure;
+use crate::host::protocol::{Json, Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted};
+use crate::host::{Answer, Journal, Outcome};
+use crate::policy::Grant;
+use crate::store::runs::{LogRow, NewStep, RunEnd, RunKey, StepEnd, Write};
+
+/// Events that a listener may lag behind before it is sent to the record.
+const LISTENER_BUFFER: usize = 256;
+
+/// One run.
+pub(super) struct Live {
+    pub(super) key: RunKey,
+    /// The run as it stood when it was created.
+    pub(super) head: RunSummary,
+    pub(super) grant: Grant,
+    /// How many scripts stand above it.
+    pub(super) depth: u32,
+    pub(super) cancel: CancellationToken,
+    /// Somebody asked for it to stop, rather than the server.
+    pub(super) cancelled: AtomicBool,
+    pub(super) inner: Arc<Inner>,
+    pub(super) progress: watch::Sender<Progress>,
+    state: Mutex<State>,
+}
+
+/// What those who wait for a run see of it.
+#[derive(Clone, Default)]
+pub(super) struct Progress {
+    pub(super) answer: Option<Arc<Answer>>,
+    pub(super) ended: Option<Arc<Ended>>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// Its status from now on.
+    pub status: RunStatus,
+    /// Its value.
+    pub result: Option<SharedJson>,
+    /// Why it did not succeed.
+    pub error: Option<RunError>,
+    /// When.
+    pub finished_at: Timestamp,
+}
+
+#[derive(Default)]
+struct State {
+    started_at: Option<i64>,
+    last_event: i64,
+    next_seq: u32,
+    /// The steps that began and did not end: their place and what they are.
+    open: HashMap<(String, u32), (u32, StepStarted)>,
+    /// Made when somebody listens for the first time.
+    listeners: Option<broadcast::Sender<Event>>,
+    /// Why the journal takes no more.
+    refused: Option<Failure>,
+    closed: bool,
+}
+
+impl State {
+    fn number(&mut self) -> i64 {
+        self.last_event += 1;
+        self.last_event
+    }
+
+    fn place(&mut self) -> u32 {
+        self.next_seq += 1;
+        self.next_seq - 1
+    }
+}
+
+impl Live {
+    pub(super) fn new(inner: Arc<Inner>, key: RunKey, head: RunSummary, grant: Grant, depth: u32, cancel: CancellationToken) -> Self {
+        Self {
+            key,
+            head,
+            grant,
+            depth,
+            cancel,
+            cancelled: AtomicBool::new(false),
+            inner,
+            progress: watch::Sender::new(Progress::default()),
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The live events from now on; all before are on record, or queued for it.
+    pub(super) fn listen(&self) -> broadcast::Receiver<Event> {
+        let mut state = self.state();
+        state.listeners.get_or_insert_with(|| broadcast::Sender::new(LISTENER_BUFFER)).subscribe()
+    }
+
+    /// Where it stands now.
+    pub(super) fn summary(&self) -> RunSummary {
+        let mut head = self.head.clone();
+        head.started_at = self.state().started_at.map(Timestamp);
+        if head.started_at.is_some() {
+            head.status = RunStatus::Running;
+        }
+        if let Some(ended) = &self.progress.borrow().ended {
+            head.status = ended.status;
+            head.result.clone_from(&ended.result);
+            head.error.clone_from(&ended.error);
+            head.finished_at = Some(ended.finished_at);
+        }
+        head
+    }
+
+    /// The run begins. `on_record`: its row says so already.
+    pub(super) fn begin(&self, at: Timestamp, on_record: bool) {
+        let mut state = self.state();
+        state.started_at = Some(at.0);
+        let id = state.number();
+        if !on_record {
+            self.write(&mut state, Write::RunStarted { run: self.key, at: at.0 });
+        }
+        self.tell(&state, id, at.0, || Happening::RunStarted {
+            kind: self.head.kind.clone(),
+            workflow_id: self.head.workflow_id.clone(),
+            script: self.head.script.clone(),
+            trigger: self.head.trigger.clone(),
+        });
+    }
+
+    /// The run ends: nothing is taken on record afterwards. Waits until its end is committed.
+    pub(super) async fn end(&self, outcome: Outcome) {
+        let finished_at = Timestamp::now();
+        let refused = self.state().refused.clone().or_else(|| self.inner.store.failing().map(Failure::from));
+        let mut ended = match refused {
+            Some(failure) => failed(failure, finished_at),
+            None => self.ended(outcome, finished_at),
+        };
+        let event_id = self.put_end(&ended);
+        if let Err(error) = self.inner.store.durable().await {
+            // What the caller hears and what the record will say, once there is room, are the same.
+            if ended.status == RunStatus::Succeeded {
+                ended = failed(error.into(), finished_at);
+                self.write_end(&mut self.state(), &ended, event_id);
+            }
+        }
+        let (status, result, error) = (ended.status, ended.result.clone(), ended.error.clone());
+        let state = self.state();
+        self.tell(&state, event_id, finished_at.0, || Happening::RunFinished { status, result, error });
+        drop(state);
+        self.progress.send_modify(|progress| progress.ended = Some(Arc::new(ended)));
+    }
+
+    fn ended(&self, outcome: Outcome, finished_at: Timestamp) -> Ended {
+        match outcome {
+            Outcome::Succeeded(value) => Ended { status: RunStatus::Succeeded, result: Some(value.into()), error: None, finished_at },
+            Outcome::Failed(error) if error.code != crate::error::Kind::Cancelled || !self.cancel.is_cancelled() => {
+                Ended { status: RunStatus::Failed, result: None, error: Some(error.into()), finished_at }
+            }
+            Outcome::Failed(_) | Outcome::Cancelled => {
+                if self.inner.is_stopping() && !self.cancelled.load(Ordering::Relaxed) {
+                    let failure = Failure::new(crate::error::Kind::ServiceUnavailable, "the server was stopped before the run ended");
+                    let error = Some(ScriptError::from(failure).into());
+                    return Ended { status: RunStatus::Interrupted, result: None, error, finished_at };
+                }
+                Ended { status: RunStatus::Cancelled, result: None, error: None, finished_at }
+            }
+        }
+    }
+
+    /// Closes the steps that are open, and the run; gives the number of its last event.
+    fn put_end(&self, ended: &Ended) -> i64 {
+        let mut state = self.state();
+        state.closed = true;
+        let status = match ended.status {
+            RunStatus::Failed => StepStatus::Failed,
+            RunStatus::Interrupted => StepStatus::Interrupted,
+            RunStatus::Cancelled | RunStatus::Succeeded | RunStatus::Queued | RunStatus::Running | RunStatus::Waiting => {
+                StepStatus::Cancelled
+            }
+        };
+        let mut open: Vec<_> = std::mem::take(&mut state.open).into_values().collect();
+        open.sort_unstable_by_key(|(seq, _)| *seq);
+        for (seq, step) in open {
+            let id = state.number();
+            let end = StepEnd {
+                status: status.as_str(),
+                output: None,
+                handle: None,
+                error: None,
+                finished_at: ended.finished_at.0,
+                finish_event: id,
+            };
+            self.write(&mut state, Write::StepEnd { run: self.key, seq, end: Box::new(end) });
+            self.tell(&state, id, ended.finished_at.0, || step_finished(&step, status, None, None, None));
+        }
+        let id = state.number();
+        self.write_end(&mut state, ended, id);
+        id
+    }
+
+    fn write_end(&self, state: &mut State, ended: &Ended, event_id: i64) {
+        let end = RunEnd {
+            status: ended.status.as_str(),
+            result: ended.result.as_deref().map(ToOwned::to_owned),
+            error: ended.error.as_ref().and_then(RunError::to_text),
+            finished_at: ended.finished_at.0,
+            finish_event: event_id,
+        };
+        self.write(state, Write::RunEnd { run: self.key, end: Box::new(end) });
+    }
+
+    /// Queues a row. Where the disk is full and much waits already, the run is stopped: it must not go on without a record.
+    fn write(&self, state: &mut State, write: Write) {
+        if let Err(error) = self.inner.store.write(write)
+            && state.refused.is_none()
+        {
+            state.refused = Some(error.into());
+            self.cancel.cancel();
+        }
+    }
+
+    /// Builds the event only where somebody listens.
+    fn tell(&self, state: &State, id: i64, at: i64, what: impl FnOnce() -> Happening) {
+        let here = state.listeners.as_ref().filter(|listeners| listeners.receiver_count() > 0);
+        let everywhere = Some(&self.inner.everyone).filter(|listeners| listeners.receiver_count() > 0);
+        if here.is_none() && everywhere.is_none() {
+            return;
+        }
+        let run_id = self.head.run_id.clone();
+        let event = Event { run_id, event_id: id.unsigned_abs(), timestamp: Timestamp(at), what: what() };
+        if let Some(listeners) = everywhere {
+            drop(listeners.send(event.clone()));
+        }
+        if let Some(listeners) = here {
+            drop(listeners.send(event));
+        }
+    }
+
+    fn step_started(&self, state: &mut State, step: StepStarted) {
+        let (seq, id) = (state.place(), state.number());
+        self.tell(state, id, step.started_at, || started(&step));
+        let known = StepStarted {
+            step_id: step.step_id.clone(),
+            node_id: step.node_id.clone(),
+            node_type: step.node_type.clone(),
+            attempt: step.attempt,
+            input: StepInput::None,
+            started_at: step.started_at,
+        };
+        state.open.insert((step.step_id.clone(), step.attempt), (seq, known));
+        self.write(state, Write::Step(Box::new(self.row(seq, id, step, None))));
+    }
+
+    fn step_finished(&self, state: &mut State, StepFinished { step, outcome, finished_at }: StepFinished) {
+        let begun = if state.open.is_empty() { None } else { state.open.remove(&(step.step_id.clone(), step.attempt)) };
+        let (status, output, handle, error) = match outcome {
+            StepOutcome::Succeeded { output, handle } => (StepStatus::Succeeded, Some(output), handle, None),
+            StepOutcome::Failed { error, handle } => (StepStatus::Failed, None, handle, Some(RunError::from(error))),
+            StepOutcome::Skipped => (StepStatus::Skipped, None, None, None),
+        };
+        // A step that says everything at once has begun all the same: listeners see both.
+        let start_event = begun.is_none().then(|| state.number());
+        let finish_event = state.number();
+        if let Some(id) = start_event {
+            self.tell(state, id, step.started_at, || started(&step));
+        }
+        self.tell(state, finish_event, finished_at, || {
+            step_finished(&step, status, output.clone().map(Into::into), handle.clone(), error.clone())
+        });
+        let end = StepEnd {
+            status: status.as_str(),
+            output,
+            handle,
+            error: error.as_ref().and_then(RunError::to_text),
+            finished_at,
+            finish_event,
+        };
+        let write = match (begun, start_event) {
+            (Some((seq, _)), _) => Write::StepEnd { run: self.key, seq, end: Box::new(end) },
+            (None, start) => Write::Step(Box::new(self.row(state.place(), start.unwrap_or(finish_event), step, Some(end)))),
+        };
+        self.write(state, write);
+    }
+
+    fn row(&self, seq: u32, start_event: i64, step: StepStarted, end: Option<StepEnd>) -> NewStep {
+        let (input_of, input) = match step.input {
+            StepInput::None => (None, None),
+            StepInput::OutputOf(source) => (Some(source), None),
+            StepInput::Value(value) => (None, Some(value)),
+        };
+        NewStep {
+            run: self.key,
+            seq,
+            step_id: step.step_id,
+            node_id: step.node_id,
+            node_type: step.node_type,
+            attempt: step.attempt,
+            input_of,
+            input,
+            started_at: step.started_at,
+            start_event: Some(start_event),
+            end,
+        }
+    }
+}
+
+fn failed(failure: Failure, finished_at: Timestamp) -> Ended {
+    Ended { status: RunStatus::Failed, result: None, error: Some(ScriptError::from(failure).into()), finished_at }
+}
+
+fn started(step: &StepStarted) -> Happening {
+    Happening::StepStarted {
+        step_id: step.step_id.clone(),
+        node_id: step.node_id.clone(),
+        node_type: step.node_type.clone(),
+        attempt: step.attempt,
+    }
+}
+
+fn step_finished(
+    step: &StepStarted,
+    status: StepStatus,
+    output: Option<SharedJson>,
+    handle: Option<String>,
+    error: Option<RunError>,
+) -> Happening {
+    Happening::StepFinished {
+        step_id: step.step_id.clone(),
+        node_id: step.node_id.clone(),
+        node_type: step.node_type.clone(),
+        attempt: step.attempt,
+        status,
+        output,
+        handle,
+        error,
+    }
+}
+
+/// What the host sees of a run.
+pub(super) struct LiveJournal(pub(super) Arc<Live>);
+
+impl Journal for LiveJournal {
+    fn record(&self, record: Record) {
+        let live = &self.0;
+        let mut state = live.state();
+        if state.closed {
+            return;
+        }
+        match record {
+            Record::StepStarted(step) => live.step_started(&mut state, step),
+            Record::StepFinished(step) => live.step_finished(&mut state, step),
+            Record::Log { level, message, at } => {
+                let id = state.number();
+                live.tell(&state, id, at, || Happening::Log { level: level.clone(), message: message.clone() });
+                let row = LogRow { event_id: id, at, level, message };
+                live.write(&mut state, Write::Log { run: live.key, row });
+            }
+        }
+    }
+
+    fn durable(&self) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async {
+            if let Some(failure) = self.0.state().refused.clone() {
+                return Err(failure);
+            }
+            self.0.inner.store.durable().await.map_err(|error| Error::from(error).into())
+        })
+    }
+
+    fn respond(&self, answer: Answer) {
+        self.0.progress.send_if_modified(|progress| {
+            let first = progress.answer.is_none();
+            if first {
+                progress.answer = Some(Arc::new(answer));
+            }
+            first
+        });
+    }
+
+    fn run_script(&self, path: String, parameters: Json, cancel: CancellationToken) -> BoxFuture<'_, Result<Json, Failure>> {
+        Box::pin(super::execute::run_child(Arc::clone(&self.0), path, parameters, cancel))
+    }
+}

@@ -1,0 +1,378 @@
+//! The record of a run, as a reader gets it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::Timestamp;
+use crate::error::Kind;
+use crate::host::protocol::ScriptError;
+use crate::store::runs::{LogRow, RunRow, StepRow, WholeRun};
+
+/// JSON text that is passed on as it is.
+pub type SharedJson = Arc<RawValue>;
+
+/// A run with its steps and log.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Run {
+    /// Its id.
+    pub run_id: String,
+    /// `workflow` or `script`.
+    pub kind: String,
+    /// The stored workflow, where it is one.
+    pub workflow_id: Option<String>,
+    /// The script's path, where it is one.
+    pub script: Option<String>,
+    /// What started it: `manual`, `webhook:orders`, `script:<run_id>`, …
+    pub trigger: String,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// Its parameters.
+    #[schema(value_type = Value)]
+    pub parameters: SharedJson,
+    /// Its value, once it succeeded.
+    #[schema(value_type = Option<Value>)]
+    pub result: Option<SharedJson>,
+    /// Why it did not succeed.
+    pub error: Option<RunError>,
+    /// Its steps in the order in which they began; then the graph's nodes that did not run (or not yet).
+    pub steps: Vec<Step>,
+    /// Its log.
+    pub logs: Vec<LogLine>,
+    /// When it was asked for.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it began.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished_at: Option<Timestamp>,
+}
+
+/// A run in a list: everything but steps and log.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RunSummary {
+    /// Its id.
+    pub run_id: String,
+    /// `workflow` or `script`.
+    pub kind: String,
+    /// The stored workflow, where it is one.
+    pub workflow_id: Option<String>,
+    /// The script's path, where it is one.
+    pub script: Option<String>,
+    /// What started it.
+    pub trigger: String,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// Its parameters.
+    #[schema(value_type = Value)]
+    pub parameters: SharedJson,
+    /// Its value, once it succeeded.
+    #[schema(value_type = Option<Value>)]
+    pub result: Option<SharedJson>,
+    /// Why it did not succeed.
+    pub error: Option<RunError>,
+    /// When it was asked for.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it began.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished_at: Option<Timestamp>,
+}
+
+/// A list of runs.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RunPage {
+    /// Newest first.
+    pub runs: Vec<RunSummary>,
+    /// How many match in all.
+    pub count: u64,
+}
+
+/// One attempt at a step, or a node that did not run.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Step {
+    /// Its id: the node's, with the loops' indexes behind it, or the one a script gave.
+    pub step_id: String,
+    /// The graph's node.
+    pub node_id: Option<String>,
+    /// Its type.
+    pub node_type: Option<String>,
+    /// Where it stands.
+    pub status: StepStatus,
+    /// 1 for the first try; 0 where there was none.
+    pub attempt: u32,
+    /// What it worked on.
+    #[schema(value_type = Option<Value>)]
+    pub input: Option<SharedJson>,
+    /// What it put out.
+    #[schema(value_type = Option<Value>)]
+    pub output: Option<SharedJson>,
+    /// The output it chose, where it is not the first.
+    pub handle: Option<String>,
+    /// Why it failed.
+    pub error: Option<RunError>,
+    /// When it began.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished_at: Option<Timestamp>,
+}
+
+/// A line of a run's log.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct LogLine {
+    /// The number of its event.
+    pub event_id: u64,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub timestamp: Timestamp,
+    /// `debug`, `info`, `warn` or `error`.
+    pub level: String,
+    /// The text.
+    pub message: String,
+}
+
+/// What went wrong, and where.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RunError {
+    /// What a caller may branch on, such as `SCRIPT_ERROR`.
+    #[schema(value_type = String)]
+    pub code: Kind,
+    /// A sentence.
+    pub message: String,
+    /// The graph's node.
+    pub node_id: Option<String>,
+    /// The file.
+    pub file: Option<String>,
+    /// From 1.
+    pub line: Option<u32>,
+    /// From 1.
+    pub column: Option<u32>,
+    /// Facts beside the sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    pub details: Option<serde_json::Value>,
+}
+
+impl From<ScriptError> for RunError {
+    fn from(e: ScriptError) -> Self {
+        Self { code: e.code, message: e.message, node_id: e.node_id, file: e.file, line: e.line, column: e.column, details: e.details }
+    }
+}
+
+impl RunError {
+    pub(super) fn to_text(&self) -> Option<String> {
+        serde_json::to_string(self).ok()
+    }
+
+    fn from_text(text: &str) -> Self {
+        serde_json::from_str(text).unwrap_or_else(|_| Self {
+            code: Kind::Internal,
+            message: text.to_owned(),
+            node_id: None,
+            file: None,
+            line: None,
+            column: None,
+            details: None,
+        })
+    }
+}
+
+macro_rules! statuses {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "lowercase")]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl $name {
+            /// The word on the wire and on record.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// The status of that word.
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+statuses! {
+    /// Where a run stands.
+    RunStatus {
+        /// Other runs go first.
+        Queued = "queued",
+        /// It works.
+        Running = "running",
+        /// It waits for a time, a person or a call, and holds nothing meanwhile.
+        Waiting = "waiting",
+        /// It ended with a value.
+        Succeeded = "succeeded",
+        /// It ended with an error.
+        Failed = "failed",
+        /// Somebody stopped it.
+        Cancelled = "cancelled",
+        /// The server ended before it did.
+        Interrupted = "interrupted",
+    }
+}
+
+statuses! {
+    /// Where a step stands.
+    StepStatus {
+        /// Its turn has not come.
+        Pending = "pending",
+        /// It works.
+        Running = "running",
+        /// It waits.
+        Waiting = "waiting",
+        /// It did its work.
+        Succeeded = "succeeded",
+        /// It did not.
+        Failed = "failed",
+        /// The run did not come by it, or it is disabled.
+        Skipped = "skipped",
+        /// It was stopped.
+        Cancelled = "cancelled",
+        /// The server ended before it did.
+        Interrupted = "interrupted",
+    }
+}
+
+impl RunStatus {
+    /// Whether nothing more will happen.
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Queued | Self::Running | Self::Waiting => false,
+            Self::Succeeded | Self::Failed | Self::Cancelled | Self::Interrupted => true,
+        }
+    }
+}
+
+impl From<RunRow> for RunSummary {
+    fn from(row: RunRow) -> Self {
+        Self {
+            run_id: row.run_id,
+            kind: row.kind,
+            workflow_id: row.workflow_id,
+            script: row.script,
+            trigger: row.trigger,
+            status: RunStatus::parse(&row.status).unwrap_or(RunStatus::Interrupted),
+            parameters: row.parameters.into(),
+            result: row.result.map(Into::into),
+            error: row.error.as_deref().map(RunError::from_text),
+            created_at: Timestamp(row.created_at),
+            started_at: row.started_at.map(Timestamp),
+            finished_at: row.finished_at.map(Timestamp),
+        }
+    }
+}
+
+impl Run {
+    /// A run with nothing but its head.
+    pub(super) fn bare(head: RunSummary) -> Self {
+        Self {
+            run_id: head.run_id,
+            kind: head.kind,
+            workflow_id: head.workflow_id,
+            script: head.script,
+            trigger: head.trigger,
+            status: head.status,
+            parameters: head.parameters,
+            result: head.result,
+            error: head.error,
+            steps: Vec::new(),
+            logs: Vec::new(),
+            created_at: head.created_at,
+            started_at: head.started_at,
+            finished_at: head.finished_at,
+        }
+    }
+}
+
+impl From<WholeRun> for Run {
+    fn from(whole: WholeRun) -> Self {
+        let mut run = Self::bare(whole.run.into());
+        run.steps = steps(whole.steps);
+        run.steps.extend(left_out(&whole.nodes, &run));
+        run.logs = whole.logs.into_iter().map(LogLine::from).collect();
+        run
+    }
+}
+
+impl From<LogRow> for LogLine {
+    fn from(row: LogRow) -> Self {
+        Self { event_id: row.event_id.unsigned_abs(), timestamp: Timestamp(row.at), level: row.level, message: row.message }
+    }
+}
+
+/// Puts in each step's input: where it is another step's output, that is stored once, there.
+fn steps(rows: Vec<StepRow>) -> Vec<Step> {
+    let mut outputs: HashMap<String, SharedJson> = HashMap::with_capacity(rows.len());
+    rows.into_iter()
+        .map(|row| {
+            let input = match &row.input_of {
+                Some(source) => outputs.get(source).cloned(),
+                None => row.input.clone().map(Into::into),
+            };
+            let step = Step { input, ..Step::from(row) };
+            if let Some(output) = &step.output {
+                outputs.insert(step.step_id.clone(), Arc::clone(output));
+            }
+            step
+        })
+        .collect()
+}
+
+impl From<StepRow> for Step {
+    /// Without its input.
+    fn from(row: StepRow) -> Self {
+        Self {
+            step_id: row.step_id,
+            node_id: row.node_id,
+            node_type: row.node_type,
+            status: StepStatus::parse(&row.status).unwrap_or(StepStatus::Interrupted),
+            attempt: row.attempt,
+            input: None,
+            output: row.output.map(Into::into),
+            handle: row.handle,
+            error: row.error.as_deref().map(RunError::from_text),
+            started_at: Some(Timestamp(row.started_at)),
+            finished_at: row.finished_at.map(Timestamp),
+        }
+    }
+}
+
+/// The graph's nodes that no step belongs to: skipped, or still to come.
+fn left_out(nodes: &str, run: &Run) -> Vec<Step> {
+    let nodes: Vec<(String, String)> = serde_json::from_str(nodes).unwrap_or_default();
+    let seen: HashSet<&str> = run.steps.iter().filter_map(|step| step.node_id.as_deref()).collect();
+    let status = if run.status.is_final() { StepStatus::Skipped } else { StepStatus::Pending };
+    let absent = nodes.into_iter().filter(|(id, _)| !seen.contains(id.as_str()));
+    absent
+        .map(|(id, node_type)| Step {
+            step_id: id.clone(),
+            node_id: Some(id),
+            node_type: Some(node_type),
+            status,
+            attempt: 0,
+            input: None,
+            output: None,
+            handle: None,
+            error: None,
+            started_at: None,
+            finished_at: None,
+        })
+        .collect()
+}

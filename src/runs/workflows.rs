@@ -1,0 +1,259 @@
+//! Stored workflows: kept as drawn, with all that is wrong with them said alongside.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::library::{GraphTrigger, Problem};
+use super::programs::{PreparedGraph, Programs, not_a_graph};
+use super::{Error, Runs, Timestamp};
+use crate::error::Failure;
+use crate::store::workflows::WorkflowRow;
+
+/// Fields that the record has; in the graph's own text they are not kept.
+const OWN: [&str; 4] = ["id", "created_at", "updated_at", "problems"];
+
+/// A stored workflow: its graph's fields at the top level, and what the server knows of it.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Workflow {
+    /// Its id.
+    pub id: String,
+    /// The graph as drawn: `name`, `description`, `nodes`, `edges`, and whatever else came with it.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub graph: Map<String, Value>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+    /// All that is wrong with it; left out in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problems: Option<Vec<Problem>>,
+}
+
+/// A list of workflows.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct WorkflowPage {
+    /// Newest first.
+    pub workflows: Vec<Workflow>,
+    /// How many match in all.
+    pub count: u64,
+}
+
+/// Hears of changes to stored workflows, before whoever made them gets an answer.
+pub trait Observer: Send + Sync {
+    /// A workflow was made or changed: its triggers now, none while it does not compile.
+    fn changed(&self, id: &str, triggers: &[GraphTrigger]);
+    /// A workflow is gone.
+    fn deleted(&self, id: &str);
+}
+
+/// Those who want to hear.
+#[derive(Default)]
+pub(super) struct Observers(Mutex<Vec<Arc<dyn Observer>>>);
+
+impl Observers {
+    fn each(&self, tell: impl Fn(&dyn Observer)) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|observer| tell(observer.as_ref()));
+    }
+}
+
+/// The stored workflows.
+#[derive(Clone)]
+pub struct Workflows {
+    pub(super) runs: Runs,
+}
+
+impl Workflows {
+    /// Tells `observer` of each change from now on.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        self.runs.observers.0.lock().unwrap_or_else(PoisonError::into_inner).push(observer);
+    }
+
+    /// Keeps a new workflow, under its own `id` or a new one.
+    ///
+    /// # Errors
+    /// A malformed id is a `VALIDATION_ERROR`, a taken one a `CONFLICT`.
+    pub async fn create(&self, graph: Value) -> Result<Workflow, Failure> {
+        let graph = object(graph)?;
+        let id = match graph.get("id") {
+            None | Some(Value::Null) => uuid::Uuid::now_v7().to_string(),
+            Some(Value::String(id)) if is_id(id) => id.clone(),
+            Some(_) => {
+                let message = "an id has 1 to 128 letters, digits, hyphens and underscores".to_owned();
+                return Err(Error::Validation(vec![("/id".to_owned(), message)]).into());
+            }
+        };
+        let row = row(&id, graph);
+        self.runs.inner.store.create_workflow(row.clone()).await?;
+        Ok(self.stored(row))
+    }
+
+    /// Replaces a workflow's graph.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; an `id` in the graph that is another's is a `VALIDATION_ERROR`.
+    pub async fn update(&self, id: &str, graph: Value) -> Result<Workflow, Failure> {
+        let graph = object(graph)?;
+        if graph.get("id").is_some_and(|other| !other.is_null() && other != id) {
+            let message = format!("this workflow's id is {id:?}: leave the field out, or create a new workflow");
+            return Err(Error::Validation(vec![("/id".to_owned(), message)]).into());
+        }
+        let row = self.runs.inner.store.update_workflow(row(id, graph)).await?;
+        Ok(self.stored(row))
+    }
+
+    /// The workflow of that id, with its problems.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn get(&self, id: &str) -> Result<Option<Workflow>, Failure> {
+        let Some(row) = self.runs.inner.store.workflow(id).await? else { return Ok(None) };
+        let problems = self.prepared(id).await?.compiled.problems.clone();
+        Ok(Some(Workflow { problems: Some(problems), ..workflow(row) }))
+    }
+
+    /// Workflows, newest first, whose name, description or id contains `search`.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn list(&self, search: Option<&str>, limit: u32, offset: u32) -> Result<WorkflowPage, Failure> {
+        let (rows, count) = self.runs.inner.store.workflows(search.map(str::to_owned), limit, offset).await?;
+        Ok(WorkflowPage { workflows: rows.into_iter().map(workflow).collect(), count })
+    }
+
+    /// Removes a workflow; its runs stay on record.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; `CONFLICT` while it runs.
+    pub async fn delete(&self, id: &str) -> Result<(), Failure> {
+        if self.runs.inner.live().values().any(|live| live.head.workflow_id.as_deref() == Some(id)) {
+            return Err(Error::Running { id: id.to_owned() }.into());
+        }
+        self.runs.inner.store.delete_workflow(id).await?;
+        self.programs().forget(id);
+        self.runs.observers.each(|observer| observer.deleted(id));
+        Ok(())
+    }
+
+    /// Compiles a graph without keeping it.
+    pub fn check(&self, graph: &Value) -> Checked {
+        let graph = self.programs().compile(graph);
+        let program = graph.prepared.map(|prepared| Arc::clone(&prepared.program));
+        Checked {
+            valid: program.is_some(),
+            problems: graph.compiled.problems,
+            script: program.as_ref().map(|program| program.source.clone()),
+            permissions: program.map(|program| program.permissions.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The script that a stored workflow compiles to.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `INVALID_WORKFLOW`.
+    pub async fn script(&self, id: &str) -> Result<String, Failure> {
+        Ok(self.prepared(id).await?.ready()?.program.source.clone())
+    }
+
+    /// Tells all observers of all workflows: at the start, and when node types changed.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn announce(&self) -> Result<(), Failure> {
+        let mut offset = 0;
+        loop {
+            let (rows, _) = self.runs.inner.store.workflows(None, 100, offset).await?;
+            let Ok(read) = u32::try_from(rows.len()) else { break };
+            for row in rows {
+                let graph = self.prepared(&row.id).await?;
+                self.runs.observers.each(|observer| observer.changed(&row.id, armed(&graph)));
+            }
+            if read < 100 {
+                break;
+            }
+            offset += read;
+        }
+        Ok(())
+    }
+
+    /// The workflow, compiled: once for each change to it or to the library.
+    pub(super) async fn prepared(&self, id: &str) -> Result<Arc<PreparedGraph>, Error> {
+        let (known, seen) = self.programs().workflow(id);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let row = self.runs.inner.store.workflow(id).await?.ok_or_else(|| Error::NotFound { kind: "workflow", id: id.to_owned() })?;
+        let graph = Arc::new(self.programs().compile(&Value::Object(workflow(row).graph)));
+        self.programs().keep(id, &graph, seen);
+        Ok(graph)
+    }
+
+    fn programs(&self) -> &Programs {
+        &self.runs.inner.programs
+    }
+
+    /// What was just written, compiled; everyone hears of it.
+    fn stored(&self, row: WorkflowRow) -> Workflow {
+        self.programs().forget(&row.id);
+        let (_, seen) = self.programs().workflow(&row.id);
+        let stored = workflow(row);
+        let graph = Arc::new(self.programs().compile(&Value::Object(stored.graph.clone())));
+        self.programs().keep(&stored.id, &graph, seen);
+        self.runs.observers.each(|observer| observer.changed(&stored.id, armed(&graph)));
+        Workflow { problems: Some(graph.compiled.problems.clone()), ..stored }
+    }
+}
+
+/// What a graph would do.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Checked {
+    /// Whether it can run.
+    pub valid: bool,
+    /// All that is wrong with it.
+    pub problems: Vec<Problem>,
+    /// The script it compiles to.
+    pub script: Option<String>,
+    /// What it needs.
+    #[schema(value_type = Object)]
+    pub permissions: crate::policy::Permissions,
+}
+
+/// The triggers that may fire: none of a graph that cannot run.
+fn armed(graph: &PreparedGraph) -> &[GraphTrigger] {
+    if graph.prepared.is_some() { &graph.compiled.triggers } else { &[] }
+}
+
+fn is_id(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+}
+
+fn object(graph: Value) -> Result<Map<String, Value>, Failure> {
+    match graph {
+        Value::Object(map) => Ok(map),
+        _ => Err(not_a_graph()),
+    }
+}
+
+fn row(id: &str, mut graph: Map<String, Value>) -> WorkflowRow {
+    for own in OWN {
+        graph.shift_remove(own);
+    }
+    let text = |field: &str| graph.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (name, description) = (text("name"), text("description"));
+    let now = Timestamp::now().0;
+    WorkflowRow { id: id.to_owned(), name, description, body: Value::Object(graph).to_string(), created_at: now, updated_at: now }
+}
+
+fn workflow(row: WorkflowRow) -> Workflow {
+    Workflow {
+        id: row.id,
+        graph: serde_json::from_str(&row.body).unwrap_or_default(),
+        created_at: Timestamp(row.created_at),
+        updated_at: Timestamp(row.updated_at),
+        problems: None,
+    }
+}

@@ -1,0 +1,153 @@
+//! What waits to be written: a bounded queue between many writers and the one thread that commits.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::Error;
+use super::runs::Write;
+
+/// Commits nobody waits for are gathered for so long.
+const GATHER: Duration = Duration::from_millis(5);
+/// So many are committed without gathering further.
+const ENOUGH: usize = 256;
+/// So many may wait before writers wait for room.
+const BOUND: usize = 20_000;
+
+/// Something to be done in the next transaction.
+pub(super) enum Item {
+    /// A row; nobody waits for it alone.
+    Write(Write),
+    /// Anything else, with somebody who waits for its result.
+    Task(Box<dyn Task>),
+    /// Resolves once everything before it is committed.
+    Barrier(oneshot::Sender<Result<(), Error>>),
+}
+
+/// Work on the writing connection, within the common transaction.
+pub(super) trait Task: Send {
+    /// Does the work.
+    fn run(&mut self, connection: &rusqlite::Connection) -> Result<(), Error>;
+    /// Tells who waits, after the commit.
+    fn done(self: Box<Self>, committed: Result<(), Error>);
+}
+
+#[derive(Default)]
+struct State {
+    items: VecDeque<Item>,
+    /// Somebody waits: commit at once.
+    urgent: bool,
+    closed: bool,
+    /// Why the last commit failed; what it should have written is still to be written.
+    failing: Option<Error>,
+    /// Rows of failed commits, which the writing thread holds.
+    kept: usize,
+}
+
+/// The queue.
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// Wakes the writing thread.
+    work: Condvar,
+    /// Wakes writers that wait for room.
+    room: Condvar,
+}
+
+impl Queue {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a row. Waits for room where the disk is slow; refuses where it is full and too much waits already.
+    pub(super) fn write(&self, write: Write) -> Result<(), Error> {
+        let mut state = self.state();
+        while state.items.len() + state.kept >= BOUND && !write.must_be_kept() && !state.closed {
+            if let Some(error) = &state.failing {
+                return Err(error.clone());
+            }
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.closed {
+            return Err(Error::Closed);
+        }
+        state.items.push_back(Item::Write(write));
+        let waiting = state.items.len();
+        drop(state);
+        if waiting == 1 || waiting == ENOUGH {
+            self.work.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Adds something that somebody waits for. After closing, it is told so at once.
+    pub(super) fn ask(&self, item: Item) {
+        let mut state = self.state();
+        if state.closed {
+            drop(state);
+            match item {
+                Item::Task(task) => task.done(Err(Error::Closed)),
+                Item::Barrier(reply) => drop(reply.send(Err(Error::Closed))),
+                Item::Write(_) => {}
+            }
+            return;
+        }
+        state.items.push_back(item);
+        state.urgent = true;
+        drop(state);
+        self.work.notify_one();
+    }
+
+    /// Takes everything there is into `batch`, once somebody waits for it, enough has gathered, or it has waited long enough.
+    /// With `retry` it returns after that time even when nothing came. False once closed and empty.
+    pub(super) fn take(&self, batch: &mut Vec<Item>, retry: Option<Duration>) -> bool {
+        let mut state = self.state();
+        let idle_until = retry.map(|after| Instant::now() + after);
+        while state.items.is_empty() && !state.closed {
+            match idle_until.map(|until| until.saturating_duration_since(Instant::now())) {
+                Some(left) if left.is_zero() => break,
+                Some(left) => state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+        let gather_until = Instant::now() + GATHER;
+        while !state.items.is_empty() && !state.urgent && !state.closed && state.items.len() < ENOUGH {
+            let left = gather_until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let open = !state.closed || !state.items.is_empty();
+        batch.extend(state.items.drain(..));
+        state.urgent = false;
+        drop(state);
+        self.room.notify_all();
+        open
+    }
+
+    /// Says how the last commit went, and how many rows are kept for the next.
+    pub(super) fn report(&self, failing: Option<Error>, kept: usize) {
+        let mut state = self.state();
+        if state.failing.is_some() || failing.is_some() {
+            state.failing = failing;
+            state.kept = kept;
+            drop(state);
+            self.room.notify_all();
+        }
+    }
+
+    /// Whether the last commit failed for want of room.
+    pub(super) fn failing(&self) -> Option<Error> {
+        self.state().failing.clone()
+    }
+
+    /// Nothing more is accepted; what waits is still written.
+    pub(super) fn close(&self) {
+        self.state().closed = true;
+        self.work.notify_all();
+        self.room.notify_all();
+    }
+}

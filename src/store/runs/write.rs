@@ -1,0 +1,151 @@
+//! Writing the journal, a row at a time.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+
+use super::{LogRow, NewRun, NewStep, ProgramRow, RunEnd, RunKey, StepEnd};
+
+/// A row to be written. Applied in the order in which they were queued.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// A program; kept once.
+    Program(Arc<ProgramRow>),
+    /// A new run.
+    Run(Box<NewRun>),
+    /// A queued run began.
+    RunStarted {
+        /// The run.
+        run: RunKey,
+        /// Microseconds since 1970.
+        at: i64,
+    },
+    /// A step.
+    Step(Box<NewStep>),
+    /// The end of a step that was written as begun.
+    StepEnd {
+        /// The run.
+        run: RunKey,
+        /// The step's place in it.
+        seq: u32,
+        /// How it ended.
+        end: Box<StepEnd>,
+    },
+    /// A line of log.
+    Log {
+        /// The run.
+        run: RunKey,
+        /// The line.
+        row: LogRow,
+    },
+    /// The end of a run.
+    RunEnd {
+        /// The run.
+        run: RunKey,
+        /// How it ended.
+        end: Box<RunEnd>,
+    },
+}
+
+const PROGRAM: &str = "INSERT INTO programs (hash, source, nodes) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING";
+const RUN: &str = "INSERT INTO runs (key, run_id, kind, workflow_id, script, trigger, status, parameters, input, start_node, program, owner, \
+                   created_at, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const RUN_STARTED: &str = "UPDATE runs SET status = 'running', started_at = ? WHERE key = ?";
+const STEP: &str = "INSERT INTO steps (run, seq, step_id, node_id, node_type, attempt, input_of, input, started_at, start_event, \
+                    status, output, handle, error, finished_at, finish_event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const STEP_END: &str =
+    "UPDATE steps SET status = ?, output = ?, handle = ?, error = ?, finished_at = ?, finish_event = ? WHERE run = ? AND seq = ?";
+const LOG: &str = "INSERT INTO logs (run, event_id, at, level, message) VALUES (?, ?, ?, ?, ?)";
+const RUN_END: &str = "UPDATE runs SET status = ?, result = ?, error = ?, finished_at = ?, finish_event = ? WHERE key = ?";
+
+impl Write {
+    /// Whether a run's record would be wrong for good without it: such rows are taken however many wait.
+    pub(in crate::store) fn must_be_kept(&self) -> bool {
+        match self {
+            Self::RunEnd { .. } | Self::StepEnd { .. } | Self::RunStarted { .. } => true,
+            Self::Program(_) | Self::Run(_) | Self::Step(_) | Self::Log { .. } => false,
+        }
+    }
+
+    pub(in crate::store) fn apply(&self, connection: &Connection) -> rusqlite::Result<()> {
+        match self {
+            Self::Program(row) => {
+                connection.prepare_cached(PROGRAM)?.execute(params![row.hash.as_ref(), row.source, row.nodes])?;
+            }
+            Self::Run(row) => insert_run(connection, row)?,
+            Self::RunStarted { run, at } => {
+                connection.prepare_cached(RUN_STARTED)?.execute(params![at, run.0])?;
+            }
+            Self::Step(row) => insert_step(connection, row)?,
+            Self::StepEnd { run, seq, end } => {
+                connection.prepare_cached(STEP_END)?.execute(params![
+                    end.status,
+                    end.output.as_ref().map(|json| json.get()),
+                    end.handle,
+                    end.error,
+                    end.finished_at,
+                    end.finish_event,
+                    run.0,
+                    seq
+                ])?;
+            }
+            Self::Log { run, row } => {
+                connection.prepare_cached(LOG)?.execute(params![run.0, row.event_id, row.at, row.level, row.message])?;
+            }
+            Self::RunEnd { run, end } => {
+                connection.prepare_cached(RUN_END)?.execute(params![
+                    end.status,
+                    end.result.as_ref().map(|json| json.get()),
+                    end.error,
+                    end.finished_at,
+                    end.finish_event,
+                    run.0
+                ])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn insert_run(connection: &Connection, row: &NewRun) -> rusqlite::Result<()> {
+    connection.prepare_cached(RUN)?.execute(params![
+        row.key.0,
+        row.run_id,
+        row.kind,
+        row.workflow_id,
+        row.script,
+        row.trigger,
+        row.status,
+        row.parameters.get(),
+        row.input.get(),
+        row.start_node,
+        row.program.as_ref(),
+        row.owner.as_ref(),
+        row.created_at,
+        row.started_at
+    ])?;
+    Ok(())
+}
+
+fn insert_step(connection: &Connection, row: &NewStep) -> rusqlite::Result<()> {
+    let end = row.end.as_ref();
+    connection.prepare_cached(STEP)?.execute(params![
+        row.run.0,
+        row.seq,
+        row.step_id,
+        row.node_id,
+        row.node_type,
+        row.attempt,
+        row.input_of,
+        row.input.as_ref().map(|json| json.get()),
+        row.started_at,
+        row.start_event,
+        end.map_or("running", |end| end.status),
+        end.and_then(|end| end.output.as_ref()).map(|json| json.get()),
+        end.and_then(|end| end.handle.as_ref()),
+        end.and_then(|end| end.error.as_ref()),
+        end.map(|end| end.finished_at),
+        end.map(|end| end.finish_event)
+    ])?;
+    Ok(())
+}

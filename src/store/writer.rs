@@ -1,0 +1,113 @@
+//! The one thread that writes: everything that waits goes into one transaction, and those who wait hear of it after the commit.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::Error;
+use super::queue::{Item, Queue};
+use super::runs::Write;
+
+/// After a commit that found no room, the next attempt comes so much later.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// Works until the queue is closed and empty.
+pub(super) fn work(mut connection: Connection, queue: &Queue) {
+    let mut kept: Vec<Write> = Vec::new();
+    let mut batch = Vec::new();
+    loop {
+        let open = queue.take(&mut batch, (!kept.is_empty()).then_some(RETRY));
+        if !batch.is_empty() || !kept.is_empty() {
+            commit(&mut connection, queue, &mut kept, &mut batch);
+        }
+        if !open {
+            break;
+        }
+    }
+    if !kept.is_empty() {
+        tracing::error!(rows = kept.len(), "the database had no room left for the last records of the runs");
+    }
+    if let Err((_, error)) = connection.close() {
+        tracing::warn!(%error, "the database did not close cleanly");
+    }
+}
+
+fn commit(connection: &mut Connection, queue: &Queue, kept: &mut Vec<Write>, batch: &mut Vec<Item>) {
+    let mut waiting: Vec<Waiting> = Vec::new();
+    let mut result = begin(connection);
+    let mut done = 0;
+    if result.is_ok() {
+        result = kept.iter().try_for_each(|write| write_row(connection, write));
+    }
+    for item in batch.drain(..) {
+        match item {
+            Item::Write(write) => {
+                if result.is_ok() {
+                    result = write_row(connection, &write);
+                }
+                kept.push(write);
+                done += 1;
+            }
+            Item::Task(mut task) => {
+                let outcome = if result.is_ok() { within_savepoint(connection, |c| task.run(c)) } else { Ok(()) };
+                if let Err(error @ Error::Full(_)) = &outcome {
+                    result = Err(error.clone());
+                }
+                waiting.push(Waiting::Task(task, outcome));
+            }
+            Item::Barrier(reply) => waiting.push(Waiting::Barrier(reply)),
+        }
+    }
+    if result.is_ok() {
+        result = connection.execute_batch("COMMIT").map_err(Error::from);
+    }
+    if let Err(error) = &result {
+        if !connection.is_autocommit() {
+            drop(connection.execute_batch("ROLLBACK"));
+        }
+        tracing::error!(%error, rows = kept.len(), "the database could not commit; it keeps trying");
+    } else {
+        tracing::trace!(rows = done, "committed");
+        kept.clear();
+    }
+    queue.report(result.as_ref().err().cloned(), kept.len());
+    for waiting in waiting {
+        match waiting {
+            Waiting::Task(task, outcome) => task.done(outcome.and(result.clone())),
+            Waiting::Barrier(reply) => drop(reply.send(result.clone())),
+        }
+    }
+}
+
+enum Waiting {
+    Task(Box<dyn super::queue::Task>, Result<(), Error>),
+    Barrier(tokio::sync::oneshot::Sender<Result<(), Error>>),
+}
+
+fn begin(connection: &Connection) -> Result<(), Error> {
+    connection.execute_batch("BEGIN IMMEDIATE").map_err(Error::from)
+}
+
+/// Writes one row. A row that breaks a constraint is a defect, which must not take the others with it: it is left out, and said.
+fn write_row(connection: &Connection, write: &Write) -> Result<(), Error> {
+    match write.apply(connection) {
+        Ok(()) => Ok(()),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {
+            tracing::error!(%error, "a record of a run was left out");
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn within_savepoint(connection: &Connection, work: impl FnOnce(&Connection) -> Result<(), Error>) -> Result<(), Error> {
+    connection.execute_batch("SAVEPOINT task")?;
+    let outcome = work(connection);
+    if outcome.is_err() && !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK TO task")?;
+    }
+    if !connection.is_autocommit() {
+        connection.execute_batch("RELEASE task")?;
+    }
+    outcome
+}
