@@ -1,1 +1,373 @@
-//! stub
+//! The settings: small structs, one per concern, each field with its variable's name and default.
+//!
+//! Sources, each over the one before: defaults, `trae.toml`, `.env`, the environment, command-line flags. A variable has one name
+//! everywhere; `trae.toml` writes it in lower case and is flat. All that is wrong is reported at once ([`Problems`]), and every value
+//! knows where it came from ([`Config::settings`]).
+//!
+//! What a setting does is not decided here: rooms are given their part by `app`.
+
+mod read;
+mod value;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use read::Reader;
+use value::{Host, Size};
+
+pub use read::{Problem, Problems, Setting, Source};
+pub use value::Secret;
+
+/// All settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What the program calls itself.
+    pub application: Application,
+    /// Where and how it listens.
+    pub server: Server,
+    /// Which pages of other origins may use it.
+    pub cors: Cors,
+    /// Which parts are on.
+    pub services: Services,
+    /// Reading text.
+    pub ocr: Ocr,
+    /// WebSockets.
+    pub websockets: WebSockets,
+    /// Who may use it.
+    pub security: Security,
+    /// Where it keeps things.
+    pub storage: Storage,
+    /// The screen it works on.
+    pub desktop: Desktop,
+    /// What it writes to its log.
+    pub logging: Logging,
+    /// The Proxmox host.
+    pub proxmox: Proxmox,
+    settings: Vec<Setting>,
+}
+
+/// What the program calls itself.
+#[derive(Debug, Clone)]
+pub struct Application {
+    /// `APP_NAME`, default `TRAE Backend`.
+    pub name: String,
+    /// `DEBUG`, default `false`: more in the log.
+    pub debug: bool,
+    /// `ENVIRONMENT`, default `production`: a label for logs.
+    pub environment: String,
+}
+
+/// Where and how it listens.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// `HOST`, default `127.0.0.1`: an address, or `localhost`. Others than loopback need `API_KEY_ENABLED=true`.
+    pub host: IpAddr,
+    /// `PORT`, default `8007`; `0` takes a free one.
+    pub port: u16,
+    /// `ALLOWED_HOSTS`, default empty: names beside the loopback ones that a `Host` header may hold.
+    pub allowed_hosts: Vec<String>,
+    /// `MAX_BODY_BYTES`, default 10 MiB.
+    pub max_body_bytes: usize,
+    /// `MAX_CONNECTIONS`, default `1024`.
+    pub max_connections: usize,
+    /// `WORKERS`: threads of the async runtime; default: one for each core.
+    pub workers: usize,
+    /// `TRUSTED_PROXIES`, default empty: addresses whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<String>,
+    /// `TLS_CERT`, default none: a PEM file.
+    pub tls_cert: Option<PathBuf>,
+    /// `TLS_KEY`, default none: a PEM file.
+    pub tls_key: Option<PathBuf>,
+}
+
+/// Which pages of other origins may use it.
+#[derive(Debug, Clone)]
+pub struct Cors {
+    /// `CORS_ORIGINS`, default `http://localhost:3000,http://localhost:5174`.
+    pub origins: Vec<String>,
+    /// `CORS_CREDENTIALS`, default `true`.
+    pub credentials: bool,
+}
+
+/// Which parts are on. All default to `true`.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// `ENABLE_OCR`.
+    pub ocr: bool,
+    /// `ENABLE_DESKTOP_STREAMING`; screenshots are not streams.
+    pub desktop_streaming: bool,
+    /// `ENABLE_CLICK_AUTOMATION`.
+    pub click_automation: bool,
+    /// `ENABLE_WEBSOCKETS`.
+    pub websockets: bool,
+}
+
+/// Reading text.
+#[derive(Debug, Clone)]
+pub struct Ocr {
+    /// `OCR_LANGUAGES`, default `eng`: what a reading without a language uses.
+    pub languages: Vec<String>,
+    /// `OCR_CONFIDENCE_THRESHOLD`, 0–1, default `0.7`.
+    pub confidence_threshold: f64,
+    /// `OCR_TIMEOUT` in seconds, default `30`.
+    pub timeout: Duration,
+}
+
+/// WebSockets.
+#[derive(Debug, Clone)]
+pub struct WebSockets {
+    /// `WEBSOCKET_TIMEOUT` in seconds of silence, default `300`.
+    pub timeout: Duration,
+    /// `MAX_WEBSOCKET_CONNECTIONS`, default `100`.
+    pub max_connections: usize,
+    /// `WEBSOCKET_PING_INTERVAL` in seconds, default `60`.
+    pub ping_interval: Duration,
+}
+
+/// Who may use it.
+#[derive(Debug, Clone)]
+pub struct Security {
+    /// `API_KEY_ENABLED`, default `false`.
+    pub api_key_enabled: bool,
+    /// `JWT_SECRET_KEY`, at least 32 bytes; default: none, one is generated.
+    pub jwt_secret_key: Option<Secret>,
+    /// `RATE_LIMIT_ENABLED`, default `false`.
+    pub rate_limit_enabled: bool,
+    /// `RATE_LIMIT_REQUESTS_PER_MINUTE`, default `60`.
+    pub rate_limit_requests_per_minute: u32,
+}
+
+/// Where it keeps things.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    /// `DATA_DIR`: default `./data` where the working folder is a checkout of TRAE (its `Cargo.toml` names the package), else the platform's data folder.
+    pub data_dir: PathBuf,
+    /// `SCRIPT_DIRS`, separated like `PATH`, default empty: script folders beside `DATA_DIR/scripts`.
+    pub script_dirs: Vec<PathBuf>,
+    /// `RELOAD`, default `true`: hot reload of the script folders.
+    pub reload: bool,
+}
+
+/// The screen it works on.
+#[derive(Debug, Clone, Copy)]
+pub struct Desktop {
+    /// `DISPLAY_MODE`, default `auto`.
+    pub mode: DisplayMode,
+    /// `VIRTUAL_SIZE`, default `1920x1080`: width and height of an own virtual screen.
+    pub virtual_size: (u32, u32),
+}
+
+/// Which screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DisplayMode {
+    /// The session's where there is one, else a virtual one.
+    Auto,
+    /// The session's.
+    Local,
+    /// An own virtual one.
+    Virtual,
+    /// None.
+    None,
+}
+
+/// What it writes to its log.
+#[derive(Debug, Clone)]
+pub struct Logging {
+    /// `LOG_FORMAT`, default `text`.
+    pub format: LogFormat,
+    /// `LOG_LEVEL`, default `info`: a level, or directives as `RUST_LOG` takes them.
+    pub level: String,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The Proxmox host.
+#[derive(Debug, Clone)]
+pub struct Proxmox {
+    /// `PROXMOX_HOST`, default none.
+    pub host: Option<String>,
+    /// `PROXMOX_PORT`, default `8006`.
+    pub port: u16,
+    /// `PROXMOX_USERNAME`, default none.
+    pub username: Option<String>,
+    /// `PROXMOX_PASSWORD`, default none.
+    pub password: Option<Secret>,
+}
+
+/// What the settings are read from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The folder in which `trae.toml` and `.env` are looked for: the working folder.
+    pub directory: PathBuf,
+    /// `trae.toml` elsewhere; it must exist then.
+    pub file: Option<PathBuf>,
+    /// The environment.
+    pub environment: BTreeMap<String, String>,
+    /// The command line's flags, by variable name.
+    pub flags: BTreeMap<String, String>,
+}
+
+impl Sources {
+    /// The working folder and the environment of this process, with `flags` over them.
+    pub fn of_process(flags: BTreeMap<String, String>) -> Self {
+        let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self { directory: std::env::current_dir().unwrap_or_default(), file: None, environment: environment.collect(), flags }
+    }
+}
+
+impl Default for Config {
+    /// The defaults, with nothing read from anywhere and the data in `./data`.
+    fn default() -> Self {
+        let mut reader = Reader::empty();
+        read_all(&mut reader, PathBuf::from("data"))
+    }
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, at once.
+    pub fn load(sources: &Sources) -> Result<Self, Problems> {
+        let mut reader = Reader::open(sources);
+        let config = read_all(&mut reader, default_data_dir(sources));
+        check(&config, &mut reader);
+        reader.finish().map(|()| config)
+    }
+
+    /// Every value and where it came from, in the order of the structs; secrets are masked.
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+}
+
+/// Every variable there is, in the order in which `trae config` shows them.
+fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
+    let application = Application {
+        name: r.get("APP_NAME", "TRAE Backend".to_owned()),
+        debug: r.get("DEBUG", false),
+        environment: r.get("ENVIRONMENT", "production".to_owned()),
+    };
+    let server = Server {
+        host: r.get("HOST", Host(Ipv4Addr::LOCALHOST.into())).0,
+        port: r.get("PORT", 8007),
+        allowed_hosts: r.get("ALLOWED_HOSTS", Vec::new()),
+        max_body_bytes: r.within("MAX_BODY_BYTES", 10 << 20, 1024..=1 << 30),
+        max_connections: r.within("MAX_CONNECTIONS", 1024, 1..=100_000),
+        workers: r.within("WORKERS", std::thread::available_parallelism().map_or(2, Into::into), 1..=1024),
+        trusted_proxies: r.get("TRUSTED_PROXIES", Vec::new()),
+        tls_cert: r.optional("TLS_CERT"),
+        tls_key: r.optional("TLS_KEY"),
+    };
+    let cors = Cors {
+        origins: r.get("CORS_ORIGINS", vec!["http://localhost:3000".to_owned(), "http://localhost:5174".to_owned()]),
+        credentials: r.get("CORS_CREDENTIALS", true),
+    };
+    let services = Services {
+        ocr: r.get("ENABLE_OCR", true),
+        desktop_streaming: r.get("ENABLE_DESKTOP_STREAMING", true),
+        click_automation: r.get("ENABLE_CLICK_AUTOMATION", true),
+        websockets: r.get("ENABLE_WEBSOCKETS", true),
+    };
+    let ocr = Ocr {
+        languages: r.get("OCR_LANGUAGES", vec!["eng".to_owned()]),
+        confidence_threshold: r.within("OCR_CONFIDENCE_THRESHOLD", 0.7, 0.0..=1.0),
+        timeout: Duration::from_secs(r.within("OCR_TIMEOUT", 30, 1..=3600)),
+    };
+    let websockets = WebSockets {
+        timeout: Duration::from_secs(r.within("WEBSOCKET_TIMEOUT", 300, 1..=86_400)),
+        max_connections: r.within("MAX_WEBSOCKET_CONNECTIONS", 100, 1..=100_000),
+        ping_interval: Duration::from_secs(r.within("WEBSOCKET_PING_INTERVAL", 60, 1..=86_400)),
+    };
+    let security = Security {
+        api_key_enabled: r.get("API_KEY_ENABLED", false),
+        jwt_secret_key: r.optional("JWT_SECRET_KEY"),
+        rate_limit_enabled: r.get("RATE_LIMIT_ENABLED", false),
+        rate_limit_requests_per_minute: r.within("RATE_LIMIT_REQUESTS_PER_MINUTE", 60, 1..=1_000_000),
+    };
+    let storage =
+        Storage { data_dir: r.get("DATA_DIR", data_dir), script_dirs: r.get("SCRIPT_DIRS", Vec::new()), reload: r.get("RELOAD", true) };
+    let desktop = Desktop {
+        mode: r.get("DISPLAY_MODE", DisplayMode::Auto),
+        virtual_size: {
+            let Size(width, height) = r.get("VIRTUAL_SIZE", Size(1920, 1080));
+            (width, height)
+        },
+    };
+    let logging = Logging { format: r.get("LOG_FORMAT", LogFormat::Text), level: r.get("LOG_LEVEL", "info".to_owned()) };
+    let proxmox = Proxmox {
+        host: r.optional("PROXMOX_HOST"),
+        port: r.get("PROXMOX_PORT", 8006),
+        username: r.optional("PROXMOX_USERNAME"),
+        password: r.optional("PROXMOX_PASSWORD"),
+    };
+    let settings = r.settings();
+    Config { application, server, cors, services, ocr, websockets, security, storage, desktop, logging, proxmox, settings }
+}
+
+/// What single values cannot say: how they fit together.
+fn check(config: &Config, reader: &mut Reader) {
+    if !config.server.host.is_loopback() && !config.security.api_key_enabled {
+        reader.problem(
+            "HOST",
+            format!(
+                "{} can be reached from other machines, which needs authentication: set API_KEY_ENABLED=true, or HOST=127.0.0.1",
+                config.server.host
+            ),
+        );
+    }
+    if let Some(Secret(secret)) = &config.security.jwt_secret_key {
+        if secret == "your-super-secret-jwt-key" {
+            reader.problem(
+                "JWT_SECRET_KEY",
+                "this is the sample that everybody knows: set a secret of your own, or none to have one generated",
+            );
+        } else if secret.len() < 32 {
+            reader.problem("JWT_SECRET_KEY", "is shorter than 32 bytes: set a longer one, or none to have one generated");
+        }
+    }
+    for origin in &config.cors.origins {
+        let known = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization().eq_ignore_ascii_case(origin));
+        if !known {
+            reader.problem(
+                "CORS_ORIGINS",
+                format!("{origin:?} is not an origin: write it like https://example.org or http://localhost:3000"),
+            );
+        }
+    }
+    if config.server.tls_cert.is_some() != config.server.tls_key.is_some() {
+        reader.problem("TLS_CERT", "TLS_CERT and TLS_KEY go together: set both or neither");
+    }
+}
+
+/// `./data` in a checkout of TRAE, else the platform's data folder.
+fn default_data_dir(sources: &Sources) -> PathBuf {
+    let manifest = std::fs::read_to_string(sources.directory.join("Cargo.toml")).unwrap_or_default();
+    let checkout = manifest.parse::<toml::Table>().is_ok_and(|table| {
+        table.get("package").and_then(|package| package.get("name")).and_then(toml::Value::as_str) == Some(env!("CARGO_PKG_NAME"))
+    });
+    let variable = |name: &str| sources.environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if checkout {
+        return sources.directory.join("data");
+    }
+    let platform = if cfg!(windows) {
+        variable("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        variable("HOME").map(|home| home.join("Library/Application Support"))
+    } else {
+        variable("XDG_DATA_HOME").filter(|path| path.is_absolute()).or_else(|| variable("HOME").map(|home| home.join(".local/share")))
+    };
+    platform.as_deref().unwrap_or_else(|| Path::new(".")).join("trae")
+}
+
+#[cfg(test)]
+mod tests;

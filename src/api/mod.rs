@@ -1,1 +1,19 @@
-//! stub
+//! The API over the wire: the only room that knows the web server.
+//!
+//! [`router`] is every route on one page. Handlers translate and decide nothing: they take in a checked request ([`extract`]), ask
+//! another room, and shape its answer; what fails leaves through [`error`]. [`door`] stands before all of them, [`server`] carries it.
+
+mod body;
+mod docs;
+pub mod door;
+pub mod error;
+pub mod extract;
+mod health;
+mod router;
+pub mod server;
+mod state;
+
+pub use door::Door;
+pub use router::{door, openapi, routes};
+pub use server::serve;
+pub use state::State;

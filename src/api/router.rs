@@ -1,0 +1,89 @@
+//! Every route on one page.
+//!
+//! A line here is all that a route needs: its path, method and description stand at the handler, and `/openapi.json` is made of the
+//! same list. Paths are documented as the specification writes them; they answer with and without a slash at the end.
+
+use std::collections::BTreeSet;
+
+use axum::Router;
+use utoipa::OpenApi;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::Paths;
+use utoipa::openapi::schema::Schema;
+use utoipa_axum::routes;
+
+use super::door::Door;
+use super::state::State;
+use super::{docs, error, health};
+
+/// Every route.
+fn table() -> Table {
+    Table::new()
+        // health
+        .add(routes!(health::health))
+        // description
+        .add(routes!(docs::openapi_json))
+        .add(routes!(docs::page))
+        .add(routes!(docs::file))
+}
+
+/// The whole API behind its door.
+pub fn door(state: State) -> Door {
+    let Table { router, .. } = table();
+    let routes = router.fallback(error::no_such_path).method_not_allowed_fallback(error::no_such_method).with_state(state.clone());
+    Door::new(routes, state.config())
+}
+
+/// The description of every route.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    table().described
+}
+
+/// Every path that is routed, as axum writes it.
+pub fn routes() -> BTreeSet<String> {
+    table().routed
+}
+
+/// What the description says of the API as a whole.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "TRAE",
+        description = "Trusted Remote Automation Environment: sees a desktop, uses its mouse and keyboard, reads its text, and runs workflows and scripts that do."
+    ),
+    components(schemas(error::ErrorResponse))
+)]
+struct Description;
+
+/// Routes and their description, filled from the same lines.
+struct Table {
+    router: Router<State>,
+    described: utoipa::openapi::OpenApi,
+    routed: BTreeSet<String>,
+}
+
+/// What `routes!` makes of a handler.
+type Line = (Vec<(String, RefOr<Schema>)>, Paths, axum::routing::MethodRouter<State>);
+
+impl Table {
+    fn new() -> Self {
+        Self { router: Router::new(), described: Description::openapi(), routed: BTreeSet::new() }
+    }
+
+    fn add(mut self, (schemas, paths, methods): Line) -> Self {
+        for (path, item) in paths.paths {
+            let route = routed(&path);
+            self.router = self.router.route(&route, methods.clone());
+            self.routed.insert(route);
+            self.described.paths.paths.insert(path, item);
+        }
+        self.described.components.get_or_insert_default().schemas.extend(schemas);
+        self
+    }
+}
+
+/// How axum writes a documented path: without the slash at the end, and with a star where the rest of the path is meant.
+fn routed(path: &str) -> String {
+    let path = path.trim_end_matches('/');
+    path.strip_suffix("/webhooks/{path}").map_or_else(|| path.to_owned(), |before| format!("{before}/webhooks/{{*path}}"))
+}

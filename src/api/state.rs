@@ -1,0 +1,44 @@
+//! What handlers reach: every room they may ask, put together by `app`.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+
+/// What handlers reach. Cheap to clone.
+#[derive(Clone)]
+pub struct State(Arc<Parts>);
+
+/// The rooms behind the API.
+pub struct Parts {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// When the server started.
+    pub started: Instant,
+    /// The server ends: streams and sockets end as well.
+    pub shutdown: CancellationToken,
+}
+
+impl State {
+    /// Puts the rooms together.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// When the server started.
+    pub fn started(&self) -> Instant {
+        self.0.started
+    }
+
+    /// The server's end.
+    pub fn shutdown(&self) -> &CancellationToken {
+        &self.0.shutdown
+    }
+}
