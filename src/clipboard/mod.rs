@@ -1,7 +1,23 @@
 //! The clipboard of a desktop: text in, text out.
+//!
+//! On X11 any display by its name, since a virtual desktop has a clipboard of its own; elsewhere the platform's one.
+//! Pictures and files on the clipboard are not this room's.
+
+#[cfg(not(target_os = "linux"))]
+mod portable;
+#[cfg(target_os = "linux")]
+mod x11;
+#[cfg(target_os = "linux")]
+mod x11_owner;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
+
+use crate::error::{Classify, Kind};
+
+/// The longest text, in bytes.
+const LONGEST: usize = 16 * 1024 * 1024;
 
 /// A text on the clipboard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -9,4 +25,111 @@ use utoipa::ToSchema;
 pub struct ClipboardText {
     /// The text.
     pub text: String,
+}
+
+/// Why the clipboard could not be read or set.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no display, or it does not answer.
+    #[error("the clipboard of the display {display} does not answer ({reason}): start the display, or let TRAE start a virtual one")]
+    Unavailable {
+        /// The display's name, or words for the platform's own.
+        display: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// There is no display to ask.
+    #[error("there is no display: set DISPLAY to that of a running session, or let TRAE start a virtual one")]
+    NoDisplay,
+    /// The clipboard holds a picture, files, or something else.
+    #[error("the clipboard holds something that is not text: copy a text first")]
+    NotText,
+    /// A text that is too long to set.
+    #[error("the text has {0} bytes: the clipboard takes at most {LONGEST}")]
+    TooLong(usize),
+    /// A text that is too long to read.
+    #[error("the text on the clipboard is longer than {LONGEST} bytes: copy less")]
+    TooLarge,
+    /// The program that copied the text does not hand it over.
+    #[error("the program that holds the clipboard does not answer: try again, or copy the text anew")]
+    Silent,
+    /// Somebody else took the clipboard at the same moment, or it answered with something unexpected.
+    #[error("the clipboard could not be used: {0}")]
+    Failed(String),
+}
+
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Unavailable { .. } | Self::NoDisplay => Kind::ServiceUnavailable,
+            Self::NotText => Kind::Conflict,
+            Self::TooLong(_) => Kind::ValidationError,
+            Self::TooLarge => Kind::PayloadTooLarge,
+            Self::Silent => Kind::Timeout,
+            Self::Failed(_) => Kind::Internal,
+        }
+    }
+
+    fn details(&self) -> Option<Value> {
+        match self {
+            Self::Unavailable { .. } | Self::NoDisplay => Some(json!({
+                "service": "live_desktop",
+                "hint": "set DISPLAY to that of a running session, or install a virtual display: apt install xvfb"
+            })),
+            Self::TooLong(_) => Some(json!({"errors": [{"path": "/text", "message": self.to_string()}]})),
+            _ => None,
+        }
+    }
+}
+
+/// The clipboard of one display. Safe to share. What was set is gone when this is dropped, as it is when a program ends.
+pub struct Clipboard {
+    #[cfg(target_os = "linux")]
+    backend: x11::X11,
+    #[cfg(not(target_os = "linux"))]
+    backend: portable::Portable,
+}
+
+impl std::fmt::Debug for Clipboard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Clipboard").finish_non_exhaustive()
+    }
+}
+
+impl Clipboard {
+    /// Opens the clipboard of the X display named (`:99`), or with `None` the platform's own.
+    ///
+    /// # Errors
+    /// [`Error::NoDisplay`] and [`Error::Unavailable`] where nothing answers.
+    pub fn open(display: Option<&str>) -> Result<Self, Error> {
+        #[cfg(target_os = "linux")]
+        {
+            let named = display.map(str::to_owned).or_else(|| std::env::var("DISPLAY").ok().filter(|name| !name.is_empty()));
+            Ok(Self { backend: x11::X11::open(named.ok_or(Error::NoDisplay)?)? })
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = display;
+            Ok(Self { backend: portable::Portable::open()? })
+        }
+    }
+
+    /// The text on the clipboard; empty where nothing is.
+    ///
+    /// # Errors
+    /// [`Error::NotText`], [`Error::TooLarge`]; [`Error::Silent`] where the program that holds the text does not hand it over.
+    pub fn get(&self) -> Result<String, Error> {
+        self.backend.get()
+    }
+
+    /// Puts a text on the clipboard.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`]; [`Error::Unavailable`] where the display does not answer.
+    pub fn set(&self, text: &str) -> Result<(), Error> {
+        if text.len() > LONGEST {
+            return Err(Error::TooLong(text.len()));
+        }
+        self.backend.set(text)
+    }
 }

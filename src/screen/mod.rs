@@ -1,5 +1,197 @@
-//! TODO head
+//! What is on the screen: which monitors there are, and pictures of them.
+//!
+//! [`Screen`] checks what is asked for and leaves the grabbing to one of two backends of the same shape: one for X11 through shared
+//! memory, and a portable one. Which one is decided in [`Screen::open`] and nowhere else. Pixels stay as the server gives them
+//! ([`Frame`]); what is drawn in them (text, images) is for other rooms.
 
+mod frame;
+mod portable;
+mod region;
+#[cfg(target_os = "linux")]
+mod segment;
 mod words;
+#[cfg(target_os = "linux")]
+mod x11;
 
+pub use frame::Frame;
 pub use words::*;
+
+use serde_json::{Value, json};
+
+use crate::error::{Classify, Kind};
+
+/// Why a screen could not be seen.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no display, or it does not answer.
+    #[error("the display {display} does not answer ({reason}): start it, or let TRAE start a virtual one")]
+    Unavailable {
+        /// The display's name, or words for the platform's own.
+        display: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// There is no display to ask.
+    #[error("there is no display: set DISPLAY to that of a running session, or let TRAE start a virtual one")]
+    NoDisplay,
+    /// No monitor has this number.
+    #[error("there is no monitor {asked}: this screen has {count}, numbered from 0")]
+    NoMonitor {
+        /// The number asked for.
+        asked: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// A region without an area.
+    #[error("the region has no area: its width and height must be at least 1")]
+    EmptyRegion,
+    /// A region that does not lie within what it is taken from.
+    #[error(
+        "the region {}×{} at ({}, {}) does not lie on {of}, which is {}×{} at ({}, {}): choose one inside it",
+        asked.width, asked.height, asked.x, asked.y, bounds.width, bounds.height, bounds.x, bounds.y
+    )]
+    OffScreen {
+        /// The region asked for.
+        asked: Region,
+        /// What it must lie in.
+        bounds: Region,
+        /// What that is: the screen, a monitor, the picture.
+        of: String,
+    },
+    /// A JPEG quality out of range.
+    #[error("the quality {0} is out of range: it goes from 1 (small) to 100 (good)")]
+    Quality(u32),
+    /// A picture that could not be written down in the format asked for.
+    #[error("the picture could not be encoded as {format:?}: {reason}")]
+    Encode {
+        /// The format.
+        format: ImageFormat,
+        /// What the encoder says.
+        reason: String,
+    },
+    /// The screen answered with something unexpected.
+    #[error("the screen could not be captured: {0}")]
+    Failed(String),
+}
+
+impl Error {
+    fn path(&self) -> Option<&'static str> {
+        match self {
+            Self::NoMonitor { .. } => Some("/monitor"),
+            Self::EmptyRegion | Self::OffScreen { .. } => Some("/region"),
+            Self::Quality(_) => Some("/quality"),
+            Self::Unavailable { .. } | Self::NoDisplay | Self::Encode { .. } | Self::Failed(_) => None,
+        }
+    }
+}
+
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Unavailable { .. } | Self::NoDisplay => Kind::ServiceUnavailable,
+            Self::NoMonitor { .. } | Self::EmptyRegion | Self::OffScreen { .. } | Self::Quality(_) => Kind::ValidationError,
+            Self::Encode { .. } | Self::Failed(_) => Kind::Internal,
+        }
+    }
+
+    fn details(&self) -> Option<Value> {
+        if let Some(path) = self.path() {
+            return Some(json!({"errors": [{"path": path, "message": self.to_string()}]}));
+        }
+        match self.kind() {
+            Kind::ServiceUnavailable => Some(json!({
+                "service": "live_desktop",
+                "hint": "set DISPLAY to that of a running session, or install a virtual display: apt install xvfb"
+            })),
+            _ => None,
+        }
+    }
+}
+
+/// What a backend does. Regions that reach [`Backend::grab`] were checked against [`Backend::bounds`].
+trait Backend: Send + Sync {
+    /// The rectangle around all monitors.
+    fn bounds(&self) -> Result<Region, Error>;
+    /// All monitors, the primary one first, numbered in that order.
+    fn monitors(&self) -> Result<Vec<Monitor>, Error>;
+    /// The pixels of a region of the virtual screen.
+    fn grab(&self, region: Region) -> Result<Frame, Error>;
+}
+
+/// The screen of one display. Safe to share; survives a restart of the display's server.
+pub struct Screen {
+    backend: Box<dyn Backend>,
+}
+
+impl std::fmt::Debug for Screen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Screen").finish_non_exhaustive()
+    }
+}
+
+impl Screen {
+    /// Opens the screen of the X display named (`:99`), or with `None` the platform's own.
+    ///
+    /// # Errors
+    /// [`Error::NoDisplay`] and [`Error::Unavailable`] where nothing answers.
+    pub fn open(display: Option<&str>) -> Result<Self, Error> {
+        #[cfg(target_os = "linux")]
+        {
+            let named = display.map(str::to_owned).or_else(|| std::env::var("DISPLAY").ok().filter(|name| !name.is_empty()));
+            if let Some(name) = named {
+                return Ok(Self { backend: Box::new(x11::X11::open(name)?) });
+            }
+            if std::env::var_os("WAYLAND_DISPLAY").is_none() {
+                return Err(Error::NoDisplay);
+            }
+        }
+        let _ = display;
+        Ok(Self { backend: Box::new(portable::Portable::open()?) })
+    }
+
+    /// All monitors, the primary one first.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the display does not answer.
+    pub fn monitors(&self) -> Result<Vec<Monitor>, Error> {
+        self.backend.monitors()
+    }
+
+    /// The rectangle around all monitors.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the display does not answer.
+    pub fn bounds(&self) -> Result<Region, Error> {
+        self.backend.bounds()
+    }
+
+    /// A picture of what `capture` names.
+    ///
+    /// # Errors
+    /// [`Error::NoMonitor`], [`Error::EmptyRegion`], [`Error::OffScreen`] for what is not there; [`Error::Unavailable`] where the
+    /// display does not answer.
+    pub fn capture(&self, capture: &Capture) -> Result<Frame, Error> {
+        let region = match capture.monitor {
+            None => {
+                let bounds = self.backend.bounds()?;
+                match capture.region {
+                    None => bounds,
+                    Some(region) => region.within(bounds, (0, 0), "the screen")?,
+                }
+            }
+            Some(index) => {
+                let monitors = self.backend.monitors()?;
+                let monitor = monitors.get(index).ok_or(Error::NoMonitor { asked: index, count: monitors.len() })?;
+                let area = monitor.region();
+                match capture.region {
+                    None => area,
+                    Some(region) => {
+                        let own = Region { x: 0, y: 0, width: area.width, height: area.height };
+                        region.within(own, (area.x, area.y), &format!("monitor {index}"))?
+                    }
+                }
+            }
+        };
+        self.backend.grab(region)
+    }
+}

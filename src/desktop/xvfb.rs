@@ -1,0 +1,228 @@
+//! A virtual display: an Xvfb of our own, that only this user can open, and that ends with this process however it ends.
+//!
+//! A keeper thread starts it, waits for it and ends it. The kernel ends a child with the *thread* that started it
+//! (`PR_SET_PDEATHSIG`), so the keeper lives as long as the display does; after `kill -9` of this process nothing is left behind.
+
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, Signal};
+use x11rb::connection::Connection;
+use x11rb::protocol::xproto::{AccessControl, ConnectionExt as _, Family, HostMode};
+use x11rb::rust_connection::RustConnection;
+
+use super::Error;
+
+/// How long Xvfb may take to say which display it is.
+const START: Duration = Duration::from_secs(20);
+/// How long Xvfb may take to end before it is killed.
+const END: Duration = Duration::from_secs(2);
+/// How often the keeper looks at its children.
+const LOOK: Duration = Duration::from_millis(20);
+/// Sides of a display.
+const SIDES: std::ops::RangeInclusive<u32> = 64..=16384;
+
+/// A virtual display that runs. Ends when dropped.
+pub(super) struct Xvfb {
+    display: String,
+    shared: Arc<Shared>,
+    keeper: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Xvfb {
+    pub(super) fn start(size: (u32, u32)) -> Result<Self, Error> {
+        if !SIDES.contains(&size.0) || !SIDES.contains(&size.1) {
+            return Err(Error::Size(size.0, size.1));
+        }
+        let shared = Arc::new(Shared::default());
+        let (ready, started) = mpsc::channel();
+        let kept = Arc::clone(&shared);
+        let keeper = std::thread::Builder::new()
+            .name("xvfb".to_owned())
+            .spawn(move || keep(size, &kept, &ready))
+            .map_err(|error| Error::Start(error.to_string()))?;
+        let display = started.recv().map_err(|_| Error::Start("its keeper ended".to_owned()))??;
+        // From here on a failure drops the display, which ends it.
+        let this = Self { display, shared, keeper: Mutex::new(Some(keeper)) };
+        close_to_others(&this.display)?;
+        tracing::info!("virtual desktop {} of {}×{} pixels is up", this.display, size.0, size.1);
+        Ok(this)
+    }
+
+    pub(super) fn display(&self) -> &str {
+        &self.display
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        !self.shared.ended.load(Ordering::Acquire)
+    }
+
+    /// Ends it and returns once it has ended.
+    pub(super) fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Release);
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(keeper) = keeper {
+            let _ = keeper.join();
+        }
+    }
+}
+
+impl Drop for Xvfb {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The keeper's life: start, tell the display's name, wait, end.
+fn keep(size: (u32, u32), shared: &Shared, ready: &mpsc::Sender<Result<String, Error>>) {
+    match launch(size) {
+        Err(error) => {
+            shared.ended.store(true, Ordering::Release);
+            let _ = ready.send(Err(error));
+        }
+        Ok((mut server, display)) => {
+            let mut manager = window_manager(&display);
+            let _ = ready.send(Ok(display.clone()));
+            while !shared.stop.load(Ordering::Acquire) && matches!(server.try_wait(), Ok(None)) {
+                if manager.as_mut().is_some_and(|manager| !matches!(manager.try_wait(), Ok(None))) {
+                    manager = None;
+                }
+                std::thread::sleep(LOOK);
+            }
+            if !shared.stop.load(Ordering::Acquire) {
+                tracing::warn!("virtual desktop {display} ended; the next use starts another");
+            }
+            shared.ended.store(true, Ordering::Release);
+            if let Some(manager) = manager {
+                end(manager);
+            }
+            end(server);
+        }
+    }
+}
+
+/// Starts Xvfb and waits until it says which display it is, which it does once it can be connected to.
+fn launch((width, height): (u32, u32)) -> Result<(Child, String), Error> {
+    let failed = |error: std::io::Error| Error::Start(error.to_string());
+    let mut command = Command::new("Xvfb");
+    command.args(["-displayfd", "1", "-screen", "0", &format!("{width}x{height}x24"), "-nolisten", "tcp", "-noreset"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut server = with_us(&mut command).spawn().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::NoXvfb,
+        _ => failed(error),
+    })?;
+    let Some(output) = server.stdout.take() else {
+        end(server);
+        return Err(Error::Start("its output is missing".to_owned()));
+    };
+    match number(output.into()) {
+        Ok(number) => Ok((server, format!(":{number}"))),
+        Err(reason) => {
+            end(server);
+            Err(Error::Start(reason))
+        }
+    }
+}
+
+/// Reads the display's number from the pipe that Xvfb writes it to.
+fn number(pipe: OwnedFd) -> Result<u32, String> {
+    let deadline = Instant::now() + START;
+    let mut pipe = std::fs::File::from(pipe);
+    let mut text = Vec::new();
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
+        let mut wait = [PollFd::new(&pipe, PollFlags::IN)];
+        match rustix::event::poll(&mut wait, Some(&timeout)) {
+            Ok(0) => return Err("Xvfb did not become ready in time".to_owned()),
+            Err(rustix::io::Errno::INTR) => continue,
+            Ok(_) | Err(_) => {}
+        }
+        let mut bytes = [0; 16];
+        match pipe.read(&mut bytes) {
+            Ok(0) => return Err("Xvfb ended at once; is there room in /tmp, and may it write there?".to_owned()),
+            Ok(count) => text.extend_from_slice(bytes.get(..count).unwrap_or_default()),
+            Err(error) => return Err(error.to_string()),
+        }
+        if let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+            let line = String::from_utf8_lossy(text.get(..end).unwrap_or_default()).into_owned();
+            return line.trim().parse().map_err(|_| format!("Xvfb said {line:?} instead of its display's number"));
+        }
+    }
+}
+
+/// A window manager, so that windows have a focus and a frame, where a small one is installed. It ends with its display.
+fn window_manager(display: &str) -> Option<Child> {
+    let mut command = Command::new("openbox");
+    command.args(["--sm-disable"]).env("DISPLAY", display);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    with_us(&mut command).spawn().ok()
+}
+
+/// Asks the kernel to end the child with the thread that starts it.
+#[expect(unsafe_code, reason = "what runs between fork and exec must not allocate or lock: these are two bare system calls")]
+fn with_us(command: &mut Command) -> &mut Command {
+    let parent = rustix::process::getpid();
+    // In a group of its own: a Ctrl-C at the terminal is for us to handle, in our order.
+    command.process_group(0);
+    // SAFETY: see above; nothing of this process's memory is touched but the copied process id.
+    unsafe {
+        command.pre_exec(move || {
+            // TERM and not KILL: Xvfb then removes its lock and its socket.
+            rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
+            // The parent may have died before that was set.
+            if rustix::process::getppid() == Some(parent) { Ok(()) } else { Err(std::io::ErrorKind::BrokenPipe.into()) }
+        })
+    }
+}
+
+/// Asks a child to end, and kills it if it does not.
+fn end(mut child: Child) {
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, Signal::TERM);
+    }
+    let deadline = Instant::now() + END;
+    while matches!(child.try_wait(), Ok(None)) {
+        if Instant::now() >= deadline {
+            let _ = child.kill();
+            let _ = child.wait();
+            return;
+        }
+        std::thread::sleep(LOOK / 4);
+    }
+}
+
+/// Lets only programs of this user open the display. By name rather than by a secret in a file, so that a program needs nothing but
+/// `DISPLAY` to appear on it.
+fn close_to_others(display: &str) -> Result<(), Error> {
+    let failed = |reason: String| Error::Start(format!("it cannot be closed to other users: {reason}"));
+    let (connection, _) = RustConnection::connect(Some(display)).map_err(|error| failed(error.to_string()))?;
+    let work = || -> Result<(), x11rb::errors::ReplyError> {
+        let user = format!("localuser\0#{}", rustix::process::geteuid().as_raw());
+        connection.change_hosts(HostMode::INSERT, Family::SERVER_INTERPRETED, user.as_bytes())?.check()?;
+        for host in connection.list_hosts()?.reply()?.hosts {
+            if host.family != Family::SERVER_INTERPRETED || host.address != user.as_bytes() {
+                connection.change_hosts(HostMode::DELETE, host.family, &host.address)?.ignore_error();
+            }
+        }
+        // The wildcard for every user of this machine, which the list does not show; x11rb has no name for it.
+        connection.change_hosts(HostMode::DELETE, Family::from(252u8), &[])?.ignore_error();
+        connection.set_access_control(AccessControl::ENABLE)?.check()
+    };
+    work().map_err(|error| failed(error.to_string()))?;
+    let _ = connection.flush();
+    Ok(())
+}

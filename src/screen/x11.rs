@@ -1,0 +1,229 @@
+//! The screen of an X display: captured through shared memory, or over the connection where that cannot be.
+//!
+//! The connection is opened anew when it breaks, so that a restarted X server is found again at the next use.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use x11rb::connection::Connection;
+use x11rb::errors::{ConnectionError, ReplyError};
+use x11rb::protocol::ErrorKind;
+use x11rb::protocol::randr::{self, ConnectionExt as _};
+use x11rb::protocol::shm::ConnectionExt as _;
+use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, ImageFormat, ImageOrder, Screen as Root, Window};
+use x11rb::rust_connection::RustConnection;
+
+use super::frame::{Frame, Pixels};
+use super::segment::Pool;
+use super::{Backend, Error, Monitor, Region};
+
+/// All planes of a drawable.
+const ALL_PLANES: u32 = !0;
+
+/// What went wrong while talking to the server.
+#[derive(Debug)]
+enum Broken {
+    /// The connection is gone; another may work.
+    Connection(String),
+    /// The server refused with this kind of error.
+    Refused(ErrorKind, String),
+    /// Anything else, already said in this room's words.
+    Other(Error),
+}
+
+impl From<ConnectionError> for Broken {
+    fn from(error: ConnectionError) -> Self {
+        Self::Connection(error.to_string())
+    }
+}
+
+impl From<ReplyError> for Broken {
+    fn from(error: ReplyError) -> Self {
+        match error {
+            ReplyError::ConnectionError(error) => error.into(),
+            ReplyError::X11Error(error) => Self::Refused(error.error_kind, format!("the X server says {:?}", error.error_kind)),
+        }
+    }
+}
+
+impl From<Error> for Broken {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// One connection and what was learnt over it.
+struct Session {
+    connection: Arc<RustConnection>,
+    root: Window,
+    /// Shared memory, where the server can do that.
+    pool: Option<Arc<Pool>>,
+    has_monitors: bool,
+    scale: f64,
+}
+
+pub(super) struct X11 {
+    display: String,
+    session: Mutex<Option<Arc<Session>>>,
+}
+
+impl X11 {
+    pub(super) fn open(display: String) -> Result<Self, Error> {
+        let this = Self { display, session: Mutex::default() };
+        this.session()?;
+        Ok(this)
+    }
+
+    fn session(&self) -> Result<Arc<Session>, Error> {
+        let mut slot = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = slot.as_ref() {
+            return Ok(Arc::clone(session));
+        }
+        let session = Arc::new(Session::open(&self.display)?);
+        *slot = Some(Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// Does `work` over the connection; if that has broken since it was last used, once more over a new one.
+    fn with<T>(&self, work: impl Fn(&Session) -> Result<T, Broken>) -> Result<T, Error> {
+        let mut last = String::new();
+        for _ in 0..2 {
+            let session = self.session()?;
+            match work(&session) {
+                Ok(value) => return Ok(value),
+                Err(Broken::Other(error)) => return Err(error),
+                Err(Broken::Refused(_, reason)) => return Err(Error::Failed(reason)),
+                Err(Broken::Connection(reason)) => {
+                    let mut slot = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+                    if slot.as_ref().is_some_and(|current| Arc::ptr_eq(current, &session)) {
+                        *slot = None;
+                    }
+                    last = reason;
+                }
+            }
+        }
+        Err(Error::Unavailable { display: self.display.clone(), reason: last })
+    }
+}
+
+impl Backend for X11 {
+    fn bounds(&self) -> Result<Region, Error> {
+        self.with(Session::bounds)
+    }
+
+    fn monitors(&self) -> Result<Vec<Monitor>, Error> {
+        self.with(Session::monitors)
+    }
+
+    fn grab(&self, region: Region) -> Result<Frame, Error> {
+        self.with(|session| session.grab(region))
+    }
+}
+
+impl Session {
+    fn open(display: &str) -> Result<Self, Error> {
+        let unavailable = |reason: String| Error::Unavailable { display: display.to_owned(), reason };
+        let (connection, number) = RustConnection::connect(Some(display)).map_err(|error| unavailable(error.to_string()))?;
+        let connection = Arc::new(connection);
+        let root = connection.setup().roots.get(number).ok_or_else(|| unavailable("it has no such screen".to_owned()))?.clone();
+        check_pixels(&connection, &root)?;
+        let has_monitors = connection
+            .randr_query_version(1, 5)
+            .ok()
+            .and_then(|cookie| cookie.reply().ok())
+            .is_some_and(|version| (version.major_version, version.minor_version) >= (1, 5));
+        let pool = match Pool::new(Arc::clone(&connection)) {
+            Ok(pool) => Some(Arc::new(pool)),
+            Err(error) => {
+                tracing::info!("{error}; captures take longer");
+                None
+            }
+        };
+        let scale = scale(&connection, root.root).unwrap_or(1.0);
+        Ok(Self { connection, root: root.root, pool, has_monitors, scale })
+    }
+
+    fn bounds(&self) -> Result<Region, Broken> {
+        // Asked each time: the root grows and shrinks when monitors come and go.
+        let root = self.connection.get_geometry(self.root)?.reply()?;
+        Ok(Region { x: 0, y: 0, width: root.width.into(), height: root.height.into() })
+    }
+
+    fn monitors(&self) -> Result<Vec<Monitor>, Broken> {
+        let mut infos: Vec<randr::MonitorInfo> =
+            if self.has_monitors { self.connection.randr_get_monitors(self.root, true)?.reply()?.monitors } else { Vec::new() };
+        infos.retain(|info| info.width > 0 && info.height > 0);
+        if infos.is_empty() {
+            let Region { x, y, width, height } = self.bounds()?;
+            let name = "screen".to_owned();
+            return Ok(vec![Monitor { index: 0, name, x, y, width, height, scale_factor: self.scale, is_primary: true }]);
+        }
+        infos.sort_by_key(|info| !info.primary);
+        let names = infos.iter().map(|info| self.connection.get_atom_name(info.name)).collect::<Result<Vec<_>, _>>()?;
+        let mut monitors = Vec::with_capacity(infos.len());
+        for (index, (info, name)) in infos.into_iter().zip(names).enumerate() {
+            monitors.push(Monitor {
+                index,
+                name: String::from_utf8_lossy(&name.reply()?.name).into_owned(),
+                x: info.x.into(),
+                y: info.y.into(),
+                width: info.width.into(),
+                height: info.height.into(),
+                scale_factor: self.scale,
+                is_primary: index == 0,
+            });
+        }
+        Ok(monitors)
+    }
+
+    fn grab(&self, region: Region) -> Result<Frame, Broken> {
+        let wide = || Error::Failed("the region is larger than X can express".to_owned());
+        let x = i16::try_from(region.x).map_err(|_| wide())?;
+        let y = i16::try_from(region.y).map_err(|_| wide())?;
+        let width = u16::try_from(region.width).map_err(|_| wide())?;
+        let height = u16::try_from(region.height).map_err(|_| wide())?;
+        let size = usize::from(width) * usize::from(height) * super::frame::PIXEL;
+
+        let answer = match self.pool.as_ref().map(|pool| pool.lend(size)) {
+            Some(Ok(lent)) => self
+                .connection
+                .shm_get_image(self.root, x, y, width, height, ALL_PLANES, ImageFormat::Z_PIXMAP.into(), lent.id(), 0)?
+                .reply()
+                .map(|_| Pixels::Shared(lent)),
+            // Out of shared memory, say: the slow way still works. A lost connection shows there too.
+            Some(Err(_)) | None => self
+                .connection
+                .get_image(ImageFormat::Z_PIXMAP, self.root, x, y, width, height, ALL_PLANES)?
+                .reply()
+                .map(|image| Pixels::Owned(image.data)),
+        };
+        match answer.map_err(Broken::from) {
+            Ok(pixels) => Ok(Frame::new(pixels, region)?),
+            // The screen shrank between the check of the region and now.
+            Err(Broken::Refused(ErrorKind::Match, _)) => {
+                let bounds = self.bounds()?;
+                Err(Error::OffScreen { asked: region, bounds, of: "the screen".to_owned() }.into())
+            }
+            Err(broken) => Err(broken),
+        }
+    }
+}
+
+/// Refuses a display whose pixels are not four bytes of blue, green, red and nothing, which is what every frame is made of.
+fn check_pixels(connection: &RustConnection, root: &Root) -> Result<(), Error> {
+    let setup = connection.setup();
+    let bits = setup.pixmap_formats.iter().find(|format| format.depth == root.root_depth).map(|format| format.bits_per_pixel);
+    let visuals = root.allowed_depths.iter().flat_map(|depth| &depth.visuals);
+    let masks = visuals.filter(|visual| visual.visual_id == root.root_visual).map(|v| (v.red_mask, v.green_mask, v.blue_mask)).next();
+    if bits == Some(32) && masks == Some((0xff_0000, 0xff00, 0xff)) && setup.image_byte_order == ImageOrder::LSB_FIRST {
+        return Ok(());
+    }
+    Err(Error::Failed(format!("the display has {} bits of colour: run it with 24", root.root_depth)))
+}
+
+/// How much a session enlarges what it shows, from its `Xft.dpi`.
+fn scale(connection: &RustConnection, root: Window) -> Option<f64> {
+    let property = connection.get_property(false, root, AtomEnum::RESOURCE_MANAGER, AtomEnum::STRING, 0, 64 * 1024).ok()?.reply().ok()?;
+    let text = String::from_utf8_lossy(&property.value).into_owned();
+    let dpi: f64 = text.lines().find_map(|line| line.strip_prefix("Xft.dpi:"))?.trim().parse().ok()?;
+    (48.0..=960.0).contains(&dpi).then_some(dpi / 96.0)
+}
