@@ -10,7 +10,7 @@ pub struct Process {
     pub pid: u32,
     /// Its name.
     pub name: String,
-    /// Share of one core since the last look, in percent.
+    /// Share of one core since the last look, in percent; at the first look its mean since it began.
     pub cpu_percent: f64,
     /// Share of the machine's memory, in percent.
     pub memory_percent: f64,
