@@ -19,7 +19,9 @@ pub enum Error {
         installed: Vec<String>,
     },
     /// No Tesseract at all.
-    #[error("Tesseract's languages are not on this machine: install them with `apt-get install tesseract-ocr`, or point TESSDATA_PREFIX to their folder")]
+    #[error(
+        "Tesseract's languages are not on this machine: install them with `apt-get install tesseract-ocr`, or point TESSDATA_PREFIX to their folder"
+    )]
     NoTesseract,
     /// An engine did not start.
     #[error("Tesseract could not load the language {0:?}: its file may be broken; install it again")]

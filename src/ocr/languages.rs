@@ -59,7 +59,9 @@ fn split(text: &str) -> Result<Vec<String>, Error> {
     let names: Vec<String> = text.split('+').map(str::to_owned).collect();
     let well_formed = |name: &String| {
         let name = name.strip_prefix("script/").unwrap_or(name);
-        !name.is_empty() && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+        !name.is_empty()
+            && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
     };
     if text.len() <= 200 && names.len() <= MOST && names.iter().all(well_formed) {
         return Ok(names);
@@ -104,7 +106,9 @@ mod tests {
 
     #[test]
     fn malformed_languages_never_reach_tesseract() {
-        for text in ["", "../../x", "eng\0", "eng+", "+eng", "/etc/x", "eng deu", "script/", "script/../x", "-x", "e.g", &"e".repeat(10_000)] {
+        for text in
+            ["", "../../x", "eng\0", "eng+", "+eng", "/etc/x", "eng deu", "script/", "script/../x", "-x", "e.g", &"e".repeat(10_000)]
+        {
             assert!(split(text).is_err(), "{text:?} was accepted");
         }
         assert_eq!(split("deu+script/Latin+chi_sim").unwrap(), ["deu", "script/Latin", "chi_sim"]);
