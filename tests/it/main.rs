@@ -8,6 +8,6 @@
     missing_docs,
     unreachable_pub
 )]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr, missing_docs, unreachable_pub)]
 
+mod machine;
 mod workflow;
