@@ -16,4 +16,4 @@ mod state;
 pub use door::Door;
 pub use router::{door, openapi, routes};
 pub use server::serve;
-pub use state::State;
+pub use state::{Parts, State};

@@ -6,6 +6,11 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::desktop::Desktops;
+use crate::host::Host;
+use crate::runs::{Runs, Workflows};
+use crate::script::Library;
+use crate::triggers::Webhooks;
 
 /// What handlers reach. Cheap to clone.
 #[derive(Clone)]
@@ -15,6 +20,18 @@ pub struct State(Arc<Parts>);
 pub struct Parts {
     /// The settings.
     pub config: Arc<Config>,
+    /// Scripts and node types.
+    pub library: Arc<Library>,
+    /// All runs.
+    pub runs: Runs,
+    /// The stored workflows.
+    pub workflows: Workflows,
+    /// The webhooks of stored workflows.
+    pub webhooks: Arc<Webhooks>,
+    /// The desktops.
+    pub desktops: Arc<Desktops>,
+    /// Where scripts run.
+    pub host: Arc<Host>,
     /// When the server started.
     pub started: Instant,
     /// The server ends: streams and sockets end as well.

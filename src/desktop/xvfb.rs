@@ -93,9 +93,9 @@ fn keep(size: (u32, u32), shared: &Shared, ready: &mpsc::Sender<Result<String, E
             shared.ended.store(true, Ordering::Release);
             let _ = ready.send(Err(error));
         }
-        Ok((mut server, display)) => {
-            let mut manager = window_manager(&display);
-            let _ = ready.send(Ok(display.clone()));
+        Ok((mut server, name)) => {
+            let mut manager = window_manager(&name);
+            let _ = ready.send(Ok(name.clone()));
             while !shared.stop.load(Ordering::Acquire) && matches!(server.try_wait(), Ok(None)) {
                 if manager.as_mut().is_some_and(|manager| !matches!(manager.try_wait(), Ok(None))) {
                     manager = None;
@@ -103,7 +103,7 @@ fn keep(size: (u32, u32), shared: &Shared, ready: &mpsc::Sender<Result<String, E
                 std::thread::sleep(LOOK);
             }
             if !shared.stop.load(Ordering::Acquire) {
-                tracing::warn!("virtual desktop {display} ended; the next use starts another");
+                tracing::warn!(name, "the virtual desktop ended; the next use starts another");
             }
             shared.ended.store(true, Ordering::Release);
             if let Some(manager) = manager {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::host::protocol::{Program, ScriptError};
 use crate::host::{Job, Outcome};
+use crate::policy::Permissions;
+use crate::workflow::{Problem, Trigger};
 
 /// Runs a program, as the host does.
 pub trait Runner: Send + Sync {
@@ -38,43 +39,11 @@ pub struct CompiledGraph {
     /// Its nodes: id and type, in the order in which they would run.
     pub nodes: Vec<(String, String)>,
     /// Its triggers.
-    pub triggers: Vec<GraphTrigger>,
+    pub triggers: Vec<Trigger>,
     /// All that is wrong with it.
     pub problems: Vec<Problem>,
-}
-
-/// A trigger drawn in a graph.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GraphTrigger {
-    /// The node.
-    pub node_id: String,
-    /// Its type, such as `webhook_trigger`.
-    pub node_type: String,
-    /// Its config.
-    pub config: Value,
-}
-
-/// Something wrong with a graph.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct Problem {
-    /// The node, where it is one's.
-    pub node_id: Option<String>,
-    /// JSON Pointer into the graph.
-    pub path: String,
-    /// A sentence.
-    pub message: String,
-    /// Whether it keeps the graph from running.
-    pub severity: Severity,
-}
-
-/// How bad a problem is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// The graph does not run.
-    Error,
-    /// It runs, but hardly as meant.
-    Warning,
+    /// What it declares.
+    pub permissions: Permissions,
 }
 
 /// A script, ready to run.

@@ -25,7 +25,7 @@ pub use event::{Event, Happening};
 pub use execute::{Execute, Ticket};
 use execute::{Inner, Order};
 pub use history::RunFilter;
-pub use library::{CompiledGraph, GraphTrigger, Library, LoadedScript, Problem, Runner, Severity};
+pub use library::{CompiledGraph, Library, LoadedScript, Runner};
 pub use live::Ended;
 pub use record::{LogLine, Run, RunError, RunPage, RunStatus, RunSummary, SharedJson, Step, StepStatus};
 pub use timestamp::Timestamp;

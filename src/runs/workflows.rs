@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::library::{GraphTrigger, Problem};
 use super::programs::{PreparedGraph, Programs, not_a_graph};
 use super::{Error, Runs, Timestamp};
 use crate::error::Failure;
 use crate::store::workflows::WorkflowRow;
+use crate::workflow::{Problem, Trigger};
 
 /// Fields that the record has; in the graph's own text they are not kept.
 const OWN: [&str; 4] = ["id", "created_at", "updated_at", "problems"];
@@ -46,7 +46,7 @@ pub struct WorkflowPage {
 /// Hears of changes to stored workflows, before whoever made them gets an answer.
 pub trait Observer: Send + Sync {
     /// A workflow was made or changed: its triggers now, none while it does not compile.
-    fn changed(&self, id: &str, triggers: &[GraphTrigger]);
+    fn changed(&self, id: &str, triggers: &[Trigger]);
     /// A workflow is gone.
     fn deleted(&self, id: &str);
 }
@@ -223,7 +223,7 @@ pub struct Checked {
 }
 
 /// The triggers that may fire: none of a graph that cannot run.
-fn armed(graph: &PreparedGraph) -> &[GraphTrigger] {
+fn armed(graph: &PreparedGraph) -> &[Trigger] {
     if graph.prepared.is_some() { &graph.compiled.triggers } else { &[] }
 }
 

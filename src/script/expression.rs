@@ -19,10 +19,52 @@ const VARIABLES: [&str; 4] = ["input", "params", "nodes", "run"];
 
 /// What an expression may call, as a function or as a method. None of them changes anything or reaches outside.
 const FUNCTIONS: &[&str] = &[
-    "abs", "ceiling", "chars", "contains", "ends_with", "exp", "extract", "floor", "fraction", "get", "index_of", "int", "is_empty", "is_even",
-    "is_nan", "is_odd", "is_zero", "keys", "len", "ln", "log", "max", "min", "parse_float", "parse_int", "range", "replace", "round", "sign",
-    "split", "sqrt", "starts_with", "sub_string", "text", "to_binary", "to_chars", "to_float", "to_hex", "to_int", "to_lower", "to_octal",
-    "to_string", "to_upper", "trim", "type_of", "values",
+    "abs",
+    "ceiling",
+    "chars",
+    "contains",
+    "ends_with",
+    "exp",
+    "extract",
+    "floor",
+    "fraction",
+    "get",
+    "index_of",
+    "int",
+    "is_empty",
+    "is_even",
+    "is_nan",
+    "is_odd",
+    "is_zero",
+    "keys",
+    "len",
+    "ln",
+    "log",
+    "max",
+    "min",
+    "parse_float",
+    "parse_int",
+    "range",
+    "replace",
+    "round",
+    "sign",
+    "split",
+    "sqrt",
+    "starts_with",
+    "sub_string",
+    "text",
+    "to_binary",
+    "to_chars",
+    "to_float",
+    "to_hex",
+    "to_int",
+    "to_lower",
+    "to_octal",
+    "to_string",
+    "to_upper",
+    "trim",
+    "type_of",
+    "values",
 ];
 
 /// What an expression may call by its namespace.
@@ -181,7 +223,8 @@ fn near(name: &str, names: &[&str]) -> String {
         a.symmetric_difference(&b).count()
     };
     let best = names.iter().map(|other| (mistakes(other), *other)).min();
-    best.filter(|(mistakes, _)| *mistakes <= 4 && name.len() > 2).map_or_else(String::new, |(_, other)| format!(" (did you mean `{other}`?)"))
+    best.filter(|(mistakes, _)| *mistakes <= 4 && name.len() > 2)
+        .map_or_else(String::new, |(_, other)| format!(" (did you mean `{other}`?)"))
 }
 
 /// Neighbouring characters, so that a slip of the keyboard costs little wherever it is.
