@@ -3,11 +3,9 @@
 //! What is accepted here is pasted into a script between brackets and commas, so nothing may pass that could end early, swallow
 //! what follows, or do anything but compute: no statements, blocks, closures, comments, back-ticks or calls outside [`FUNCTIONS`].
 
-use std::collections::HashSet;
+use rhai::{Engine, Expr, FnCallExpr, OptimizationLevel, ParseErrorType, Position, Stmt, Token};
 
-use rhai::{Engine, Expr, FnCallExpr, OptimizationLevel, Position, Stmt, Token};
-
-use crate::workflow::{ExpressionError, Expressions};
+use crate::workflow::{ExpressionError, Expressions, nearest};
 
 /// The longest expression, in bytes.
 const MAX_LENGTH: usize = 4 << 10;
@@ -105,7 +103,10 @@ impl Expressions for RhaiExpressions {
         ENGINE.with(|engine| {
             check_tokens(engine, text)?;
             let ast = engine.compile_expression(text).map_err(|parse| {
-                let message = parse.err_type().to_string();
+                let message = match parse.err_type() {
+                    ParseErrorType::UnexpectedEOF => "something is missing at the end".to_owned(),
+                    other => other.to_string(),
+                };
                 error(column(text, parse.position()), format!("the expression does not parse: {}", lower_first(&message)))
             })?;
             match ast.statements() {
@@ -216,21 +217,9 @@ fn check_call(text: &str, call: &FnCallExpr, column: u32) -> Result<(), Expressi
     call.args.iter().try_for_each(|argument| check_expression(text, argument))
 }
 
-/// `, did you mean …?` where a name of `names` is close.
+/// ` (did you mean …?)` where a name of `names` is close.
 fn near(name: &str, names: &[&str]) -> String {
-    let mistakes = |other: &str| -> usize {
-        let (a, b): (HashSet<(char, char)>, HashSet<(char, char)>) = (pairs(name), pairs(other));
-        a.symmetric_difference(&b).count()
-    };
-    let best = names.iter().map(|other| (mistakes(other), *other)).min();
-    best.filter(|(mistakes, _)| *mistakes <= 4 && name.len() > 2)
-        .map_or_else(String::new, |(_, other)| format!(" (did you mean `{other}`?)"))
-}
-
-/// Neighbouring characters, so that a slip of the keyboard costs little wherever it is.
-fn pairs(name: &str) -> HashSet<(char, char)> {
-    let framed: Vec<char> = std::iter::once(' ').chain(name.to_lowercase().chars()).chain([' ']).collect();
-    framed.windows(2).map(|pair| (pair[0], pair[1])).collect()
+    nearest(name, names.iter().copied()).map_or_else(String::new, |other| format!(" (did you mean `{other}`?)"))
 }
 
 fn lower_first(message: &str) -> String {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
-use super::plan::{Link, Obstacle, Plan, Shape, plan, reachable};
+use super::plan::{Link, Obstacle, Plan, Shape, closing_links, plan, reachable};
 use super::schema::{faults, listed, nearest, shortened, validator};
 use super::{Expressions, Graph, Node, NodeKind, NodeType, NodeTypes, Problem, Severity, Trigger, config, permissions};
 use crate::policy::Permissions;
@@ -96,8 +96,15 @@ pub(super) fn check<'g>(graph: &'g Graph, types: &dyn NodeTypes, expressions: &d
     let nodes: Vec<Option<CheckedNode>> = (0..graph.nodes.len()).map(|index| checker.node(index)).collect();
     let ids = checker.ids();
     let (links, broken) = checker.links(&nodes, &ids);
-    let (starts, default_starts) = checker.starts(&nodes, &links);
-    let plan = checker.plan(&nodes, &links, &starts, !broken);
+    let mut shapes: Vec<Shape> = nodes.iter().map(|node| shape(node.as_ref())).collect();
+    let (closing, cycles) =
+        closing_links(&shapes, &links).map_or_else(|cycles| (vec![false; links.len()], cycles), |closing| (closing, Vec::new()));
+    let default_starts = checker.starts(&nodes, &links, &closing, &mut shapes);
+    let is_circular = !cycles.is_empty();
+    for cycle in cycles {
+        checker.obstacle(cycle);
+    }
+    let plan = if is_circular { None } else { checker.plan(&nodes, &links, &closing, &shapes, !broken) };
     Checked { graph, nodes, problems: checker.problems, plan, default_starts }
 }
 
@@ -160,8 +167,14 @@ impl Checker<'_> {
             let mut steps = pointer.split('/').skip(1);
             let first = steps.next().unwrap_or_default();
             let usual = node_type.schema["properties"][first].get("default");
+            let known = handles.len();
             if let Some(value) = config.get(first).or(usual) {
                 named_outputs(value, steps, &mut handles);
+            }
+            // Edges name outputs before anything runs.
+            if let Some(handle) = handles[known..].iter().find(|handle| handle.contains("{{")) {
+                let message = format!("the output `{}` is named by an expression: edges need its name as it is", shortened(handle));
+                self.add(Some(index), format!("/nodes/{index}{}/{first}", node.config_path()), message);
             }
         }
         if settings.get("on_error").and_then(Value::as_str) == Some("route") {
@@ -308,10 +321,10 @@ impl Checker<'_> {
     }
 
     /// Where a run may start, and where it starts when nobody says.
-    fn starts(&mut self, nodes: &[Option<CheckedNode>], links: &[Link]) -> (Vec<bool>, Vec<usize>) {
+    fn starts(&mut self, nodes: &[Option<CheckedNode>], links: &[Link], closing: &[bool], shapes: &mut [Shape]) -> Vec<usize> {
         let mut has_incoming = vec![false; nodes.len()];
-        for link in links {
-            has_incoming[link.to] = true;
+        for (link, closes) in links.iter().zip(closing) {
+            has_incoming[link.to] |= !closes;
         }
         let is_trigger = |index: &usize| nodes[*index].as_ref().is_some_and(|node| node.node_type.kind == NodeKind::Trigger);
         let manual: Vec<usize> =
@@ -326,26 +339,23 @@ impl Checker<'_> {
             };
             self.add(None, "/nodes".to_owned(), message.to_owned());
         }
-        let mut flags = vec![false; nodes.len()];
         for start in &starts {
-            flags[*start] = true;
+            shapes[*start].start = true;
         }
-        (flags, if manual.is_empty() { starts } else { manual })
+        if manual.is_empty() { starts } else { manual }
     }
 
-    fn plan(&mut self, nodes: &[Option<CheckedNode>], links: &[Link], starts: &[bool], whole: bool) -> Option<Plan> {
-        let shapes: Vec<Shape> = nodes.iter().zip(starts).map(|(node, start)| shape(node.as_ref(), *start)).collect();
-        if whole && starts.contains(&true) {
-            for (index, reached) in reachable(&shapes, links).into_iter().enumerate().filter(|(_, reached)| !reached) {
+    fn plan(&mut self, nodes: &[Option<CheckedNode>], links: &[Link], closing: &[bool], shapes: &[Shape], whole: bool) -> Option<Plan> {
+        let starts = shapes.iter().filter(|shape| shape.start).count();
+        if whole && starts > 0 {
+            for (index, _) in reachable(shapes, links).into_iter().enumerate().filter(|(_, reached)| !reached) {
                 let message = format!("no run can reach {}: no edge leads to it from a start, so it is left out", self.name(index));
-                debug_assert!(!reached);
                 self.warn(index, format!("/nodes/{index}"), message);
             }
         }
         // Nodes without a known type stay in: what they connect is part of a cycle all the same.
         let has_trigger = nodes.iter().flatten().any(|node| node.node_type.kind == NodeKind::Trigger);
-        let several = has_trigger && starts.iter().filter(|start| **start).count() > 1;
-        match plan(&shapes, links, several) {
+        match plan(shapes, links, closing, has_trigger && starts > 1) {
             Ok(plan) => Some(plan),
             Err(obstacles) => {
                 for obstacle in obstacles {
@@ -401,14 +411,14 @@ fn is_branching(node: &CheckedNode) -> bool {
     matches!(node.node_type.kind, NodeKind::Branch | NodeKind::Loop) && node.handles.len() > 1
 }
 
-fn shape(node: Option<&CheckedNode>, start: bool) -> Shape {
-    let Some(node) = node else { return Shape { is_loop: false, choices: 1, may_skip: false, start } };
+fn shape(node: Option<&CheckedNode>) -> Shape {
+    let Some(node) = node else { return Shape { is_loop: false, choices: 1, may_skip: false, start: false } };
     let is_loop = node.node_type.kind == NodeKind::Loop;
     let on_error = node.settings.get("on_error").and_then(Value::as_str);
     // A loop's two usual outputs are no choice: the body runs, then what comes after.
     let choices = if is_loop && on_error != Some("route") { 1 } else { node.handles.len().max(1) };
     let may_skip = is_loop || on_error == Some("continue") || node.settings.get("disabled") == Some(&Value::Bool(true));
-    Shape { is_loop, choices, may_skip, start }
+    Shape { is_loop, choices, may_skip, start: false }
 }
 
 /// Collects the texts at `pointer` (`*` = every item).
