@@ -6,9 +6,9 @@
 
 mod error;
 mod key;
+mod keyboard;
 #[cfg(target_os = "linux")]
 mod keymap;
-mod keyboard;
 mod mouse;
 mod pause;
 mod portable;

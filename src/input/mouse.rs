@@ -196,9 +196,10 @@ pub(super) fn range(path: &'static str, name: &'static str, value: f64, least: f
 }
 
 fn describe(areas: &[Area]) -> String {
-    let each = areas.iter().enumerate().map(|(index, area)| {
-        format!("monitor {index} goes from ({}, {}) and is {}×{} large", area.x, area.y, area.width, area.height)
-    });
+    let each = areas
+        .iter()
+        .enumerate()
+        .map(|(index, area)| format!("monitor {index} goes from ({}, {}) and is {}×{} large", area.x, area.y, area.width, area.height));
     each.collect::<Vec<_>>().join(", ")
 }
 

@@ -296,7 +296,9 @@ impl Inner {
     /// Gives each missing symbol a key, all in one request, and waits until clients have noticed.
     fn lend(&self, state: &mut State, mut spare: Spare, missing: &[Key], cancel: &CancellationToken) -> Result<(), Broken> {
         let mut changed: Vec<(Keycode, Key, Vec<u32>)> = Vec::new();
-        if missing.len() > spare.free.len() && let Some(last) = state.last {
+        if missing.len() > spare.free.len()
+            && let Some(last) = state.last
+        {
             pause(READ.saturating_sub(last.elapsed()), cancel)?;
         }
         for key in missing {
@@ -357,7 +359,9 @@ impl Inner {
 /// and nothing else.
 fn left_over(symbols: &[u32]) -> bool {
     match symbols {
-        [a, b, rest @ ..] => *a != 0 && a == b && Key(*a).character().is_some_and(|c| !c.is_ascii()) && rest.iter().all(|s| *s == 0 || s == a),
+        [a, b, rest @ ..] => {
+            *a != 0 && a == b && Key(*a).character().is_some_and(|c| !c.is_ascii()) && rest.iter().all(|s| *s == 0 || s == a)
+        }
         _ => false,
     }
 }
