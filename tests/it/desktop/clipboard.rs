@@ -27,11 +27,13 @@ fn texts_go_both_ways() {
     assert_eq!(clipboard.get().unwrap(), "");
     for text in ["hello", "", "äöü € 漢字 🦀\nsecond line\t.", &"long €".repeat(1_000_000)] {
         clipboard.set(text).unwrap();
-        assert!(paste(&display) == text, "xclip read something else");
+        let pasted = paste(&display);
+        assert!(pasted == text, "xclip read {} bytes of {}", pasted.len(), text.len());
         assert!(clipboard.get().unwrap() == text);
-        copy(&display, text.as_bytes(), &[]);
+        // xclip takes the clipboard some time after it returns: without a text to wait for, it could be after the next one is set.
         if !text.is_empty() {
-            eventually("what xclip holds", || (clipboard.get().unwrap() == text).then_some(()));
+            copy(&display, format!("{text}!").as_bytes(), &[]);
+            eventually("what xclip holds", || (clipboard.get().unwrap() == format!("{text}!")).then_some(()));
         }
     }
     clipboard.set("and back again").unwrap();

@@ -140,7 +140,7 @@ fn a_form_gets_what_is_typed() {
     let child = display.command("zenity", &["--entry", "--text=Name"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
     eventually("the form's focus", || {
         let name = display.command("xdotool", &["getactivewindow", "getwindowname"]).output().unwrap();
-        String::from_utf8_lossy(&name.stdout).contains("text entry").then_some(())
+        String::from_utf8_lossy(&name.stdout).contains("Add a new entry").then_some(())
     });
     let input = Input::open(Some(display.name())).unwrap();
     input.type_text(&text(&format!("{EVERY}\n")), &never()).unwrap();

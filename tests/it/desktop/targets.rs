@@ -22,10 +22,19 @@ fn answers(display: &str) -> bool {
     Command::new("xdpyinfo").args(["-display", display]).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
 }
 
-/// The process that serves a display.
+/// The process that serves a display: the one that has its socket open.
 fn server(display: &str) -> i32 {
-    let lock = std::fs::read_to_string(format!("/tmp/.X{}-lock", display.trim_start_matches(':'))).unwrap();
-    lock.trim().parse().unwrap()
+    let path = format!("/tmp/.X11-unix/X{}", display.trim_start_matches(':'));
+    let sockets = std::fs::read_to_string("/proc/net/unix").unwrap();
+    let socket = sockets.lines().find(|line| line.ends_with(&format!(" {path}"))).unwrap();
+    let link = format!("socket:[{}]", socket.split_whitespace().nth(6).unwrap());
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let opened = |pid: &i32| {
+        let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        files.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|target| target.to_str() == Some(&link))
+    };
+    let named = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "Xvfb");
+    processes.into_iter().find(|pid| named(pid) && opened(pid)).unwrap()
 }
 
 #[test]
@@ -45,8 +54,8 @@ fn a_virtual_desktop_lives_as_long_as_it_is_held() {
     assert!(!answers(&display));
     assert_eq!(desktop.screen().bounds().unwrap_err().kind(), Kind::ServiceUnavailable);
     drop(desktop);
-    let lock = format!("/tmp/.X{}-lock", display.trim_start_matches(':'));
-    assert!(!std::path::Path::new(&lock).exists());
+    let socket = format!("/tmp/.X11-unix/X{}", display.trim_start_matches(':'));
+    assert!(!std::path::Path::new(&socket).exists());
 }
 
 #[test]
