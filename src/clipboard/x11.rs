@@ -112,10 +112,8 @@ impl X11 {
     pub(super) fn set(&self, text: &str) -> Result<(), Error> {
         let mut slot = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
         // One that lost its connection is replaced: the display was restarted.
-        if let Some(owner) = slot.as_ref().filter(|owner| owner.is_alive()) {
-            if owner.take(text).is_ok() {
-                return Ok(());
-            }
+        if slot.as_ref().is_some_and(|owner| owner.is_alive() && owner.take(text).is_ok()) {
+            return Ok(());
         }
         *slot = None;
         let owner = Owner::start(&self.display).map_err(|error| self.unavailable(error))?;

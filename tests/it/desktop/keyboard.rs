@@ -184,7 +184,7 @@ fn every_key_name_presses_and_releases() {
     for name in KEY_NAMES {
         input.press(&Press { key: name.to_owned(), presses: 1, interval: 0.0 }, &never()).unwrap_or_else(|error| panic!("{name}: {error}"));
         let story = window.story();
-        assert!(story.len() >= 2 && story.len() % 2 == 0, "{name}: {story:?}");
+        assert!(story.len() >= 2 && story.len().is_multiple_of(2), "{name}: {story:?}");
     }
 }
 

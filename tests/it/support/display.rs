@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;
-use x11rb::protocol::xproto::{ConnectionExt as _, CreateWindowAux, EventMask, Window as WindowId, WindowClass};
+use x11rb::protocol::xproto::{ConnectionExt as _, CreateWindowAux, EventMask, WindowClass};
 use x11rb::rust_connection::RustConnection;
 
 /// How long anything on a display may take before a test gives up.
@@ -90,11 +90,6 @@ impl Display {
         file
     }
 
-    /// A folder that ends with the test.
-    pub fn folder(&self) -> PathBuf {
-        self.folder.path().to_owned()
-    }
-
     /// Ends the X server at once.
     pub fn kill(&mut self) {
         self.server.kill().unwrap();
@@ -129,7 +124,6 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// A window of one colour that sees keys, buttons and the pointer.
 pub struct Window {
     connection: RustConnection,
-    pub id: WindowId,
 }
 
 impl Window {
@@ -149,7 +143,7 @@ impl Window {
         connection.create_window(0, id, root, x, y, width, height, 0, WindowClass::INPUT_OUTPUT, 0, &wanted).unwrap();
         connection.map_window(id).unwrap();
         connection.sync_now();
-        let this = Self { connection, id };
+        let this = Self { connection };
         eventually("the window to show", || this.events().iter().any(|e| matches!(e, Event::Expose(_))).then_some(()));
         this
     }
