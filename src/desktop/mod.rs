@@ -1,6 +1,6 @@
 //! A desktop: a screen, the mouse and keyboard, and the clipboard that belong together, and the lease on them.
 //!
-//! [`Desktops`] hands out the one that the configuration names: that of the session, or a virtual one of TRAE's own ([`xvfb`](self)),
+//! [`Desktops`] hands out the one that the configuration names: that of the session, or a virtual one of TRAE's own,
 //! opened at the first use and again when it has gone. What can be done with them is the business of their rooms.
 
 #[cfg(target_os = "linux")]

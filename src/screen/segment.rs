@@ -99,11 +99,6 @@ impl Pool {
             let _ = self.connection.shm_detach(segment.id).map(x11rb::cookie::VoidCookie::ignore_error);
         }
     }
-
-    #[cfg(test)]
-    pub(super) fn idle(&self) -> usize {
-        self.idle.lock().unwrap().len()
-    }
 }
 
 /// Maps the whole file.

@@ -9,6 +9,7 @@
     unreachable_pub
 )]
 
+mod desktop;
 mod machine;
 mod script;
 mod workflow;
