@@ -1,0 +1,85 @@
+# make demo    a virtual desktop, a real window, a workflow that fills it in and reads the answer
+# make test    formatting, lints, every test
+# make serve   the server on http://127.0.0.1:8007
+# make bench   the figures of this machine
+#
+# Each says what it is about to do. On Debian and Ubuntu missing system packages are installed (with sudo where needed);
+# elsewhere their names are printed, and the rest goes on. `make PACKAGES=skip …` installs nothing.
+
+.PHONY: demo test serve bench packages-build packages-desktop packages-bench tools
+.DEFAULT_GOAL := help
+
+export LANG := C.UTF-8
+export LC_ALL := C.UTF-8
+SHELL := /bin/bash
+
+# What compiles the crate (bindgen, libjpeg-turbo, xcap's back ends), and what it needs to run.
+BUILD := build-essential pkg-config ca-certificates clang libclang-dev cmake nasm libtesseract-dev libleptonica-dev libpipewire-0.3-dev \
+	libwayland-dev libegl-dev libgbm-dev libdrm-dev libxcb1-dev libxcb-randr0-dev libxcb-shm0-dev \
+	tesseract-ocr tesseract-ocr-eng
+# A desktop to work on, and windows, keyboards and clipboards to test it with.
+DESKTOP := xvfb openbox xterm xdotool zenity xclip x11-utils x11-xserver-utils x11-xkb-utils xkb-data fonts-dejavu-core tesseract-ocr-deu
+BENCH := xvfb wrk
+
+define install
+	@missing=""; \
+	if [ "$(PACKAGES)" = skip ]; then exit 0; fi; \
+	if ! command -v dpkg-query >/dev/null; then echo "==> not Debian: these packages, or their like, must be there: $(1)"; exit 0; fi; \
+	for package in $(1); do \
+		dpkg-query -W -f '$${db:Status-Status}' "$$package" 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		echo "==> installing the system packages$$missing"; \
+		if [ "$$(id -u)" = 0 ]; then root=; else root=sudo; fi; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		$$root apt-get update -qq </dev/null && $$root apt-get install -y -qq --no-install-recommends $$missing </dev/null >/dev/null; \
+	fi
+endef
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+demo: packages-build packages-desktop
+	@echo "==> building the release binary, then running examples/workflows/order_form.json on a virtual desktop"
+	cargo build --locked --release
+	bash examples/demo/run.sh target/release/trae
+
+test: packages-build packages-desktop tools
+	@echo "==> formatting"
+	cargo fmt --check
+	@echo "==> lints"
+	cargo clippy --locked --all-targets -- -D warnings
+	@echo "==> tests: units, scripts, golden files, end to end on virtual desktops"
+	cargo nextest run --locked --no-fail-fast
+	@echo "==> examples in the documentation"
+	cargo test --locked --doc --quiet
+	@if command -v cargo-deny >/dev/null; then \
+		echo "==> licences, advisories and doubles of the dependencies"; cargo deny --locked check; \
+	else \
+		echo "==> skipped: cargo deny check (cargo install cargo-deny --locked)"; \
+	fi
+
+serve: packages-build
+	@echo "==> building the release binary, then serving on http://127.0.0.1:8007 (PORT, HOST and the like are read from the environment)"
+	cargo build --locked --release
+	target/release/trae serve
+
+bench: packages-build packages-bench
+	@echo "==> building for release, then measuring: a few minutes"
+	cargo bench --locked --bench figures
+
+packages-build:
+	$(call install,$(BUILD))
+
+packages-desktop:
+	$(call install,$(DESKTOP))
+
+packages-bench:
+	$(call install,$(BENCH))
+
+# A runner that gives each test its own process and time limit; built once, without its self-updater.
+tools:
+	@if ! command -v cargo-nextest >/dev/null; then \
+		echo "==> installing cargo-nextest, which runs the tests"; \
+		cargo install cargo-nextest --locked --quiet --debug --no-default-features --features default-no-update; \
+	fi
