@@ -8,3 +8,4 @@
     missing_docs,
     unreachable_pub
 )]
+mod api;
