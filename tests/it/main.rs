@@ -9,6 +9,7 @@
     unreachable_pub
 )]
 
+mod api;
 mod desktop;
 mod machine;
 mod script;
