@@ -49,7 +49,9 @@ fn types_everything(layout: &[&str], managed: bool) {
     let input = Input::open(Some(display.name())).unwrap();
     input.click(&click(100, 100), &never()).unwrap();
     if managed {
+        // Again and again: the window may not be where the first click went yet.
         eventually("the terminal's focus", || {
+            input.click(&click(100, 100), &never()).unwrap();
             let active = display.command("xdotool", &["getactivewindow"]).output().unwrap();
             active.status.success().then_some(())
         });

@@ -131,15 +131,12 @@ fn a_cancelled_click_lets_the_button_go() {
 
 #[test]
 fn a_restarted_display_is_found_again() {
-    let (mut display, window, input) = open();
-    drop(window);
-    let number = display.name().to_owned();
+    let mut display = Display::start_apart((800, 600));
+    let input = Input::open(Some(display.name())).unwrap();
     display.kill();
     let error = input.click(&action(json!({"x": 5, "y": 5})), &never()).unwrap_err();
     assert_eq!(error.kind(), Kind::ServiceUnavailable);
     assert_eq!(error.details().unwrap()["service"], "live_desktop");
-    let mut again = std::process::Command::new("Xvfb").args([&number, "-screen", "0", "800x600x24"]).spawn().unwrap();
+    display.restart((800, 600));
     super::display::eventually("the display to come back", || input.click(&action(json!({"x": 5, "y": 5})), &never()).ok());
-    again.kill().unwrap();
-    again.wait().unwrap();
 }

@@ -27,7 +27,26 @@ impl Display {
         Self::start_with(size, &[])
     }
 
-    /// The same, with more arguments for Xvfb.
+    /// Starts a display with a number that no other test gets, to end it and start it again.
+    pub fn start_apart(size: (u32, u32)) -> Self {
+        let name = format!(":{}", 10_000 + std::process::id() % 20_000);
+        let server = Self::serve(&name, size);
+        Self { name, server, programs: Vec::new(), folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Starts it again after [`Display::kill`].
+    pub fn restart(&mut self, size: (u32, u32)) {
+        self.server = Self::serve(&self.name, size);
+    }
+
+    fn serve(name: &str, (width, height): (u32, u32)) -> Child {
+        let arguments = [name, "-screen", "0", &format!("{width}x{height}x24"), "-nolisten", "tcp", "-noreset"];
+        let server = Command::new("Xvfb").args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        eventually("the display", || RustConnection::connect(Some(name)).ok());
+        server
+    }
+
+    /// As [`Display::start`], with more arguments for Xvfb.
     pub fn start_with((width, height): (u32, u32), more: &[&str]) -> Self {
         let mut server = Command::new("Xvfb")
             .args(["-displayfd", "1", "-screen", "0", &format!("{width}x{height}x24"), "-nolisten", "tcp", "-noreset"])
