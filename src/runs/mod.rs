@@ -75,6 +75,11 @@ impl Runs {
         Workflows { runs: self.clone() }
     }
 
+    /// Grows whenever a script or a node type changed.
+    pub fn library_generation(&self) -> u64 {
+        self.inner.programs.library.generation()
+    }
+
     /// Runs a stored workflow. Resolves once the run is on record; it may have begun by then.
     ///
     /// # Errors
