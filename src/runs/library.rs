@@ -6,7 +6,8 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::host::protocol::{Program, ScriptError};
+use crate::error::Failure;
+use crate::host::protocol::Program;
 use crate::host::{Job, Outcome};
 
 /// Runs a program, as the host does.
@@ -26,8 +27,8 @@ pub trait Library: Send + Sync {
     /// A script that is in no folder.
     ///
     /// # Errors
-    /// Where its header cannot be read.
-    fn source(&self, name: &str, source: &str) -> Result<LoadedScript, ScriptError>;
+    /// Where its header cannot be read: a `SCRIPT_ERROR` with the line in its details.
+    fn source(&self, name: &str, source: &str) -> Result<LoadedScript, Failure>;
 }
 
 /// What came of a graph.

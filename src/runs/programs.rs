@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::Error;
 use super::library::{CompiledGraph, Library};
 use crate::error::{Failure, Kind};
-use crate::host::protocol::{Json, Program, ScriptError};
+use crate::host::protocol::{Json, Program};
 use crate::store::runs::{ProgramRow, Write};
 use crate::store::{self, Store};
 
@@ -131,7 +131,7 @@ impl Programs {
 
     /// A script that is in no folder.
     pub(super) fn source(&self, name: &str, source: &str, parameters: &Json) -> Result<Arc<Prepared>, Failure> {
-        let loaded = self.library.source(name, source).map_err(failure)?;
+        let loaded = self.library.source(name, source)?;
         check(validator(loaded.parameters.as_ref()).as_deref(), parameters)?;
         Ok(Arc::new(prepare(loaded.program, &[])))
     }
@@ -158,11 +158,6 @@ fn prepare(program: Program, nodes: &[(String, String)]) -> Prepared {
     digest.update(&nodes);
     let hash: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     Prepared { program: Arc::new(program), row: Arc::new(ProgramRow { hash: hash.into(), source, nodes }) }
-}
-
-fn failure(error: ScriptError) -> Failure {
-    let details = serde_json::to_value(&error).ok();
-    Failure { code: error.code, message: error.message, details }
 }
 
 fn validator(schema: Option<&Value>) -> Option<Arc<jsonschema::Validator>> {

@@ -68,9 +68,9 @@ impl Library for FakeLibrary {
         self.scripts.get(path).cloned().map(Arc::new)
     }
 
-    fn source(&self, name: &str, source: &str) -> Result<LoadedScript, ScriptError> {
+    fn source(&self, name: &str, source: &str) -> Result<LoadedScript, Failure> {
         if source.contains("bad header") {
-            return Err(Failure::new(Kind::ScriptError, "the header cannot be read").into());
+            return Err(Failure::new(Kind::ScriptError, "the header cannot be read"));
         }
         Ok(script(name, source, Permissions::default()))
     }
