@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::Error;
 use super::library::{CompiledGraph, Library};
-use crate::error::{Failure, Kind};
+use crate::error::Failure;
 use crate::host::protocol::{Json, Program};
 use crate::store::runs::{ProgramRow, Write};
 use crate::store::{self, Store};
+use crate::workflow::Graph;
 
 /// So many programs are kept; past that the cache begins anew.
 const KEPT: usize = 512;
@@ -103,7 +104,7 @@ impl Programs {
     }
 
     /// Compiles a graph.
-    pub(super) fn compile(&self, graph: &Value) -> PreparedGraph {
+    pub(super) fn compile(&self, graph: &Graph) -> PreparedGraph {
         let mut compiled = self.library.graph(graph);
         let prepared = compiled.program.take().map(|program| Arc::new(prepare(program, &compiled.nodes)));
         PreparedGraph { compiled, prepared }
@@ -178,9 +179,4 @@ fn check(schema: Option<&jsonschema::Validator>, parameters: &Json) -> Result<()
     let errors: Vec<_> =
         schema.iter_errors(&value).map(|error| (format!("/parameters{}", error.instance_path()), error.to_string())).collect();
     if errors.is_empty() { Ok(()) } else { Err(Error::Validation(errors)) }
-}
-
-/// The failure of a graph that is no JSON object.
-pub(super) fn not_a_graph() -> Failure {
-    Failure::new(Kind::ValidationError, "a workflow is a JSON object with nodes and edges")
 }

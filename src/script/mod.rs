@@ -1,1 +1,4 @@
 //! stub
+
+pub mod expression;
+pub mod header;

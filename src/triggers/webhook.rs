@@ -10,7 +10,8 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Error, signature};
 use crate::error::{Failure, Kind};
-use crate::runs::{Execute, GraphTrigger, Observer, Runs, Ticket};
+use crate::runs::{Execute, Observer, Runs, Ticket};
+use crate::workflow::Trigger;
 
 /// When the caller of a webhook gets its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -163,7 +164,7 @@ impl Table {
 }
 
 impl Observer for Table {
-    fn changed(&self, id: &str, triggers: &[GraphTrigger]) {
+    fn changed(&self, id: &str, triggers: &[Trigger]) {
         let mut table = self.write();
         Self::disarm(&mut table, id);
         for (path, hook) in triggers.iter().filter_map(|trigger| hook(id, trigger)) {
@@ -178,7 +179,7 @@ impl Observer for Table {
     }
 }
 
-fn hook(workflow_id: &str, trigger: &GraphTrigger) -> Option<(String, Hook)> {
+fn hook(workflow_id: &str, trigger: &Trigger) -> Option<(String, Hook)> {
     if trigger.node_type != "webhook_trigger" {
         return None;
     }

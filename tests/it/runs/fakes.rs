@@ -11,8 +11,9 @@ use trae::error::{Failure, Kind};
 use trae::host::protocol::{Json, Program, Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted};
 use trae::host::{Job, Outcome};
 use trae::policy::Permissions;
-use trae::runs::{CompiledGraph, GraphTrigger, Library, LoadedScript, Problem, Runner, Runs, Settings, Severity};
+use trae::runs::{CompiledGraph, Library, LoadedScript, Runner, Runs, Settings};
 use trae::store::Store;
+use trae::workflow::{Graph, Problem, Severity, Trigger};
 
 type Play = dyn Fn(Job) -> BoxFuture<'static, Outcome> + Send + Sync;
 
@@ -43,7 +44,8 @@ impl Library for FakeLibrary {
         self.generation.load(Ordering::Relaxed)
     }
 
-    fn graph(&self, graph: &Value) -> CompiledGraph {
+    fn graph(&self, graph: &Graph) -> CompiledGraph {
+        let graph = &serde_json::to_value(graph).unwrap();
         let text = |node: &Value, field: &str| node[field].as_str().unwrap_or_default().to_owned();
         let nodes = graph["nodes"].as_array().cloned().unwrap_or_default();
         let broken = nodes.iter().position(|node| node["type"] == "broken");
@@ -57,7 +59,7 @@ impl Library for FakeLibrary {
         CompiledGraph {
             program: problems.is_none().then(|| Program { name: text(graph, "name"), source: graph.to_string(), ..Program::default() }),
             triggers: triggers
-                .map(|node| GraphTrigger { node_id: text(node, "id"), node_type: text(node, "type"), config: node["data"].clone() })
+                .map(|node| Trigger { node_id: text(node, "id"), node_type: text(node, "type"), config: node["data"].clone() })
                 .collect(),
             nodes: nodes.iter().map(|node| (text(node, "id"), text(node, "type"))).collect(),
             problems: problems.into_iter().collect(),
@@ -136,7 +138,12 @@ pub fn failed(message: &str) -> Outcome {
 }
 
 /// A graph whose nodes are set_variables of those ids.
-pub fn chain(ids: &[&str]) -> Value {
+pub fn chain(ids: &[&str]) -> Graph {
     let nodes: Vec<_> = ids.iter().map(|id| json!({ "id": id, "type": "set_variable", "data": {} })).collect();
-    json!({ "name": "Chain", "nodes": nodes, "edges": [] })
+    drawn(json!({ "name": "Chain", "nodes": nodes, "edges": [] }))
+}
+
+/// The graph that this JSON draws.
+pub fn drawn(graph: Value) -> Graph {
+    serde_json::from_value(graph).unwrap()
 }

@@ -7,15 +7,16 @@ use trae::error::Kind;
 use trae::host::Outcome;
 use trae::runs::Runs;
 use trae::triggers::{Delivery, Respond, Webhooks};
+use trae::workflow::Graph;
 
-use super::fakes::{FakeRunner, runs};
+use super::fakes::{FakeRunner, drawn, runs};
 
 fn echo() -> Runs {
     runs(FakeRunner::new(|job| async move { Outcome::Succeeded(job.start.input) }))
 }
 
-fn graph(id: &str, config: &Value) -> Value {
-    json!({ "id": id, "name": id, "nodes": [{ "id": "hook", "type": "webhook_trigger", "data": config }], "edges": [] })
+fn graph(id: &str, config: &Value) -> Graph {
+    drawn(json!({ "id": id, "name": id, "nodes": [{ "id": "hook", "type": "webhook_trigger", "data": config }], "edges": [] }))
 }
 
 fn post(path: &str, body: &str) -> Delivery {
@@ -78,7 +79,7 @@ async fn only_what_can_run_is_armed() {
     workflows.create(graph("a", &json!({ "path": "x" }))).await.unwrap();
     assert!(webhooks.fire(post("x", "1")).await.is_ok());
     let mut draft = graph("a", &json!({ "path": "x" }));
-    draft["nodes"].as_array_mut().unwrap().push(json!({ "id": "y", "type": "broken" }));
+    draft.nodes.push(serde_json::from_value(json!({ "id": "y", "type": "broken" })).unwrap());
     workflows.update("a", draft).await.unwrap();
     assert_eq!(refusal(&webhooks, post("x", "1")).await.code, Kind::NotFound);
     workflows.update("a", graph("a", &json!({ "path": "z" }))).await.unwrap();
