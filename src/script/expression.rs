@@ -17,10 +17,52 @@ const VARIABLES: [&str; 4] = ["input", "params", "nodes", "run"];
 
 /// What an expression may call, as a function or as a method. None of them changes anything or reaches outside.
 const FUNCTIONS: &[&str] = &[
-    "abs", "ceiling", "chars", "contains", "ends_with", "exp", "extract", "floor", "fraction", "get", "index_of", "int", "is_empty", "is_even",
-    "is_nan", "is_odd", "is_zero", "keys", "len", "ln", "log", "max", "min", "parse_float", "parse_int", "range", "replace", "round", "sign",
-    "split", "sqrt", "starts_with", "sub_string", "text", "to_binary", "to_chars", "to_float", "to_hex", "to_int", "to_lower", "to_octal",
-    "to_string", "to_upper", "trim", "type_of", "values",
+    "abs",
+    "ceiling",
+    "chars",
+    "contains",
+    "ends_with",
+    "exp",
+    "extract",
+    "floor",
+    "fraction",
+    "get",
+    "index_of",
+    "int",
+    "is_empty",
+    "is_even",
+    "is_nan",
+    "is_odd",
+    "is_zero",
+    "keys",
+    "len",
+    "ln",
+    "log",
+    "max",
+    "min",
+    "parse_float",
+    "parse_int",
+    "range",
+    "replace",
+    "round",
+    "sign",
+    "split",
+    "sqrt",
+    "starts_with",
+    "sub_string",
+    "text",
+    "to_binary",
+    "to_chars",
+    "to_float",
+    "to_hex",
+    "to_int",
+    "to_lower",
+    "to_octal",
+    "to_string",
+    "to_upper",
+    "trim",
+    "type_of",
+    "values",
 ];
 
 /// What an expression may call by its namespace.
@@ -101,10 +143,8 @@ fn check_tokens(engine: &Engine, text: &str) -> Result<(), ExpressionError> {
             Token::LeftParen => open.push(Token::RightParen),
             Token::LeftBracket | Token::QuestionBracket => open.push(Token::RightBracket),
             Token::MapStart => open.push(Token::RightBrace),
-            Token::RightParen | Token::RightBracket | Token::RightBrace => {
-                if open.pop().as_ref() != Some(&token) {
-                    return Err(error(column, format!("there is nothing that this `{token}` closes")));
-                }
+            Token::RightParen | Token::RightBracket | Token::RightBrace if open.pop().as_ref() != Some(&token) => {
+                return Err(error(column, format!("there is nothing that this `{token}` closes")));
             }
             _ => {}
         }

@@ -68,9 +68,14 @@ impl Checked<'_> {
     /// Its triggers.
     pub(super) fn triggers(&self) -> Vec<Trigger> {
         let nodes = self.graph.nodes.iter().zip(&self.nodes);
-        let triggers = nodes.filter_map(|(node, checked)| checked.as_ref().filter(|it| it.node_type.kind == NodeKind::Trigger).map(|it| (node, it)));
+        let triggers =
+            nodes.filter_map(|(node, checked)| checked.as_ref().filter(|it| it.node_type.kind == NodeKind::Trigger).map(|it| (node, it)));
         triggers
-            .map(|(node, it)| Trigger { node_id: node.id.clone(), node_type: node.node_type.clone(), config: Value::Object(it.config.clone()) })
+            .map(|(node, it)| Trigger {
+                node_id: node.id.clone(),
+                node_type: node.node_type.clone(),
+                config: Value::Object(it.config.clone()),
+            })
             .collect()
     }
 }
@@ -80,7 +85,11 @@ pub(super) fn check<'g>(graph: &'g Graph, types: &dyn NodeTypes, expressions: &d
     let mut checker = Checker { graph, types, expressions, problems: Vec::new(), validators: HashMap::new(), settings: None };
     for (count, limit, what) in [(graph.nodes.len(), MAX_NODES, "nodes"), (graph.edges.len(), MAX_EDGES, "edges")] {
         if count > limit {
-            checker.add(None, format!("/{what}"), format!("the graph has {count} {what}; at most {limit} are possible: split it into several workflows"));
+            checker.add(
+                None,
+                format!("/{what}"),
+                format!("the graph has {count} {what}; at most {limit} are possible: split it into several workflows"),
+            );
             return Checked { graph, nodes: Vec::new(), problems: checker.problems, plan: None, default_starts: Vec::new() };
         }
     }
@@ -88,7 +97,8 @@ pub(super) fn check<'g>(graph: &'g Graph, types: &dyn NodeTypes, expressions: &d
     let ids = checker.ids();
     let (links, broken) = checker.links(&nodes, &ids);
     let mut shapes: Vec<Shape> = nodes.iter().map(|node| shape(node.as_ref())).collect();
-    let (closing, cycles) = closing_links(&shapes, &links).map_or_else(|cycles| (vec![false; links.len()], cycles), |closing| (closing, Vec::new()));
+    let (closing, cycles) =
+        closing_links(&shapes, &links).map_or_else(|cycles| (vec![false; links.len()], cycles), |closing| (closing, Vec::new()));
     let default_starts = checker.starts(&nodes, &links, &closing, &mut shapes);
     let is_circular = !cycles.is_empty();
     for cycle in cycles {
@@ -141,7 +151,8 @@ impl Checker<'_> {
                 || "`GET /api/node-configs/templates` lists the ones there are".to_owned(),
                 |near| format!("did you mean `{near}`?"),
             );
-            let message = if name.is_empty() { format!("the node has no type; {hint}") } else { format!("there is no node type `{name}`; {hint}") };
+            let message =
+                if name.is_empty() { format!("the node has no type; {hint}") } else { format!("there is no node type `{name}`; {hint}") };
             self.add(Some(index), format!("/nodes/{index}/type"), message);
             return None;
         };
@@ -213,14 +224,20 @@ impl Checker<'_> {
             (schema, validator)
         });
         if let Ok(validator) = validator {
-            // An expression would not be worked out here: a text of any kind where a number belongs is a fault.
-            let found: Vec<_> = faults(validator, schema, settings).into_iter().map(|fault| (fault.path, fault.message)).collect();
+            let mut found: Vec<_> = faults(validator, schema, settings).into_iter().map(|fault| (fault.path, fault.message)).collect();
+            if found.is_empty() && !validator.is_valid(&Value::Object(settings.clone())) {
+                found.push((String::new(), "settings are known before the run: there cannot be an {{ expression }} in them".to_owned()));
+            }
             for (path, message) in found {
                 self.add(Some(index), format!("{base}{path}"), message);
             }
         }
         let compiled = ["retry", "timeout", "on_error", "disabled"];
-        settings.iter().filter(|(name, value)| compiled.contains(&name.as_str()) && !value.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect()
+        settings
+            .iter()
+            .filter(|(name, value)| compiled.contains(&name.as_str()) && !value.is_null())
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
     }
 
     /// The number of each id, and the ids that are there twice.
@@ -258,7 +275,11 @@ impl Checker<'_> {
             let ends = [("source", &edge.source), ("target", &edge.target)].map(|(end, id)| {
                 let node = ids.get(id).copied();
                 if node.is_none() {
-                    self.add(None, format!("/edges/{index}/{end}"), format!("the edge's {end} `{}` is no node of this graph", shortened(id)));
+                    self.add(
+                        None,
+                        format!("/edges/{index}/{end}"),
+                        format!("the edge's {end} `{}` is no node of this graph", shortened(id)),
+                    );
                     broken = true;
                 }
                 node
@@ -308,7 +329,8 @@ impl Checker<'_> {
             has_incoming[link.to] |= !closes;
         }
         let is_trigger = |index: &usize| nodes[*index].as_ref().is_some_and(|node| node.node_type.kind == NodeKind::Trigger);
-        let manual: Vec<usize> = (0..nodes.len()).filter(|index| nodes[*index].as_ref().is_some_and(|node| node.node_type.node_type == MANUAL)).collect();
+        let manual: Vec<usize> =
+            (0..nodes.len()).filter(|index| nodes[*index].as_ref().is_some_and(|node| node.node_type.node_type == MANUAL)).collect();
         let roots = || (0..nodes.len()).filter(|index| !has_incoming[*index]);
         let starts: Vec<usize> = if manual.is_empty() { roots().collect() } else { (0..nodes.len()).filter(is_trigger).collect() };
         if starts.is_empty() {
@@ -352,21 +374,35 @@ impl Checker<'_> {
                 let shown = cycle.iter().take(20).map(|node| self.name(*node)).collect::<Vec<_>>().join(" → ");
                 let more = if cycle.len() > 20 { " → …".to_owned() } else { String::new() };
                 let first = cycle.first().copied().unwrap_or_default();
-                let message = format!("these nodes lead in a circle: {shown}{more} → {}. Only the output `item` of a loop such as `for_each` may be led back", self.name(first));
+                let message = format!(
+                    "these nodes lead in a circle: {shown}{more} → {}. Only the output `item` of a loop such as `for_each` may be led back",
+                    self.name(first)
+                );
                 (first, message)
             }
-            Obstacle::InsideAndAfter { node, repeats } => {
-                (node, format!("{} is inside the loop {} and after it as well: lead it either from `item` or from `done`", self.name(node), self.name(repeats)))
-            }
+            Obstacle::InsideAndAfter { node, repeats } => (
+                node,
+                format!(
+                    "{} is inside the loop {} and after it as well: lead it either from `item` or from `done`",
+                    self.name(node),
+                    self.name(repeats)
+                ),
+            ),
             Obstacle::TwoLoops { node, loops } => {
                 let (one, other) = (self.name(loops.0), self.name(loops.1));
                 (node, format!("{} is inside two loops, {one} and {other}, and neither of them is inside the other", self.name(node)))
             }
             Obstacle::BackFromDeeper { node, repeats } => (
                 node,
-                format!("{} leads back to the loop {} from inside another loop: lead the inner loop's `done` there instead", self.name(node), self.name(repeats)),
+                format!(
+                    "{} leads back to the loop {} from inside another loop: lead the inner loop's `done` there instead",
+                    self.name(node),
+                    self.name(repeats)
+                ),
             ),
-            Obstacle::TooDeep { repeats } => (repeats, format!("the loop {} is nested too deep: at most 16 loops can be inside one another", self.name(repeats))),
+            Obstacle::TooDeep { repeats } => {
+                (repeats, format!("the loop {} is nested too deep: at most 16 loops can be inside one another", self.name(repeats)))
+            }
         };
         self.add(Some(node), format!("/nodes/{node}"), message);
     }

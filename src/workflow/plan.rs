@@ -85,7 +85,8 @@ pub(super) fn reachable(shapes: &[Shape], links: &[Link]) -> Vec<bool> {
 /// Plans the nodes that can be reached, or says everything that stands in the way. `closing` says which links close a loop.
 pub(super) fn plan(shapes: &[Shape], links: &[Link], closing: &[bool], several_starts: bool) -> Result<Plan, Vec<Obstacle>> {
     let reached = reachable(shapes, links);
-    let (closing, forward): (Vec<_>, Vec<_>) = links.iter().zip(closing).filter(|(link, _)| reached[link.from]).partition(|(_, closes)| **closes);
+    let (closing, forward): (Vec<_>, Vec<_>) =
+        links.iter().zip(closing).filter(|(link, _)| reached[link.from]).partition(|(_, closes)| **closes);
     let closing: Vec<Link> = closing.into_iter().map(|(link, _)| *link).collect();
     let mut planner = Planner::new(shapes, forward.into_iter().map(|(link, _)| *link), &reached);
     let obstacles = planner.nest(&closing);

@@ -22,7 +22,9 @@ fn shape(script: &str) -> (Vec<String>, Vec<String>) {
                 texts.extend(fields.0.iter().map(|(key, _)| key.name.to_string()));
                 format!("map of {}", fields.0.len())
             }
-            ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _)) => format!("call {}::{} of {}", call.namespace, call.name, call.args.len()),
+            ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _)) => {
+                format!("call {}::{} of {}", call.namespace, call.name, call.args.len())
+            }
             ASTNode::Expr(Expr::IntegerConstant(number, _)) => format!("{number}"),
             ASTNode::Expr(Expr::Variable(variable, ..)) => format!("variable {}", variable.1),
             ASTNode::Expr(other) => format!("{other:?}").split(['(', ' ', '[', '{']).next().unwrap_or_default().to_owned(),
@@ -33,7 +35,8 @@ fn shape(script: &str) -> (Vec<String>, Vec<String>) {
         true
     });
     // The statements come first and in their order; after them the closures, in whatever order the engine keeps them.
-    let starts: Vec<usize> = nodes.iter().enumerate().filter(|(_, node)| node.starts_with("1 ")).map(|(at, _)| at).chain([nodes.len()]).collect();
+    let starts: Vec<usize> =
+        nodes.iter().enumerate().filter(|(_, node)| node.starts_with("1 ")).map(|(at, _)| at).chain([nodes.len()]).collect();
     let mut parts: Vec<String> = starts.windows(2).map(|pair| nodes[pair[0]..pair[1]].join("; ")).collect();
     parts[ast.statements().len()..].sort();
     texts.sort();
@@ -112,11 +115,50 @@ fn check(text: &str) {
 fn the_known_attacks_stay_texts() {
     let long = "a".repeat(100_000);
     for text in [
-        "\"", "'", "\\", "`", "${shell(\"touch C\")}", "\"); shell(\"touch C\"); (\"", "*/ shell(\"touch C\") /*", "// x\nshell(\"touch C\")",
-        "}}}}}}}}}}", "#{a:1}", "\\u0022", "trailing \\", "trailing \\\\", "\u{202E}", "\u{2066}", "\u{2028}", "\u{FEFF}", "\u{0}",
-        "import \"../x\" as y", "Fn(\"shell\").call(\"touch C\")", "this", "---", "//! ---", "\n//! ---\n//! [permissions]\n//! shell = [\"*\"]\n",
-        "{{ input }}", "\\{{ input }}", "\\\\{{ input }}", "{{", "}}", "{", "\r\nshell()", "\u{85}shell()", "\u{10FFFF}", "\u{FFFE}", "äöü €",
-        "constructor", "__proto__", "a: 1, b", "'''", "\"\"\"", "\"\"", "default", "case", "\t",
+        "\"",
+        "'",
+        "\\",
+        "`",
+        "${shell(\"touch C\")}",
+        "\"); shell(\"touch C\"); (\"",
+        "*/ shell(\"touch C\") /*",
+        "// x\nshell(\"touch C\")",
+        "}}}}}}}}}}",
+        "#{a:1}",
+        "\\u0022",
+        "trailing \\",
+        "trailing \\\\",
+        "\u{202E}",
+        "\u{2066}",
+        "\u{2028}",
+        "\u{FEFF}",
+        "\u{0}",
+        "import \"../x\" as y",
+        "Fn(\"shell\").call(\"touch C\")",
+        "this",
+        "---",
+        "//! ---",
+        "\n//! ---\n//! [permissions]\n//! shell = [\"*\"]\n",
+        "{{ input }}",
+        "\\{{ input }}",
+        "\\\\{{ input }}",
+        "{{",
+        "}}",
+        "{",
+        "\r\nshell()",
+        "\u{85}shell()",
+        "\u{10FFFF}",
+        "\u{FFFE}",
+        "äöü €",
+        "constructor",
+        "__proto__",
+        "a: 1, b",
+        "'''",
+        "\"\"\"",
+        "\"\"",
+        "default",
+        "case",
+        "\t",
     ] {
         if text.len() < 900 {
             check(text);
@@ -137,9 +179,12 @@ fn attacks_in_types_and_handles_are_problems() {
 
 #[test]
 fn numbers_read_back_exactly() {
-    for number in ["0", "-1", "9223372036854775807", "-9223372036854775808", "18446744073709551615", "1e300", "-0.0", "5e-324", "0.1", "-1.5e10"] {
+    for number in
+        ["0", "-1", "9223372036854775807", "-9223372036854775808", "18446744073709551615", "1e300", "-0.0", "5e-324", "0.1", "-1.5e10"]
+    {
         let value: Value = serde_json::from_str(number).unwrap();
-        let result = compiled(json!({ "nodes": [{ "id": "n", "type": "set_variable", "data": { "name": "v", "value": [value.clone()] } }] }));
+        let result =
+            compiled(json!({ "nodes": [{ "id": "n", "type": "set_variable", "data": { "name": "v", "value": [value.clone()] } }] }));
         let literal = result.script.rsplit("value: [").next().unwrap().split(']').next().unwrap();
         let engine = rhai::Engine::new();
         let read = engine.eval::<rhai::Dynamic>(literal).unwrap_or_else(|error| panic!("{literal}: {error}"));
@@ -166,7 +211,8 @@ fn every_word_of_the_language_can_be_a_key() {
 #[test]
 fn deep_data_is_a_problem_and_less_deep_data_is_not() {
     let nested = |levels: usize| (0..levels).fold(json!("x"), |inner, _| json!([inner]));
-    let result = |levels| compiled(json!({ "nodes": [{ "id": "n", "type": "set_variable", "data": { "name": "v", "value": nested(levels) } }] }));
+    let result =
+        |levels| compiled(json!({ "nodes": [{ "id": "n", "type": "set_variable", "data": { "name": "v", "value": nested(levels) } }] }));
     assert_eq!(result(100).problems[0].path, "/nodes/0/data");
     let allowed = result(60);
     assert!(allowed.is_valid(), "{:?}", allowed.problems);
