@@ -3,11 +3,9 @@
 //! What is accepted here is pasted into a script between brackets and commas, so nothing may pass that could end early, swallow
 //! what follows, or do anything but compute: no statements, blocks, closures, comments, back-ticks or calls outside [`FUNCTIONS`].
 
-use std::collections::HashSet;
+use rhai::{Engine, Expr, FnCallExpr, OptimizationLevel, ParseErrorType, Position, Stmt, Token};
 
-use rhai::{Engine, Expr, FnCallExpr, OptimizationLevel, Position, Stmt, Token};
-
-use crate::workflow::{ExpressionError, Expressions};
+use crate::workflow::{ExpressionError, Expressions, nearest};
 
 /// The longest expression, in bytes.
 const MAX_LENGTH: usize = 4 << 10;
@@ -19,10 +17,52 @@ const VARIABLES: [&str; 4] = ["input", "params", "nodes", "run"];
 
 /// What an expression may call, as a function or as a method. None of them changes anything or reaches outside.
 const FUNCTIONS: &[&str] = &[
-    "abs", "ceiling", "chars", "contains", "ends_with", "exp", "extract", "floor", "fraction", "get", "index_of", "int", "is_empty", "is_even",
-    "is_nan", "is_odd", "is_zero", "keys", "len", "ln", "log", "max", "min", "parse_float", "parse_int", "range", "replace", "round", "sign",
-    "split", "sqrt", "starts_with", "sub_string", "text", "to_binary", "to_chars", "to_float", "to_hex", "to_int", "to_lower", "to_octal",
-    "to_string", "to_upper", "trim", "type_of", "values",
+    "abs",
+    "ceiling",
+    "chars",
+    "contains",
+    "ends_with",
+    "exp",
+    "extract",
+    "floor",
+    "fraction",
+    "get",
+    "index_of",
+    "int",
+    "is_empty",
+    "is_even",
+    "is_nan",
+    "is_odd",
+    "is_zero",
+    "keys",
+    "len",
+    "ln",
+    "log",
+    "max",
+    "min",
+    "parse_float",
+    "parse_int",
+    "range",
+    "replace",
+    "round",
+    "sign",
+    "split",
+    "sqrt",
+    "starts_with",
+    "sub_string",
+    "text",
+    "to_binary",
+    "to_chars",
+    "to_float",
+    "to_hex",
+    "to_int",
+    "to_lower",
+    "to_octal",
+    "to_string",
+    "to_upper",
+    "trim",
+    "type_of",
+    "values",
 ];
 
 /// What an expression may call by its namespace.
@@ -63,7 +103,10 @@ impl Expressions for RhaiExpressions {
         ENGINE.with(|engine| {
             check_tokens(engine, text)?;
             let ast = engine.compile_expression(text).map_err(|parse| {
-                let message = parse.err_type().to_string();
+                let message = match parse.err_type() {
+                    ParseErrorType::UnexpectedEOF => "something is missing at the end".to_owned(),
+                    other => other.to_string(),
+                };
                 error(column(text, parse.position()), format!("the expression does not parse: {}", lower_first(&message)))
             })?;
             match ast.statements() {
@@ -100,10 +143,8 @@ fn check_tokens(engine: &Engine, text: &str) -> Result<(), ExpressionError> {
             Token::LeftParen => open.push(Token::RightParen),
             Token::LeftBracket | Token::QuestionBracket => open.push(Token::RightBracket),
             Token::MapStart => open.push(Token::RightBrace),
-            Token::RightParen | Token::RightBracket | Token::RightBrace => {
-                if open.pop().as_ref() != Some(&token) {
-                    return Err(error(column, format!("there is nothing that this `{token}` closes")));
-                }
+            Token::RightParen | Token::RightBracket | Token::RightBrace if open.pop().as_ref() != Some(&token) => {
+                return Err(error(column, format!("there is nothing that this `{token}` closes")));
             }
             _ => {}
         }
@@ -174,20 +215,9 @@ fn check_call(text: &str, call: &FnCallExpr, column: u32) -> Result<(), Expressi
     call.args.iter().try_for_each(|argument| check_expression(text, argument))
 }
 
-/// `, did you mean …?` where a name of `names` is close.
+/// ` (did you mean …?)` where a name of `names` is close.
 fn near(name: &str, names: &[&str]) -> String {
-    let mistakes = |other: &str| -> usize {
-        let (a, b): (HashSet<(char, char)>, HashSet<(char, char)>) = (pairs(name), pairs(other));
-        a.symmetric_difference(&b).count()
-    };
-    let best = names.iter().map(|other| (mistakes(other), *other)).min();
-    best.filter(|(mistakes, _)| *mistakes <= 4 && name.len() > 2).map_or_else(String::new, |(_, other)| format!(" (did you mean `{other}`?)"))
-}
-
-/// Neighbouring characters, so that a slip of the keyboard costs little wherever it is.
-fn pairs(name: &str) -> HashSet<(char, char)> {
-    let framed: Vec<char> = std::iter::once(' ').chain(name.to_lowercase().chars()).chain([' ']).collect();
-    framed.windows(2).map(|pair| (pair[0], pair[1])).collect()
+    nearest(name, names.iter().copied()).map_or_else(String::new, |other| format!(" (did you mean `{other}`?)"))
 }
 
 fn lower_first(message: &str) -> String {

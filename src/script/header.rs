@@ -67,7 +67,10 @@ pub fn parse(source: &str) -> Result<Header, HeaderError> {
             (true, None, _) => opened = Some(number),
             (true, Some(_), None) => closed = Some(number),
             (true, Some(_), Some(_)) => {
-                return Err(HeaderError { message: "a third `//! ---` line: a header has one TOML part, between two of them".to_owned(), line: number });
+                return Err(HeaderError {
+                    message: "a third `//! ---` line: a header has one TOML part, between two of them".to_owned(),
+                    line: number,
+                });
             }
             (false, Some(_), None) => {
                 toml.push_str(content);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
-use super::plan::{Link, Obstacle, Plan, Shape, plan, reachable};
+use super::plan::{Link, Obstacle, Plan, Shape, closing_links, plan, reachable};
 use super::schema::{faults, listed, nearest, shortened, validator};
 use super::{Expressions, Graph, Node, NodeKind, NodeType, NodeTypes, Problem, Severity, Trigger, config, permissions};
 use crate::policy::Permissions;
@@ -68,9 +68,14 @@ impl Checked<'_> {
     /// Its triggers.
     pub(super) fn triggers(&self) -> Vec<Trigger> {
         let nodes = self.graph.nodes.iter().zip(&self.nodes);
-        let triggers = nodes.filter_map(|(node, checked)| checked.as_ref().filter(|it| it.node_type.kind == NodeKind::Trigger).map(|it| (node, it)));
+        let triggers =
+            nodes.filter_map(|(node, checked)| checked.as_ref().filter(|it| it.node_type.kind == NodeKind::Trigger).map(|it| (node, it)));
         triggers
-            .map(|(node, it)| Trigger { node_id: node.id.clone(), node_type: node.node_type.clone(), config: Value::Object(it.config.clone()) })
+            .map(|(node, it)| Trigger {
+                node_id: node.id.clone(),
+                node_type: node.node_type.clone(),
+                config: Value::Object(it.config.clone()),
+            })
             .collect()
     }
 }
@@ -80,15 +85,26 @@ pub(super) fn check<'g>(graph: &'g Graph, types: &dyn NodeTypes, expressions: &d
     let mut checker = Checker { graph, types, expressions, problems: Vec::new(), validators: HashMap::new(), settings: None };
     for (count, limit, what) in [(graph.nodes.len(), MAX_NODES, "nodes"), (graph.edges.len(), MAX_EDGES, "edges")] {
         if count > limit {
-            checker.add(None, format!("/{what}"), format!("the graph has {count} {what}; at most {limit} are possible: split it into several workflows"));
+            checker.add(
+                None,
+                format!("/{what}"),
+                format!("the graph has {count} {what}; at most {limit} are possible: split it into several workflows"),
+            );
             return Checked { graph, nodes: Vec::new(), problems: checker.problems, plan: None, default_starts: Vec::new() };
         }
     }
     let nodes: Vec<Option<CheckedNode>> = (0..graph.nodes.len()).map(|index| checker.node(index)).collect();
     let ids = checker.ids();
     let (links, broken) = checker.links(&nodes, &ids);
-    let (starts, default_starts) = checker.starts(&nodes, &links);
-    let plan = checker.plan(&nodes, &links, &starts, !broken);
+    let mut shapes: Vec<Shape> = nodes.iter().map(|node| shape(node.as_ref())).collect();
+    let (closing, cycles) =
+        closing_links(&shapes, &links).map_or_else(|cycles| (vec![false; links.len()], cycles), |closing| (closing, Vec::new()));
+    let default_starts = checker.starts(&nodes, &links, &closing, &mut shapes);
+    let is_circular = !cycles.is_empty();
+    for cycle in cycles {
+        checker.obstacle(cycle);
+    }
+    let plan = if is_circular { None } else { checker.plan(&nodes, &links, &closing, &shapes, !broken) };
     Checked { graph, nodes, problems: checker.problems, plan, default_starts }
 }
 
@@ -135,7 +151,8 @@ impl Checker<'_> {
                 || "`GET /api/node-configs/templates` lists the ones there are".to_owned(),
                 |near| format!("did you mean `{near}`?"),
             );
-            let message = if name.is_empty() { format!("the node has no type; {hint}") } else { format!("there is no node type `{name}`; {hint}") };
+            let message =
+                if name.is_empty() { format!("the node has no type; {hint}") } else { format!("there is no node type `{name}`; {hint}") };
             self.add(Some(index), format!("/nodes/{index}/type"), message);
             return None;
         };
@@ -150,8 +167,14 @@ impl Checker<'_> {
             let mut steps = pointer.split('/').skip(1);
             let first = steps.next().unwrap_or_default();
             let usual = node_type.schema["properties"][first].get("default");
+            let known = handles.len();
             if let Some(value) = config.get(first).or(usual) {
                 named_outputs(value, steps, &mut handles);
+            }
+            // Edges name outputs before anything runs.
+            if let Some(handle) = handles[known..].iter().find(|handle| handle.contains("{{")) {
+                let message = format!("the output `{}` is named by an expression: edges need its name as it is", shortened(handle));
+                self.add(Some(index), format!("/nodes/{index}{}/{first}", node.config_path()), message);
             }
         }
         if settings.get("on_error").and_then(Value::as_str) == Some("route") {
@@ -201,14 +224,20 @@ impl Checker<'_> {
             (schema, validator)
         });
         if let Ok(validator) = validator {
-            // An expression would not be worked out here: a text of any kind where a number belongs is a fault.
-            let found: Vec<_> = faults(validator, schema, settings).into_iter().map(|fault| (fault.path, fault.message)).collect();
+            let mut found: Vec<_> = faults(validator, schema, settings).into_iter().map(|fault| (fault.path, fault.message)).collect();
+            if found.is_empty() && !validator.is_valid(&Value::Object(settings.clone())) {
+                found.push((String::new(), "settings are known before the run: there cannot be an {{ expression }} in them".to_owned()));
+            }
             for (path, message) in found {
                 self.add(Some(index), format!("{base}{path}"), message);
             }
         }
         let compiled = ["retry", "timeout", "on_error", "disabled"];
-        settings.iter().filter(|(name, value)| compiled.contains(&name.as_str()) && !value.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect()
+        settings
+            .iter()
+            .filter(|(name, value)| compiled.contains(&name.as_str()) && !value.is_null())
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
     }
 
     /// The number of each id, and the ids that are there twice.
@@ -246,7 +275,11 @@ impl Checker<'_> {
             let ends = [("source", &edge.source), ("target", &edge.target)].map(|(end, id)| {
                 let node = ids.get(id).copied();
                 if node.is_none() {
-                    self.add(None, format!("/edges/{index}/{end}"), format!("the edge's {end} `{}` is no node of this graph", shortened(id)));
+                    self.add(
+                        None,
+                        format!("/edges/{index}/{end}"),
+                        format!("the edge's {end} `{}` is no node of this graph", shortened(id)),
+                    );
                     broken = true;
                 }
                 node
@@ -290,13 +323,14 @@ impl Checker<'_> {
     }
 
     /// Where a run may start, and where it starts when nobody says.
-    fn starts(&mut self, nodes: &[Option<CheckedNode>], links: &[Link]) -> (Vec<bool>, Vec<usize>) {
+    fn starts(&mut self, nodes: &[Option<CheckedNode>], links: &[Link], closing: &[bool], shapes: &mut [Shape]) -> Vec<usize> {
         let mut has_incoming = vec![false; nodes.len()];
-        for link in links {
-            has_incoming[link.to] = true;
+        for (link, closes) in links.iter().zip(closing) {
+            has_incoming[link.to] |= !closes;
         }
         let is_trigger = |index: &usize| nodes[*index].as_ref().is_some_and(|node| node.node_type.kind == NodeKind::Trigger);
-        let manual: Vec<usize> = (0..nodes.len()).filter(|index| nodes[*index].as_ref().is_some_and(|node| node.node_type.node_type == MANUAL)).collect();
+        let manual: Vec<usize> =
+            (0..nodes.len()).filter(|index| nodes[*index].as_ref().is_some_and(|node| node.node_type.node_type == MANUAL)).collect();
         let roots = || (0..nodes.len()).filter(|index| !has_incoming[*index]);
         let starts: Vec<usize> = if manual.is_empty() { roots().collect() } else { (0..nodes.len()).filter(is_trigger).collect() };
         if starts.is_empty() {
@@ -307,26 +341,23 @@ impl Checker<'_> {
             };
             self.add(None, "/nodes".to_owned(), message.to_owned());
         }
-        let mut flags = vec![false; nodes.len()];
         for start in &starts {
-            flags[*start] = true;
+            shapes[*start].start = true;
         }
-        (flags, if manual.is_empty() { starts } else { manual })
+        if manual.is_empty() { starts } else { manual }
     }
 
-    fn plan(&mut self, nodes: &[Option<CheckedNode>], links: &[Link], starts: &[bool], whole: bool) -> Option<Plan> {
-        let shapes: Vec<Shape> = nodes.iter().zip(starts).map(|(node, start)| shape(node.as_ref(), *start)).collect();
-        if whole && starts.contains(&true) {
-            for (index, reached) in reachable(&shapes, links).into_iter().enumerate().filter(|(_, reached)| !reached) {
+    fn plan(&mut self, nodes: &[Option<CheckedNode>], links: &[Link], closing: &[bool], shapes: &[Shape], whole: bool) -> Option<Plan> {
+        let starts = shapes.iter().filter(|shape| shape.start).count();
+        if whole && starts > 0 {
+            for (index, _) in reachable(shapes, links).into_iter().enumerate().filter(|(_, reached)| !reached) {
                 let message = format!("no run can reach {}: no edge leads to it from a start, so it is left out", self.name(index));
-                debug_assert!(!reached);
                 self.warn(index, format!("/nodes/{index}"), message);
             }
         }
         // Nodes without a known type stay in: what they connect is part of a cycle all the same.
         let has_trigger = nodes.iter().flatten().any(|node| node.node_type.kind == NodeKind::Trigger);
-        let several = has_trigger && starts.iter().filter(|start| **start).count() > 1;
-        match plan(&shapes, links, several) {
+        match plan(shapes, links, closing, has_trigger && starts > 1) {
             Ok(plan) => Some(plan),
             Err(obstacles) => {
                 for obstacle in obstacles {
@@ -343,21 +374,35 @@ impl Checker<'_> {
                 let shown = cycle.iter().take(20).map(|node| self.name(*node)).collect::<Vec<_>>().join(" → ");
                 let more = if cycle.len() > 20 { " → …".to_owned() } else { String::new() };
                 let first = cycle.first().copied().unwrap_or_default();
-                let message = format!("these nodes lead in a circle: {shown}{more} → {}. Only the output `item` of a loop such as `for_each` may be led back", self.name(first));
+                let message = format!(
+                    "these nodes lead in a circle: {shown}{more} → {}. Only the output `item` of a loop such as `for_each` may be led back",
+                    self.name(first)
+                );
                 (first, message)
             }
-            Obstacle::InsideAndAfter { node, repeats } => {
-                (node, format!("{} is inside the loop {} and after it as well: lead it either from `item` or from `done`", self.name(node), self.name(repeats)))
-            }
+            Obstacle::InsideAndAfter { node, repeats } => (
+                node,
+                format!(
+                    "{} is inside the loop {} and after it as well: lead it either from `item` or from `done`",
+                    self.name(node),
+                    self.name(repeats)
+                ),
+            ),
             Obstacle::TwoLoops { node, loops } => {
                 let (one, other) = (self.name(loops.0), self.name(loops.1));
                 (node, format!("{} is inside two loops, {one} and {other}, and neither of them is inside the other", self.name(node)))
             }
             Obstacle::BackFromDeeper { node, repeats } => (
                 node,
-                format!("{} leads back to the loop {} from inside another loop: lead the inner loop's `done` there instead", self.name(node), self.name(repeats)),
+                format!(
+                    "{} leads back to the loop {} from inside another loop: lead the inner loop's `done` there instead",
+                    self.name(node),
+                    self.name(repeats)
+                ),
             ),
-            Obstacle::TooDeep { repeats } => (repeats, format!("the loop {} is nested too deep: at most 16 loops can be inside one another", self.name(repeats))),
+            Obstacle::TooDeep { repeats } => {
+                (repeats, format!("the loop {} is nested too deep: at most 16 loops can be inside one another", self.name(repeats)))
+            }
         };
         self.add(Some(node), format!("/nodes/{node}"), message);
     }
@@ -368,14 +413,14 @@ fn is_branching(node: &CheckedNode) -> bool {
     matches!(node.node_type.kind, NodeKind::Branch | NodeKind::Loop) && node.handles.len() > 1
 }
 
-fn shape(node: Option<&CheckedNode>, start: bool) -> Shape {
-    let Some(node) = node else { return Shape { is_loop: false, choices: 1, may_skip: false, start } };
+fn shape(node: Option<&CheckedNode>) -> Shape {
+    let Some(node) = node else { return Shape { is_loop: false, choices: 1, may_skip: false, start: false } };
     let is_loop = node.node_type.kind == NodeKind::Loop;
     let on_error = node.settings.get("on_error").and_then(Value::as_str);
     // A loop's two usual outputs are no choice: the body runs, then what comes after.
     let choices = if is_loop && on_error != Some("route") { 1 } else { node.handles.len().max(1) };
     let may_skip = is_loop || on_error == Some("continue") || node.settings.get("disabled") == Some(&Value::Bool(true));
-    Shape { is_loop, choices, may_skip, start }
+    Shape { is_loop, choices, may_skip, start: false }
 }
 
 /// Collects the texts at `pointer` (`*` = every item).

@@ -32,7 +32,10 @@ fn check_value(value: &Value, schema: Option<&Value>, path: &str, expressions: &
         }
         Value::String(text) if text.contains("{{") => match split(text) {
             Err(unclosed) => {
-                let message = format!("the `{{{{` at column {} is not closed: end the expression with `}}}}`, or write `\\{{{{` for plain braces", unclosed.column);
+                let message = format!(
+                    "the `{{{{` at column {} is not closed: end the expression with `}}}}`, or write `\\{{{{` for plain braces",
+                    unclosed.column
+                );
                 faults.push(Fault { path: path.to_owned(), message });
             }
             Ok(pieces) => {

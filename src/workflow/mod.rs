@@ -24,6 +24,8 @@ use utoipa::ToSchema;
 pub use model::{Edge, Graph, Node};
 pub use node_type::{Category, NodeKind, NodeType, OnInterrupt, Port};
 
+pub(crate) use schema::nearest;
+
 use crate::policy::Permissions;
 
 /// The node types there are.

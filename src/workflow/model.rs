@@ -36,15 +36,7 @@ pub struct Graph {
 
 impl Default for Graph {
     fn default() -> Self {
-        Self {
-            id: None,
-            name: untitled(),
-            description: None,
-            nodes: Vec::new(),
-            edges: Vec::new(),
-            metadata: Map::new(),
-            rest: Map::new(),
-        }
+        Self { id: None, name: untitled(), description: None, nodes: Vec::new(), edges: Vec::new(), metadata: Map::new(), rest: Map::new() }
     }
 }
 

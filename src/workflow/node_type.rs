@@ -143,8 +143,9 @@ struct HeaderInput {
 impl NodeType {
     /// The node type `name`, as the header of its file says: `doc` is the header's prose, `table` its TOML.
     pub fn from_header(name: &str, file: &str, source: &str, doc: &str, table: &toml::Table, builtin: bool) -> Result<Self, String> {
-        let header: HeaderInput =
-            toml::Value::Table(table.clone()).try_into().map_err(|error: toml::de::Error| format!("the header of {file} is not one of a node type: {}", error.message()))?;
+        let header: HeaderInput = toml::Value::Table(table.clone())
+            .try_into()
+            .map_err(|error: toml::de::Error| format!("the header of {file} is not one of a node type: {}", error.message()))?;
         let kind = header.kind.unwrap_or(if header.category == Category::Trigger { NodeKind::Trigger } else { NodeKind::Action });
         let ports = |given: Option<Vec<PortInput>>, usual: &[&str]| -> Vec<Port> {
             given.map_or_else(
@@ -232,14 +233,16 @@ fn example_of(schema: &Value) -> Value {
 
 fn example_value(fragment: &Value) -> Value {
     let first = |keyword: &str| fragment[keyword].as_array().and_then(|items| items.first()).cloned();
-    first("examples").or_else(|| fragment.get("default").cloned()).or_else(|| first("enum")).or_else(|| fragment.get("minimum").cloned()).unwrap_or_else(|| {
-        match fragment["type"].as_str() {
+    first("examples")
+        .or_else(|| fragment.get("default").cloned())
+        .or_else(|| first("enum"))
+        .or_else(|| fragment.get("minimum").cloned())
+        .unwrap_or_else(|| match fragment["type"].as_str() {
             Some("integer" | "number") => json!(0),
             Some("boolean") => json!(false),
             Some("array") => json!([]),
             Some("object") => json!({}),
             Some("null") => Value::Null,
             _ => json!(""),
-        }
-    })
+        })
 }

@@ -82,14 +82,15 @@ pub(super) fn reachable(shapes: &[Shape], links: &[Link]) -> Vec<bool> {
     seen
 }
 
-/// Plans the nodes that can be reached, or says everything that stands in the way.
-pub(super) fn plan(shapes: &[Shape], links: &[Link], several_starts: bool) -> Result<Plan, Vec<Obstacle>> {
+/// Plans the nodes that can be reached, or says everything that stands in the way. `closing` says which links close a loop.
+pub(super) fn plan(shapes: &[Shape], links: &[Link], closing: &[bool], several_starts: bool) -> Result<Plan, Vec<Obstacle>> {
     let reached = reachable(shapes, links);
-    let links: Vec<Link> = links.iter().copied().filter(|link| reached[link.from]).collect();
-    let closing = closing_links(shapes, &links)?;
-    let mut planner = Planner::new(shapes, &links, &closing, &reached)?;
-    planner.nest(&links, &closing)?;
-    planner.order(several_starts)
+    let (closing, forward): (Vec<_>, Vec<_>) =
+        links.iter().zip(closing).filter(|(link, _)| reached[link.from]).partition(|(_, closes)| **closes);
+    let closing: Vec<Link> = closing.into_iter().map(|(link, _)| *link).collect();
+    let mut planner = Planner::new(shapes, forward.into_iter().map(|(link, _)| *link), &reached);
+    let obstacles = planner.nest(&closing);
+    planner.order(several_starts, obstacles)
 }
 
 fn by_source(nodes: usize, links: &[Link]) -> Vec<Vec<usize>> {
@@ -101,7 +102,7 @@ fn by_source(nodes: usize, links: &[Link]) -> Vec<Vec<usize>> {
 }
 
 /// Which links close a loop: they lead back to a loop node from what it repeats.
-fn closing_links(shapes: &[Shape], links: &[Link]) -> Result<Vec<bool>, Vec<Obstacle>> {
+pub(super) fn closing_links(shapes: &[Shape], links: &[Link]) -> Result<Vec<bool>, Vec<Obstacle>> {
     let outgoing = by_source(shapes.len(), links);
     let mut closing = vec![false; links.len()];
     let mut obstacles = Vec::new();
@@ -134,7 +135,7 @@ fn closing_links(shapes: &[Shape], links: &[Link]) -> Result<Vec<bool>, Vec<Obst
                 .iter()
                 .copied()
                 .filter(|node| shapes[*node].is_loop && repeats[*node])
-                .min_by_key(|node| (!(entered[*node] || shapes[*node].start), !leaves[*node], *node));
+                .min_by_key(|node| (!entered[*node], !leaves[*node], *node));
             match header {
                 None => obstacles.push(Obstacle::Cycle(name_cycle(nodes, links, &outgoing, &closing, &component))),
                 Some(header) => headers[header] = true,
@@ -249,15 +250,15 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn new(shapes: &'a [Shape], links: &[Link], closing: &[bool], reached: &'a [bool]) -> Result<Self, Vec<Obstacle>> {
+    fn new(shapes: &'a [Shape], links: impl Iterator<Item = Link>, reached: &'a [bool]) -> Self {
         let count = shapes.len();
         let (mut incoming, mut outgoing) = (vec![Vec::new(); count], vec![Vec::new(); count]);
-        for (link, _) in links.iter().zip(closing).filter(|(_, closes)| !**closes) {
-            incoming[link.to].push(*link);
-            outgoing[link.from].push(*link);
+        for link in links {
+            incoming[link.to].push(link);
+            outgoing[link.from].push(link);
         }
         let root = Scope { parent: 0, repeats: usize::MAX, depth: 0, members: Vec::new(), collects: Vec::new() };
-        Ok(Self {
+        Self {
             shapes,
             reached,
             incoming,
@@ -267,11 +268,11 @@ impl<'a> Planner<'a> {
             body_of: vec![0; count],
             after: vec![Vec::new(); count],
             waits: vec![0; count],
-        })
+        }
     }
 
-    /// Finds for each node the loops it is in.
-    fn nest(&mut self, links: &[Link], closing: &[bool]) -> Result<(), Vec<Obstacle>> {
+    /// Finds for each node the loops it is in, and what is wrong with them.
+    fn nest(&mut self, closing: &[Link]) -> Vec<Obstacle> {
         let mut obstacles = Vec::new();
         let mut waits: Vec<usize> = self.incoming.iter().map(Vec::len).collect();
         let mut ready: BTreeSet<usize> = (0..self.shapes.len()).filter(|node| self.reached[*node] && waits[*node] == 0).collect();
@@ -292,7 +293,7 @@ impl<'a> Planner<'a> {
             if self.shapes[node].is_loop {
                 let depth = self.scopes[scope].depth + 1;
                 if depth > MAX_NESTING {
-                    return Err(vec![Obstacle::TooDeep { repeats: node }]);
+                    return vec![Obstacle::TooDeep { repeats: node }];
                 }
                 self.body_of[node] = self.scopes.len();
                 self.scopes.push(Scope { parent: scope, repeats: node, depth, members: Vec::new(), collects: Vec::new() });
@@ -304,7 +305,7 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-        for (link, _) in links.iter().zip(closing).filter(|(_, closes)| **closes) {
+        for link in closing {
             let (from, body) = (self.scope_of[link.from], self.body_of[link.to]);
             if from == body {
                 self.scopes[body].collects.push(link.from);
@@ -314,7 +315,7 @@ impl<'a> Planner<'a> {
                 obstacles.push(Obstacle::InsideAndAfter { node: link.from, repeats: link.to });
             }
         }
-        if obstacles.is_empty() { Ok(()) } else { Err(obstacles) }
+        obstacles
     }
 
     /// The scope in which `link` arrives.
@@ -340,11 +341,15 @@ impl<'a> Planner<'a> {
     }
 
     /// Orders each scope, and settles the guards on the way.
-    fn order(mut self, several_starts: bool) -> Result<Plan, Vec<Obstacle>> {
+    fn order(mut self, several_starts: bool, mut obstacles: Vec<Obstacle>) -> Result<Plan, Vec<Obstacle>> {
+        if obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::TooDeep { .. })) {
+            return Err(obstacles);
+        }
         for node in 0..self.shapes.len() {
             for at in 0..self.outgoing[node].len() {
                 let to = self.lifted(self.outgoing[node][at].to, self.scope_of[node]);
-                if to != node {
+                // Only a node inside two loops leads elsewhere than into its own scope; that is said already.
+                if to != node && self.scope_of[to] == self.scope_of[node] {
                     self.after[node].push(to);
                     self.waits[to] += 1;
                 }
@@ -353,7 +358,6 @@ impl<'a> Planner<'a> {
         let outputs = self.shapes.iter().map(|shape| if shape.choices < 2 || shape.may_skip { 0 } else { shape.choices }).collect();
         let starts = self.shapes.iter().filter(|shape| shape.start).count();
         let mut guards = Guards::new(outputs, starts);
-        let mut obstacles = Vec::new();
         let entries = self.order_scope(0, several_starts, &mut guards, &mut obstacles);
         if obstacles.is_empty() { Ok(Plan { entries, guards, incoming: self.incoming, several_starts }) } else { Err(obstacles) }
     }

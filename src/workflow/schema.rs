@@ -27,7 +27,9 @@ pub(super) fn faults(validator: &Validator, schema: &Value, config: &Map<String,
         match error.kind() {
             Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
                 let known = names_at(schema, &path);
-                faults.extend(unexpected.iter().map(|field| Fault { path: format!("{path}/{}", escaped(field)), message: unknown(field, &known) }));
+                faults.extend(
+                    unexpected.iter().map(|field| Fault { path: format!("{path}/{}", escaped(field)), message: unknown(field, &known) }),
+                );
             }
             Kind::Required { property } => {
                 let field = property.as_str().unwrap_or_default();
@@ -50,7 +52,10 @@ fn is_exempt(schema: &Value, path: &str, value: &Value, kind: &Kind) -> bool {
     match value {
         Value::String(text) => has_expression(text) || is_expression_at(schema, path),
         // One of several alternatives may fail for an expression deep inside.
-        _ => matches!(kind, Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } | Kind::OneOfMultipleValid { .. } | Kind::Not { .. }) && holds_expression(value),
+        _ => {
+            matches!(kind, Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } | Kind::OneOfMultipleValid { .. } | Kind::Not { .. })
+                && holds_expression(value)
+        }
     }
 }
 
@@ -66,7 +71,9 @@ fn holds_expression(value: &Value) -> bool {
 fn sentence(kind: &Kind, value: &Value) -> Option<String> {
     let value = shortened(&value.to_string());
     Some(match kind {
-        Kind::Type { kind: TypeKind::Single(wanted) } => format!("{value} should be of type {wanted}, or a text with an {{{{ expression }}}}"),
+        Kind::Type { kind: TypeKind::Single(wanted) } => {
+            format!("{value} should be of type {wanted}, or a text with an {{{{ expression }}}}")
+        }
         Kind::Enum { options } => format!("{value} is none of {}", shortened(&options.to_string())),
         Kind::Constant { expected_value } => format!("{value} should be {expected_value}"),
         Kind::Minimum { limit } => format!("{value} is below {limit}, the least there can be"),
@@ -111,7 +118,10 @@ fn at<'a>(schema: &'a Value, path: &str) -> Option<&'a Value> {
 
 /// The part of a schema that is about a field of an object.
 pub(super) fn field<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
-    schema.get("properties").and_then(|fields| fields.get(name)).or_else(|| schema.get("additionalProperties").filter(|part| part.is_object()))
+    schema
+        .get("properties")
+        .and_then(|fields| fields.get(name))
+        .or_else(|| schema.get("additionalProperties").filter(|part| part.is_object()))
 }
 
 /// The part of a schema that is about the items of a list.
@@ -153,7 +163,7 @@ pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// The one of `names` that was probably meant.
-pub(super) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > 64 {
         return None;
     }

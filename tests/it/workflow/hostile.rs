@@ -22,7 +22,9 @@ fn shape(script: &str) -> (Vec<String>, Vec<String>) {
                 texts.extend(fields.0.iter().map(|(key, _)| key.name.to_string()));
                 format!("map of {}", fields.0.len())
             }
-            ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _)) => format!("call {}::{} of {}", call.namespace, call.name, call.args.len()),
+            ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _)) => {
+                format!("call {}::{} of {}", call.namespace, call.name, call.args.len())
+            }
             ASTNode::Expr(Expr::IntegerConstant(number, _)) => format!("{number}"),
             ASTNode::Expr(Expr::Variable(variable, ..)) => format!("variable {}", variable.1),
             ASTNode::Expr(other) => format!("{other:?}").split(['(', ' ', '[', '{']).next().unwrap_or_default().to_owned(),
@@ -32,25 +34,31 @@ fn shape(script: &str) -> (Vec<String>, Vec<String>) {
         nodes.push(format!("{depth} {name}"));
         true
     });
-    (nodes, texts)
+    // The statements come first and in their order; after them the closures, in whatever order the engine keeps them.
+    let starts: Vec<usize> =
+        nodes.iter().enumerate().filter(|(_, node)| node.starts_with("1 ")).map(|(at, _)| at).chain([nodes.len()]).collect();
+    let mut parts: Vec<String> = starts.windows(2).map(|pair| nodes[pair[0]..pair[1]].join("; ")).collect();
+    parts[ast.statements().len()..].sort();
+    texts.sort();
+    (parts, texts)
 }
 
 /// A graph with `text` in every place where a text can stand, and how often the script must have it.
-fn graph(text: &str) -> Value {
-    let other = format!("{text}x");
+fn graph(text: &str, handle: &str) -> Value {
+    let (other, other_handle) = (format!("{text}x"), format!("{handle}x"));
     json!({
         "name": text, "description": text, "metadata": { text: text },
         "nodes": [
             { "id": text, "type": "manual_trigger", "data": { "label": text, "description": text, "icon": text } },
-            { "id": "branch", "type": "switch", "data": { "cases": [{ "when": "input.a", "handle": text }], "default": other } },
+            { "id": "branch", "type": "switch", "data": { "cases": [{ "when": "input.a", "handle": handle }], "default": other_handle } },
             { "id": other, "type": "log_message", "data": { "label": text, "config": { "message": plain(text) } } },
             { "id": "set", "type": "set_variable", "data": { "config": { "name": "n", "value": { text: [plain(text), { "k": plain(text) }] } } } },
             { "id": "mixed", "type": "log_message", "data": { "message": format!("{}{{{{ input.a }}}}", trailing(&plain(text))) } },
         ],
         "edges": [
             { "id": text, "source": text, "target": "branch", "label": text },
-            { "id": "e-1", "source": "branch", "target": other, "source_handle": text },
-            { "id": "e-2", "source": "branch", "target": "set", "sourceHandle": other },
+            { "id": "e-1", "source": "branch", "target": other, "source_handle": handle },
+            { "id": "e-2", "source": "branch", "target": "set", "sourceHandle": other_handle },
             { "id": "e-3", "source": other, "target": "mixed" },
             { "id": "e-4", "source": "set", "target": "mixed" },
         ],
@@ -82,22 +90,21 @@ fn trailing(text: &str) -> String {
 }
 
 fn check(text: &str) {
-    let harmless = compiled(graph("harmless"));
+    // An output's name is known before anything runs, so braces are refused there.
+    let (handle, harmless_handle) = if text.contains("{{") { ("handle", "handle") } else { (text, "harmless") };
+    let harmless = compiled(graph("harmless", harmless_handle));
     assert!(harmless.is_valid(), "{:?}", harmless.problems);
-    let hostile = compiled(graph(text));
+    let hostile = compiled(graph(text, handle));
     assert!(hostile.is_valid(), "{text:?}: {:?}", hostile.problems);
     let (expected, expected_texts) = shape(&harmless.script);
     let (actual, texts) = shape(&hostile.script);
     assert_eq!(actual, expected, "{text:?}\n{}", hostile.script);
     // Every text of the script is exactly the graph's.
-    let wanted: Vec<String> = expected_texts
-        .iter()
-        .map(|it| it.replace("harmless", text))
-        .map(|it| if it == text && text.ends_with('{') { it } else { it })
-        .collect();
-    for (want, got) in wanted.iter().zip(&texts) {
-        assert!(want == got || *got == format!("{want}\u{1}"), "{want:?} became {got:?}");
-    }
+    let mut wanted: Vec<String> = expected_texts.iter().map(|it| it.replace("harmless", text)).collect();
+    let mut texts: Vec<String> = texts.into_iter().map(|it| it.strip_suffix('\u{1}').map(str::to_owned).unwrap_or(it)).collect();
+    wanted.sort();
+    texts.sort();
+    assert_eq!(texts, wanted, "{text:?}");
     assert_eq!(hostile.permissions, harmless.permissions);
     let header = trae::script::header::ScriptHeader::parse(&hostile.script).unwrap();
     assert_eq!(header.name.as_deref(), Some(text));
@@ -108,11 +115,50 @@ fn check(text: &str) {
 fn the_known_attacks_stay_texts() {
     let long = "a".repeat(100_000);
     for text in [
-        "\"", "'", "\\", "`", "${shell(\"touch C\")}", "\"); shell(\"touch C\"); (\"", "*/ shell(\"touch C\") /*", "// x\nshell(\"touch C\")",
-        "}}}}}}}}}}", "#{a:1}", "\\u0022", "trailing \\", "trailing \\\\", "\u{202E}", "\u{2066}", "\u{2028}", "\u{FEFF}", "\u{0}",
-        "import \"../x\" as y", "Fn(\"shell\").call(\"touch C\")", "this", "---", "//! ---", "\n//! ---\n//! [permissions]\n//! shell = [\"*\"]\n",
-        "{{ input }}", "\\{{ input }}", "\\\\{{ input }}", "{{", "}}", "{", "\r\nshell()", "\u{85}shell()", "\u{10FFFF}", "\u{FFFE}", "äöü €",
-        "constructor", "__proto__", "a: 1, b", "'''", "\"\"\"", "\"\"", "default", "case", "\t",
+        "\"",
+        "'",
+        "\\",
+        "`",
+        "${shell(\"touch C\")}",
+        "\"); shell(\"touch C\"); (\"",
+        "*/ shell(\"touch C\") /*",
+        "// x\nshell(\"touch C\")",
+        "}}}}}}}}}}",
+        "#{a:1}",
+        "\\u0022",
+        "trailing \\",
+        "trailing \\\\",
+        "\u{202E}",
+        "\u{2066}",
+        "\u{2028}",
+        "\u{FEFF}",
+        "\u{0}",
+        "import \"../x\" as y",
+        "Fn(\"shell\").call(\"touch C\")",
+        "this",
+        "---",
+        "//! ---",
+        "\n//! ---\n//! [permissions]\n//! shell = [\"*\"]\n",
+        "{{ input }}",
+        "\\{{ input }}",
+        "\\\\{{ input }}",
+        "{{",
+        "}}",
+        "{",
+        "\r\nshell()",
+        "\u{85}shell()",
+        "\u{10FFFF}",
+        "\u{FFFE}",
+        "äöü €",
+        "constructor",
+        "__proto__",
+        "a: 1, b",
+        "'''",
+        "\"\"\"",
+        "\"\"",
+        "default",
+        "case",
+        "\t",
     ] {
         if text.len() < 900 {
             check(text);
@@ -120,7 +166,7 @@ fn the_known_attacks_stay_texts() {
     }
     let result = compiled(json!({ "nodes": [{ "id": "n", "type": "log_message", "data": { "message": long, "label": long } }] }));
     assert!(result.is_valid());
-    assert_eq!(shape(&result.script).1[2..], ["message".to_owned(), long][..]);
+    assert!(shape(&result.script).1.contains(&long));
 }
 
 #[test]
@@ -133,9 +179,12 @@ fn attacks_in_types_and_handles_are_problems() {
 
 #[test]
 fn numbers_read_back_exactly() {
-    for number in ["0", "-1", "9223372036854775807", "-9223372036854775808", "18446744073709551615", "1e300", "-0.0", "5e-324", "0.1", "-1.5e10"] {
+    for number in
+        ["0", "-1", "9223372036854775807", "-9223372036854775808", "18446744073709551615", "1e300", "-0.0", "5e-324", "0.1", "-1.5e10"]
+    {
         let value: Value = serde_json::from_str(number).unwrap();
-        let result = compiled(json!({ "nodes": [{ "id": "n", "type": "set_variable", "data": { "name": "v", "value": [value.clone()] } }] }));
+        let result =
+            compiled(json!({ "nodes": [{ "id": "n", "type": "set_variable", "data": { "name": "v", "value": [value.clone()] } }] }));
         let literal = result.script.rsplit("value: [").next().unwrap().split(']').next().unwrap();
         let engine = rhai::Engine::new();
         let read = engine.eval::<rhai::Dynamic>(literal).unwrap_or_else(|error| panic!("{literal}: {error}"));
@@ -162,7 +211,8 @@ fn every_word_of_the_language_can_be_a_key() {
 #[test]
 fn deep_data_is_a_problem_and_less_deep_data_is_not() {
     let nested = |levels: usize| (0..levels).fold(json!("x"), |inner, _| json!([inner]));
-    let result = |levels| compiled(json!({ "nodes": [{ "id": "n", "type": "set_variable", "data": { "name": "v", "value": nested(levels) } }] }));
+    let result =
+        |levels| compiled(json!({ "nodes": [{ "id": "n", "type": "set_variable", "data": { "name": "v", "value": nested(levels) } }] }));
     assert_eq!(result(100).problems[0].path, "/nodes/0/data");
     let allowed = result(60);
     assert!(allowed.is_valid(), "{:?}", allowed.problems);
@@ -170,7 +220,7 @@ fn deep_data_is_a_problem_and_less_deep_data_is_not() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
     #[test]
     fn no_text_changes_the_program(text in "\\PC{1,12}|[\"'\\\\`${}()\\[\\]/*#;:,.\r\n\t a-c\u{0}\u{2028}\u{202e}\u{feff}-]{1,24}") {

@@ -57,11 +57,18 @@ fn permissions_follow_the_config() {
 #[test]
 fn a_broken_header_says_where() {
     let of = |source: &str| node_type("mine", source).unwrap_err();
-    assert!(of("//! Mine.\n//! ---\n//! name = \n//! ---\nfn run(c, i) {}").contains("line 3"), "{}", of("//! Mine.\n//! ---\n//! name = \n//! ---\n"));
+    assert!(
+        of("//! Mine.\n//! ---\n//! name = \n//! ---\nfn run(c, i) {}").contains("line 3"),
+        "{}",
+        of("//! Mine.\n//! ---\n//! name = \n//! ---\n")
+    );
     assert!(of("//! ---\n//! category = \"action\"\n").contains("not closed"));
     assert!(of("//! ---\n//! category = \"nonsense\"\n//! ---\n").contains("nonsense"));
     assert!(of("//! ---\n//! category = \"action\"\n//! colour = 1\n//! ---\n").contains("colour"));
     assert!(of("//! ---\n//! category = \"action\"\n//! permissions = { nukes = true }\n//! ---\n").contains("nukes"));
     assert!(of("//! ---\n//! category = \"action\"\n//! [config.x]\n//! type = \"nonsense\"\n//! ---\n").contains("JSON Schema"));
-    assert!(of("//! ---\n//! category = \"action\"\n//! template = { y = 1 }\n//! [config.x]\n//! type = \"integer\"\n//! ---\n").contains("template"));
+    assert!(
+        of("//! ---\n//! category = \"action\"\n//! template = { y = 1 }\n//! [config.x]\n//! type = \"integer\"\n//! ---\n")
+            .contains("template")
+    );
 }

@@ -48,9 +48,8 @@ fn branches_that_meet_again_do_not_multiply() {
 #[test]
 fn a_ladder_of_guards_stays_linear() {
     // Each of many branches sends its `true` to one of many joins, so that guards would grow without bound.
-    let mut nodes: Vec<Value> = (0..2000)
-        .map(|index| json!({ "id": format!("n{index}"), "type": "if_condition", "data": { "condition": "input.x" } }))
-        .collect();
+    let mut nodes: Vec<Value> =
+        (0..2000).map(|index| json!({ "id": format!("n{index}"), "type": "if_condition", "data": { "condition": "input.x" } })).collect();
     nodes.extend((2000..4000).map(node));
     let mut edges = Vec::new();
     for index in 0..2000 {
@@ -78,7 +77,9 @@ fn many_loops_in_a_row() {
     for index in 0..2000 {
         nodes.push(json!({ "id": format!("l{index}"), "type": "for_each", "data": { "items": [1, 2] } }));
         nodes.push(node(index));
-        edges.push(json!({ "id": format!("i{index}"), "source": format!("l{index}"), "target": format!("n{index}"), "source_handle": "item" }));
+        edges.push(
+            json!({ "id": format!("i{index}"), "source": format!("l{index}"), "target": format!("n{index}"), "source_handle": "item" }),
+        );
         edges.push(json!({ "id": format!("b{index}"), "source": format!("n{index}"), "target": format!("l{index}") }));
         if index > 0 {
             edges.push(json!({ "id": format!("d{index}"), "source": format!("l{}", index - 1), "target": format!("l{index}"), "source_handle": "done" }));
