@@ -1,5 +1,7 @@
 //! `/api/automation`: the mouse and the keyboard.
 
+use std::sync::Arc;
+
 use axum::Json as Answer;
 use axum::extract::State;
 use serde::Deserialize;
@@ -8,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::error::{ErrorResponse, Result};
 use super::extract::Json;
+use super::state::blocking;
 use super::success::AutomationResponse;
 use crate::error::{Failure, Kind};
 use crate::input::{Button, Click, TypeText};
@@ -73,7 +76,8 @@ pub(crate) async fn click(State(state): State<super::State>, Json(request): Json
     is_on(&state)?;
     let MouseClickRequest { x, y, button, clicks, duration, .. } = request;
     let click = Click { x, y, button, clicks, duration };
-    state.on_desktop(move |desktop, grant, cancel| desktop.click(grant, &click, cancel)).await?;
+    state.grant().input()?;
+    state.on_desktop(move |desktop, cancel| Ok(desktop.input().click(&click, cancel)?)).await?;
     let data = json!({ "x": x, "y": y, "button": button, "clicks": clicks });
     Ok(Answer(AutomationResponse::new(format!("clicked at {x}, {y}"), Some(data))))
 }
@@ -86,30 +90,23 @@ pub(crate) async fn type_text(
 ) -> Result<Answer<AutomationResponse>> {
     is_on(&state)?;
     let text = TypeText { text: request.text, interval: request.interval };
-    let characters = state.on_desktop(move |desktop, grant, cancel| desktop.type_text(grant, &text, cancel)).await?;
+    state.grant().input()?;
+    let characters = state.on_desktop(move |desktop, cancel| Ok(desktop.input().type_text(&text, cancel)?)).await?;
     Ok(Answer(AutomationResponse::new(format!("typed {characters} characters"), Some(json!({ "characters": characters })))))
 }
 
 /// What automation works with.
 #[utoipa::path(get, path = "/api/automation/status", tag = "automation", operation_id = "automation_status", responses((status = 200, body = AutomationResponse)))]
 pub(crate) async fn status(State(state): State<super::State>) -> Result<Answer<AutomationResponse>> {
-    let data = state
-        .on_desktop(|desktop, grant, _| {
-            // Without a screen the rest is still worth knowing.
-            let size = desktop.monitors(grant).ok().map(|monitors| {
-                let right = monitors.iter().map(|m| i64::from(m.x) + i64::from(m.width)).max().unwrap_or(0);
-                let bottom = monitors.iter().map(|m| i64::from(m.y) + i64::from(m.height)).max().unwrap_or(0);
-                json!({ "width": right, "height": bottom })
-            });
-            Ok(json!({
-                "automation_mode": desktop.mode(),
-                "screen_size": size,
-                "scale_factor": 1.0,
-                "easyocr_available": false,
-                "tesseract_available": desktop.tesseract(),
-            }))
-        })
-        .await?;
+    // Without a screen the rest is still worth knowing.
+    let seen = state.on_desktop(|desktop, _| Ok((desktop.name().to_owned(), desktop.screen().bounds()?))).await.ok();
+    let data = json!({
+        "automation_mode": seen.as_ref().map_or("none", |(name, _)| name),
+        "screen_size": seen.as_ref().map(|(_, bounds)| json!({ "width": bounds.width, "height": bounds.height })),
+        "scale_factor": 1.0,
+        "easyocr_available": false,
+        "tesseract_available": tesseract(&state).await,
+    });
     Ok(Answer(AutomationResponse::new("automation is ready", Some(data))))
 }
 
@@ -117,7 +114,7 @@ pub(crate) async fn status(State(state): State<super::State>) -> Result<Answer<A
 #[utoipa::path(get, path = "/api/automation/capabilities", tag = "automation", operation_id = "automation_capabilities", responses((status = 200, body = Object)))]
 pub(crate) async fn capabilities(State(state): State<super::State>) -> Result<Answer<Value>> {
     let on = state.config().services.click_automation;
-    let tesseract = state.on_desktop(|desktop, _, _| Ok(desktop.tesseract())).await?;
+    let tesseract = tesseract(&state).await;
     let listed = |there: bool, name: &'static str| if there { vec![name] } else { Vec::new() };
     Ok(Answer(json!({
         "mouse_actions": listed(on, "click"),
@@ -125,6 +122,12 @@ pub(crate) async fn capabilities(State(state): State<super::State>) -> Result<An
         "ocr_engines": listed(tesseract && state.config().services.ocr, "tesseract"),
         "screenshot_formats": ["png", "jpeg", "webp"],
     })))
+}
+
+/// Whether Tesseract can read any language.
+async fn tesseract(state: &super::State) -> bool {
+    let ocr = Arc::clone(state.ocr());
+    blocking(move || Ok(ocr.languages()?)).await.is_ok_and(|languages| !languages.is_empty())
 }
 
 fn is_on(state: &super::State) -> Result<()> {

@@ -12,7 +12,6 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::error::{Error, ErrorResponse, Result};
 use super::extract::{OptionalJson, Query};
-use super::services::Picture;
 use super::success::AutomationResponse;
 use crate::screen::{Capture, ImageFormat, Region};
 
@@ -59,7 +58,8 @@ fn quality() -> u8 {
 /// All monitors.
 #[utoipa::path(get, path = "/api/desktop/info", tag = "desktop", operation_id = "desktop_info", responses((status = 200, body = Object), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn info(State(state): State<super::State>) -> Result<axum::Json<Value>> {
-    let monitors = state.on_desktop(|desktop, grant, _| desktop.monitors(grant)).await?;
+    state.grant().screen()?;
+    let monitors = state.on_desktop(|desktop, _| Ok(desktop.screen().monitors()?)).await?;
     Ok(axum::Json(json!({ "screens": monitors })))
 }
 
@@ -96,8 +96,12 @@ async fn show(
 ) -> Result<Response> {
     let capture = Capture { monitor: Some(monitor), region };
     let format = format.unwrap_or_default();
-    let picture = state.on_desktop(move |desktop, grant, _| desktop.capture(grant, &capture, format, quality)).await?;
-    let Picture { bytes, width, height } = picture;
+    state.grant().screen()?;
+    let shot = state.on_desktop(move |desktop, _| {
+        let frame = desktop.screen().capture(&capture)?;
+        Ok((frame.encode(format, u32::from(quality))?, frame.width(), frame.height()))
+    });
+    let (bytes, width, height) = shot.await?;
     let (name, kind) = match format {
         ImageFormat::Jpeg => ("jpeg", "image/jpeg"),
         ImageFormat::Png => ("png", "image/png"),

@@ -15,7 +15,6 @@ mod node_configs;
 mod router;
 mod runs;
 pub mod server;
-pub mod services;
 mod socket;
 mod state;
 mod success;

@@ -9,18 +9,17 @@ use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::IntoParams;
 
 use super::error::{Error, ErrorResponse, Result};
 use super::extract::{Path, Query};
-use super::services::RunFilter;
 use super::success::SuccessResponse;
 use super::workflows::{fifty, within_limit};
+use crate::runs::{Run, RunFilter, RunPage, RunStatus};
 
 /// How long a stream of events may be silent, lest something on the way closes it.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-const STATUSES: [&str; 7] = ["queued", "running", "waiting", "succeeded", "failed", "cancelled", "interrupted"];
 
 /// Which runs.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -31,7 +30,8 @@ pub(crate) struct ListQuery {
     /// Only this script's.
     script: Option<String>,
     /// Only with this status.
-    status: Option<String>,
+    #[param(inline)]
+    status: Option<RunStatus>,
     /// At most so many, 1–500.
     #[serde(default = "fifty")]
     #[param(minimum = 1, maximum = 500, default = 50)]
@@ -50,19 +50,16 @@ pub(crate) struct EventsQuery {
 
 /// Runs, newest first.
 #[utoipa::path(get, path = "/api/runs", tag = "runs", operation_id = "runs_list", params(ListQuery), responses((status = 200, body = Object), (status = 422, body = ErrorResponse)))]
-pub(crate) async fn list(State(state): State<super::State>, Query(query): Query<ListQuery>) -> Result<axum::Json<Value>> {
-    if query.status.as_deref().is_some_and(|status| !STATUSES.contains(&status)) {
-        return Err(Error::invalid_at("/query/status", format!("write one of {}", STATUSES.join(", "))));
-    }
+pub(crate) async fn list(State(state): State<super::State>, Query(query): Query<ListQuery>) -> Result<axum::Json<RunPage>> {
     let ListQuery { workflow_id, script, status, limit, before } = query;
-    let filter = RunFilter { workflow_id, script, status, limit: within_limit(limit)?, before };
+    let filter = RunFilter { workflow_id, script, status, limit: Some(within_limit(limit)?), before };
     Ok(axum::Json(state.runs().list(filter).await?))
 }
 
 /// A run with its steps and log.
 #[utoipa::path(get, path = "/api/runs/{run_id}", tag = "runs", operation_id = "runs_get", params(("run_id" = String, Path)), responses((status = 200, body = Object), (status = 404, body = ErrorResponse)))]
-pub(crate) async fn get(State(state): State<super::State>, Path(id): Path<String>) -> Result<axum::Json<Value>> {
-    Ok(axum::Json(state.runs().get(&id).await?))
+pub(crate) async fn get(State(state): State<super::State>, Path(id): Path<String>) -> Result<axum::Json<Run>> {
+    Ok(axum::Json(state.runs().get(&id).await?.ok_or_else(|| Error::not_found("run", &id))?))
 }
 
 /// Stops a run, whatever it is doing.
@@ -90,12 +87,14 @@ pub(crate) async fn events(
             .ok_or_else(|| Error::invalid_at("/header/Last-Event-ID", "write the number of an event"))?,
     };
     let events = state.runs().subscribe(&id, after).await?;
-    let mut events = events.take_until(Box::pin(state.shutdown().clone().cancelled_owned())).peekable();
+    let mut events = Box::pin(events.take_until(Box::pin(state.shutdown().clone().cancelled_owned()))).peekable();
     let ended = matches!(std::pin::Pin::new(&mut events).peek().now_or_never(), Some(None));
     if after > 0 && ended {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let events =
-        events.map(|event| Ok::<_, Infallible>(sse::Event::default().id(event.event_id.to_string()).event(event.name).data(event.text)));
+    let events = events.map(|event| {
+        let (name, text) = (event.what.name(), serde_json::to_string(&event).unwrap_or_default());
+        Ok::<_, Infallible>(sse::Event::default().id(event.event_id.to_string()).event(name).data(text))
+    });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
 }

@@ -7,10 +7,15 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Error, Result};
-use super::services::{Desktop, Palette, Runs, Webhooks, Workflows};
 use crate::config::Config;
+use crate::desktop::{Desktop, Desktops};
 use crate::error::{Failure, Kind};
+use crate::host::Host;
+use crate::ocr::Ocr;
 use crate::policy::Grant;
+use crate::runs::{Runs, Workflows};
+use crate::script::{Catalog, Library};
+use crate::triggers::Webhooks;
 
 /// What handlers reach. Cheap to clone.
 #[derive(Clone)]
@@ -32,15 +37,19 @@ pub struct Parts {
     /// What a caller without a key may do.
     pub grant: Grant,
     /// Stored workflows.
-    pub workflows: Arc<dyn Workflows>,
+    pub workflows: Workflows,
     /// Runs.
-    pub runs: Arc<dyn Runs>,
+    pub runs: Runs,
     /// Webhooks.
-    pub webhooks: Arc<dyn Webhooks>,
-    /// The desktop.
-    pub desktop: Arc<dyn Desktop>,
-    /// The node types.
-    pub palette: Arc<dyn Palette>,
+    pub webhooks: Arc<Webhooks>,
+    /// The desktops.
+    pub desktops: Arc<Desktops>,
+    /// Reading text.
+    pub ocr: Arc<Ocr>,
+    /// Scripts and node types.
+    pub library: Arc<Library>,
+    /// Where scripts are checked.
+    pub host: Arc<Host>,
 }
 
 impl State {
@@ -71,23 +80,38 @@ impl State {
     }
 
     /// Stored workflows.
-    pub fn workflows(&self) -> &dyn Workflows {
-        &*self.0.parts.workflows
+    pub fn workflows(&self) -> &Workflows {
+        &self.0.parts.workflows
     }
 
     /// Runs.
-    pub fn runs(&self) -> &dyn Runs {
-        &*self.0.parts.runs
+    pub fn runs(&self) -> &Runs {
+        &self.0.parts.runs
     }
 
     /// Webhooks.
-    pub fn webhooks(&self) -> &dyn Webhooks {
-        &*self.0.parts.webhooks
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.0.parts.webhooks
     }
 
-    /// The node types.
-    pub fn palette(&self) -> &dyn Palette {
-        &*self.0.parts.palette
+    /// Scripts and node types as they are now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.0.parts.library.catalog()
+    }
+
+    /// Where scripts are checked.
+    pub fn host(&self) -> &Host {
+        &self.0.parts.host
+    }
+
+    /// Reading text.
+    pub fn ocr(&self) -> &Arc<Ocr> {
+        &self.0.parts.ocr
+    }
+
+    /// The desktop that is open, if one is.
+    pub fn open_desktop(&self) -> Option<Arc<Desktop>> {
+        self.0.parts.desktops.current()
     }
 
     /// Free places for sockets.
@@ -99,14 +123,23 @@ impl State {
     pub(crate) async fn on_desktop<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&dyn Desktop, &Grant, &CancellationToken) -> Result<T, Failure> + Send + 'static,
+        F: FnOnce(&Desktop, &CancellationToken) -> Result<T, Failure> + Send + 'static,
     {
-        let (desktop, grant) = (Arc::clone(&self.0.parts.desktop), self.grant().clone());
+        let desktops = Arc::clone(&self.0.parts.desktops);
         let cancel = self.shutdown().child_token();
         let _gone = cancel.clone().drop_guard();
-        match tokio::task::spawn_blocking(move || work(&*desktop, &grant, &cancel)).await {
-            Ok(done) => Ok(done?),
-            Err(_) => Err(Error::new(Kind::Internal, "working with the desktop ended unexpectedly: the server's log has the reason")),
-        }
+        blocking(move || work(&*desktops.default()?, &cancel)).await
+    }
+}
+
+/// Runs what blocks where it holds nobody up.
+pub(crate) async fn blocking<T, F>(work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, Failure> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(Error::new(Kind::Internal, "this ended unexpectedly: the server's log has the reason")),
     }
 }

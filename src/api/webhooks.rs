@@ -7,13 +7,12 @@ use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use serde_json::value::{RawValue, to_raw_value};
 
 use super::error::{Error, ErrorResponse, Result};
 use super::extract::{Path, Raw};
-use super::services::{WebhookCall, WebhookReply};
 use crate::error::Kind;
 use crate::host::Answer;
+use crate::triggers::{Delivery, Fired, Respond};
 
 /// Starts the workflows whose webhook has that path. What is answered, and when, is the webhook's to say.
 #[utoipa::path(
@@ -36,41 +35,27 @@ pub(crate) async fn receive(
     headers: HeaderMap,
     Raw(raw): Raw,
 ) -> Result<Response> {
-    let call = WebhookCall {
+    let delivery = Delivery {
         method: method.as_str().to_owned(),
-        path: path.trim_matches('/').to_owned(),
+        path,
         query: url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect(),
-        body: body(&headers, &raw)?,
         headers: joined(&headers),
-        raw: raw.into(),
+        body: raw.into(),
     };
-    match state.webhooks().receive(call).await? {
-        WebhookReply::Started(run_ids) => Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run_ids": run_ids }))).into_response()),
-        WebhookReply::Finished { run, run_ids } => {
-            let (run_id, status) = (&run["run_id"], &run["status"]);
-            let answer = json!({ "run_id": run_id, "status": status, "result": run["result"], "error": run["error"], "run_ids": run_ids });
-            Ok(axum::Json(answer).into_response())
-        }
-        WebhookReply::Answered(answer) => respond(answer),
+    let Fired { mut runs, respond: when } = state.webhooks().fire(delivery).await?;
+    let run_ids: Vec<_> = runs.iter().map(|ticket| ticket.run_id.clone()).collect();
+    let Some(first) = runs.first_mut().filter(|_| when != Respond::Immediately) else {
+        return Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run_ids": run_ids }))).into_response());
+    };
+    if when == Respond::ResponseNode
+        && let Some(answer) = first.answered().await
+    {
+        return respond(answer);
     }
-}
-
-/// JSON as it is, anything else as a text, none as null.
-fn body(headers: &HeaderMap, raw: &[u8]) -> Result<Box<RawValue>> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let value = if raw.is_empty() {
-        to_raw_value(&())
-    } else if kind == "application/json" || kind.ends_with("+json") {
-        // By way of a value: raw text would pass on escapes that are no characters.
-        let value: serde_json::Value = serde_json::from_slice(raw).map_err(|error| super::extract::syntax(&error))?;
-        to_raw_value(&value)
-    } else if kind == "application/x-www-form-urlencoded" {
-        to_raw_value(&url::form_urlencoded::parse(raw).into_owned().collect::<BTreeMap<String, String>>())
-    } else {
-        to_raw_value(&String::from_utf8_lossy(raw))
-    };
-    value.map_err(|error| Error::new(Kind::Internal, format!("the body cannot be passed on: {error}")))
+    let ended = first.ended().await;
+    let answer =
+        json!({ "run_id": first.run_id, "status": ended.status, "result": ended.result, "error": ended.error, "run_ids": run_ids });
+    Ok(axum::Json(answer).into_response())
 }
 
 fn joined(headers: &HeaderMap) -> BTreeMap<String, String> {

@@ -13,9 +13,9 @@ use utoipa::ToSchema;
 
 use super::error::{ErrorResponse, Result};
 use super::extract;
-use super::services::{Event, Target};
 use super::socket::{Ended, Handshake, Socket, pong};
 use crate::error::{Failure, Kind};
+use crate::runs::{Event, Execute};
 
 /// How many runs one socket follows at a time.
 const FOLLOWED: usize = 100;
@@ -63,6 +63,16 @@ pub(crate) enum Said {
     Ping {},
 }
 
+/// What to run.
+enum Target {
+    /// A stored workflow.
+    Workflow(String),
+    /// A script of the library, by its path.
+    Script(String),
+    /// A script that is in no folder.
+    Source(String),
+}
+
 /// Opens the socket. In: `execute_workflow`, `execute_script`, `cancel`, `subscribe`, `ping`; out: the events of the runs.
 #[utoipa::path(get, path = "/ws/workflow-automation", tag = "websockets", operation_id = "workflow_automation", responses((status = 101, description = "The socket is open"), (status = 400, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn open(State(state): State<super::State>, request: Request) -> Result<Response> {
@@ -85,7 +95,7 @@ async fn converse(mut socket: Socket, state: super::State) -> Ended {
                 Err(ended) => return ended,
                 Ok(text) => answer(&mut socket, &state, &mut followed, &text).await,
             },
-            Some(event) = followed.next() => socket.say(event.text).await,
+            Some(event) = followed.next() => socket.say(serde_json::to_string(&event).unwrap_or_default()).await,
         };
         if let Err(ended) = done {
             return ended;
@@ -136,7 +146,13 @@ async fn start(
     has_room(followed)?;
     let parameters = serde_json::value::to_raw_value(&parameters)
         .map_err(|error| Failure::new(Kind::ValidationError, format!("the parameters cannot be passed on: {error}")))?;
-    let run_id = state.runs().execute(what, parameters).await?.run_id().to_owned();
+    let execute = Execute { parameters, ..Execute::default() };
+    let ticket = match what {
+        Target::Workflow(id) => state.runs().execute_workflow(&id, execute).await?,
+        Target::Script(path) => state.runs().execute_script(&path, execute).await?,
+        Target::Source(source) => state.runs().execute_source("script", &source, execute).await?,
+    };
+    let run_id = ticket.run_id;
     follow(state, followed, &run_id, 0).await
 }
 
@@ -147,7 +163,7 @@ async fn follow(
     after: u64,
 ) -> Result<(), Failure> {
     has_room(followed)?;
-    followed.push(state.runs().subscribe(run_id, after).await?);
+    followed.push(state.runs().subscribe(run_id, after).await?.boxed());
     Ok(())
 }
 

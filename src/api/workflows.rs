@@ -14,9 +14,11 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::error::{Error, ErrorResponse, Result};
 use super::extract::{Json, OptionalJson, Path, Query};
-use super::services::{Target, WorkflowFilter};
+use super::state::blocking;
 use super::success::SuccessResponse;
 use crate::error::{Failure, Kind};
+use crate::runs::{Checked, Execute, RunFilter, RunStatus, Workflow, WorkflowPage};
+use crate::workflow::Graph;
 
 /// A graph as it is drawn. What is not named here (React Flow's `viewport`, `measured`, …) survives a round trip.
 #[derive(Debug, ToSchema)]
@@ -81,7 +83,7 @@ pub(crate) struct WorkflowEdge {
 /// A graph on its way to where graphs are read.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Drawn(Value);
+pub(crate) struct Drawn(Graph);
 
 impl PartialSchema for Drawn {
     fn schema() -> RefOr<Schema> {
@@ -135,8 +137,8 @@ pub(crate) struct ExecuteRequest {
 pub(crate) struct Started {
     /// Its id.
     run_id: String,
-    /// `queued`.
-    status: &'static str,
+    /// `queued` or `running`.
+    status: RunStatus,
 }
 
 pub(crate) fn fifty() -> u32 {
@@ -151,29 +153,30 @@ pub(crate) fn within_limit(limit: u32) -> Result<u32> {
 /// Whether workflows can be run, and how many there are.
 #[utoipa::path(get, path = "/api/workflows/status", tag = "workflows", operation_id = "workflows_status", responses((status = 200, body = Object)))]
 pub(crate) async fn status(State(state): State<super::State>) -> Result<axum::Json<Value>> {
-    let stored = state.workflows().list(WorkflowFilter { limit: 1, ..WorkflowFilter::default() }).await?;
-    let running =
-        state.runs().list(super::services::RunFilter { status: Some("running".to_owned()), limit: 1, ..Default::default() }).await?;
-    Ok(axum::Json(json!({ "status": "running", "workflows": stored["count"], "running": running["count"] })))
+    let stored = state.workflows().list(None, 1, 0).await?;
+    let running = state.runs().list(RunFilter { status: Some(RunStatus::Running), limit: Some(1), ..RunFilter::default() }).await?;
+    Ok(axum::Json(json!({ "status": "running", "workflows": stored.count, "running": running.count })))
 }
 
 /// Stored workflows, newest first.
 #[utoipa::path(get, path = "/api/workflows/", tag = "workflows", operation_id = "workflows_list", params(ListQuery), responses((status = 200, body = Object), (status = 422, body = ErrorResponse)))]
-pub(crate) async fn list(State(state): State<super::State>, Query(query): Query<ListQuery>) -> Result<axum::Json<Value>> {
-    let filter = WorkflowFilter { limit: within_limit(query.limit)?, offset: query.offset, search: query.search };
-    Ok(axum::Json(state.workflows().list(filter).await?))
+pub(crate) async fn list(State(state): State<super::State>, Query(query): Query<ListQuery>) -> Result<axum::Json<WorkflowPage>> {
+    Ok(axum::Json(state.workflows().list(query.search.as_deref(), within_limit(query.limit)?, query.offset).await?))
 }
 
 /// Stores a workflow, also one that does not compile yet: the answer's `problems` say what is wrong.
 #[utoipa::path(post, path = "/api/workflows/", tag = "workflows", operation_id = "workflows_create", request_body = WorkflowDefinition, responses((status = 201, body = WorkflowDefinition), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse)))]
-pub(crate) async fn create(State(state): State<super::State>, Json(Drawn(graph)): Json<Drawn>) -> Result<(StatusCode, axum::Json<Value>)> {
+pub(crate) async fn create(
+    State(state): State<super::State>,
+    Json(Drawn(graph)): Json<Drawn>,
+) -> Result<(StatusCode, axum::Json<Workflow>)> {
     Ok((StatusCode::CREATED, axum::Json(state.workflows().create(graph).await?)))
 }
 
 /// A stored workflow.
 #[utoipa::path(get, path = "/api/workflows/{workflow_id}", tag = "workflows", operation_id = "workflows_get", params(("workflow_id" = String, Path)), responses((status = 200, body = WorkflowDefinition), (status = 404, body = ErrorResponse)))]
-pub(crate) async fn get(State(state): State<super::State>, Path(id): Path<String>) -> Result<axum::Json<Value>> {
-    Ok(axum::Json(state.workflows().get(&id).await?))
+pub(crate) async fn get(State(state): State<super::State>, Path(id): Path<String>) -> Result<axum::Json<Workflow>> {
+    Ok(axum::Json(state.workflows().get(&id).await?.ok_or_else(|| Error::not_found("workflow", &id))?))
 }
 
 /// Stores a workflow anew.
@@ -182,10 +185,7 @@ pub(crate) async fn update(
     State(state): State<super::State>,
     Path(id): Path<String>,
     Json(Drawn(graph)): Json<Drawn>,
-) -> Result<axum::Json<Value>> {
-    if graph.get("id").and_then(Value::as_str).is_some_and(|other| other != id) {
-        return Err(Error::invalid_at("/id", format!("is not the {id:?} of the path: leave it out, or send the same")));
-    }
+) -> Result<axum::Json<Workflow>> {
     Ok(axum::Json(state.workflows().update(&id, graph).await?))
 }
 
@@ -198,8 +198,9 @@ pub(crate) async fn delete(State(state): State<super::State>, Path(id): Path<Str
 
 /// Compiles a graph without storing it: `{valid, problems, script, permissions}`.
 #[utoipa::path(post, path = "/api/workflows/validate", tag = "workflows", operation_id = "workflows_validate", request_body = WorkflowDefinition, responses((status = 200, body = Object), (status = 422, body = ErrorResponse)))]
-pub(crate) async fn validate(State(state): State<super::State>, Json(Drawn(graph)): Json<Drawn>) -> Result<axum::Json<Value>> {
-    Ok(axum::Json(state.workflows().validate(graph).await?))
+pub(crate) async fn validate(State(state): State<super::State>, Json(Drawn(graph)): Json<Drawn>) -> Result<axum::Json<Checked>> {
+    let workflows = state.workflows().clone();
+    Ok(axum::Json(blocking(move || Ok(workflows.check(&graph))).await?))
 }
 
 /// The Rhai script that a workflow compiles to.
@@ -222,18 +223,18 @@ pub(crate) async fn execute(
     }
     let parameters = serde_json::value::to_raw_value(&request.parameters)
         .map_err(|error| Error::invalid_at("/parameters", format!("cannot be passed on: {error}")))?;
-    let mut ticket = state.runs().execute(Target::Workflow(id), parameters).await?;
-    let run_id = ticket.run_id().to_owned();
+    let mut ticket = state.runs().execute_workflow(&id, Execute { parameters, ..Execute::default() }).await?;
+    let run_id = ticket.run_id.clone();
     if !request.wait {
-        return Ok((StatusCode::ACCEPTED, axum::Json(Started { run_id, status: "queued" })).into_response());
+        return Ok((StatusCode::ACCEPTED, axum::Json(Started { run_id, status: ticket.status() })).into_response());
     }
     let patience = request.timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let run = match patience {
         None => ticket.finished().await,
-        Some(patience) => tokio::time::timeout(patience, ticket.finished()).await.unwrap_or_else(|_| {
-            let message = "the run is not over yet and goes on: GET /api/runs/{run_id} says how it stands";
-            Err(Failure::new(Kind::Timeout, message.replace("{run_id}", &run_id)).with(json!({ "run_id": run_id })))
-        }),
-    }?;
+        Some(patience) => tokio::time::timeout(patience, ticket.finished()).await.map_err(|_| {
+            let message = format!("the run is not over yet and goes on: GET /api/runs/{run_id} says how it stands");
+            Failure::new(Kind::Timeout, message).with(json!({ "run_id": run_id }))
+        })?,
+    };
     Ok(axum::Json(run).into_response())
 }

@@ -16,7 +16,7 @@ use crate::config::{Config, DisplayMode};
 use crate::desktop::{self, Desktops};
 use crate::error::{Failure, Kind};
 use crate::host::{self, Capabilities, Host, Job, Outcome};
-use crate::policy::Permissions;
+use crate::policy::{Grant, Permissions};
 use crate::runs::{self, Runs, Workflows};
 use crate::script::{self, Library};
 use crate::store::Store;
@@ -41,6 +41,7 @@ pub struct App {
     pub webhooks: Arc<Webhooks>,
     /// The desktops.
     pub desktops: Arc<Desktops>,
+    ocr: Arc<ocr::Ocr>,
     store: Store,
     started: Instant,
     shutdown: CancellationToken,
@@ -75,9 +76,10 @@ impl App {
         let files = prepare(data)?;
         let store = Store::open(&data.join("trae.db"))?;
         let desktops = Arc::new(Desktops::new(desktop_settings(&config)));
+        let ocr = Arc::new(ocr::Ocr::new(ocr::Settings { languages: config.ocr.languages.clone(), timeout: config.ocr.timeout }));
         let capabilities = Capabilities {
             desktops: Arc::clone(&desktops),
-            ocr: Arc::new(ocr::Ocr::new(ocr::Settings { languages: config.ocr.languages.clone(), timeout: config.ocr.timeout })),
+            ocr: Arc::clone(&ocr),
             shells: Arc::new(shell::Shells::new(shell::Settings { shells: shells(), directory: files.clone() })),
             fetch: Arc::new(fetch::Fetch::new()),
             system: Arc::new(system::System::new()),
@@ -99,6 +101,7 @@ impl App {
             runs,
             webhooks,
             desktops,
+            ocr,
             store,
             started,
             shutdown: CancellationToken::new(),
@@ -109,6 +112,8 @@ impl App {
     pub async fn listen(&self, listener: TcpListener) {
         let state = State::new(Parts {
             config: Arc::clone(&self.config),
+            grant: Grant::new(vec![Permissions::all()], self.config.storage.data_dir.join("files")),
+            ocr: Arc::clone(&self.ocr),
             library: Arc::clone(&self.library),
             runs: self.runs.clone(),
             workflows: self.workflows.clone(),

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::host::protocol::{Limits, NodeSource, Program, ScriptError};
+use crate::error::Failure;
+use crate::host::protocol::{Limits, NodeSource, Program};
 use crate::runs::{CompiledGraph, LoadedScript};
 use crate::script::expression::RhaiExpressions;
-use crate::script::{Catalog, Library, LibraryError, ScriptFile};
-use crate::workflow::{self, Graph, NodeType, NodeTypes, Problem, Severity};
+use crate::script::{Catalog, Library, ScriptFile};
+use crate::workflow::{self, Graph, NodeType, NodeTypes};
 
 /// Bytes of a compiled graph: it is written by the compiler, which writes nothing that is slow to read.
 const MAX_COMPILED: usize = 64 << 20;
@@ -31,32 +32,17 @@ impl crate::runs::Library for Programs {
         self.library.catalog().generation()
     }
 
-    fn graph(&self, graph: &Value) -> CompiledGraph {
+    fn graph(&self, graph: &Graph) -> CompiledGraph {
         let catalog = self.library.catalog();
-        let graph: Graph = match serde_json::from_value(graph.clone()) {
-            Ok(graph) => graph,
-            Err(error) => {
-                let message = format!("this is not a workflow: {error}");
-                let problem = Problem { node_id: None, path: String::new(), message, severity: Severity::Error };
-                return CompiledGraph { problems: vec![problem], ..CompiledGraph::default() };
-            }
-        };
-        let compiled = workflow::compile(&graph, catalog.as_ref(), &RhaiExpressions);
-        let program = compiled.is_valid().then(|| Program {
+        let compiled = workflow::compile(graph, catalog.as_ref(), &RhaiExpressions);
+        CompiledGraph::new(compiled, |compiled| Program {
             name: graph.name.clone(),
-            source: compiled.script,
+            source: compiled.script.clone(),
             node_types: compiled.node_types.iter().filter_map(|name| catalog.get(name)).map(|t| node_source(&t)).collect(),
             modules: Vec::new(),
             permissions: compiled.permissions.clone(),
             limits: Limits { source: MAX_COMPILED, ..Limits::default() },
-        });
-        CompiledGraph {
-            program,
-            nodes: compiled.nodes,
-            triggers: compiled.triggers,
-            problems: compiled.problems,
-            permissions: compiled.permissions,
-        }
+        })
     }
 
     fn script(&self, path: &str) -> Option<Arc<LoadedScript>> {
@@ -65,8 +51,8 @@ impl crate::runs::Library for Programs {
         Some(Arc::new(load(&catalog, &script)))
     }
 
-    fn source(&self, name: &str, source: &str) -> Result<LoadedScript, ScriptError> {
-        let script = ScriptFile::read(name, source.to_owned()).map_err(script_error)?;
+    fn source(&self, name: &str, source: &str) -> Result<LoadedScript, Failure> {
+        let script = ScriptFile::read(name, source.to_owned())?;
         Ok(load(&self.library.catalog(), &script))
     }
 }
@@ -131,16 +117,4 @@ fn parameters(fields: &std::collections::BTreeMap<String, Value>) -> Option<Valu
         properties.insert(name.clone(), field);
     }
     Some(serde_json::json!({ "type": "object", "properties": properties, "required": required }))
-}
-
-fn script_error(error: LibraryError) -> ScriptError {
-    ScriptError {
-        code: crate::error::Kind::ScriptError,
-        message: error.message,
-        node_id: None,
-        file: Some(error.path),
-        line: Some(error.line),
-        column: Some(error.column),
-        details: None,
-    }
 }

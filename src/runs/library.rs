@@ -5,10 +5,10 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use crate::host::protocol::{Program, ScriptError};
+use crate::error::Failure;
+use crate::host::protocol::Program;
 use crate::host::{Job, Outcome};
-use crate::policy::Permissions;
-use crate::workflow::{Problem, Trigger};
+use crate::workflow::{Compiled, Graph, Problem, Trigger};
 
 /// Runs a program, as the host does.
 pub trait Runner: Send + Sync {
@@ -21,14 +21,14 @@ pub trait Library: Send + Sync {
     /// Grows whenever a script or a node type changed: programs made before are then stale.
     fn generation(&self) -> u64;
     /// Compiles a graph.
-    fn graph(&self, graph: &Value) -> CompiledGraph;
+    fn graph(&self, graph: &Graph) -> CompiledGraph;
     /// The script at that path, as it last compiled.
     fn script(&self, path: &str) -> Option<Arc<LoadedScript>>;
     /// A script that is in no folder.
     ///
     /// # Errors
-    /// Where its header cannot be read.
-    fn source(&self, name: &str, source: &str) -> Result<LoadedScript, ScriptError>;
+    /// Where its header cannot be read: a `SCRIPT_ERROR` with the line in its details.
+    fn source(&self, name: &str, source: &str) -> Result<LoadedScript, Failure>;
 }
 
 /// What came of a graph.
@@ -42,8 +42,14 @@ pub struct CompiledGraph {
     pub triggers: Vec<Trigger>,
     /// All that is wrong with it.
     pub problems: Vec<Problem>,
-    /// What it declares.
-    pub permissions: Permissions,
+}
+
+impl CompiledGraph {
+    /// What came of a graph; `program` makes its program, where it can run.
+    pub fn new(compiled: Compiled, program: impl FnOnce(&Compiled) -> Program) -> Self {
+        let program = compiled.is_valid().then(|| program(&compiled));
+        Self { program, nodes: compiled.nodes, triggers: compiled.triggers, problems: compiled.problems }
+    }
 }
 
 /// A script, ready to run.

@@ -143,10 +143,8 @@ fn check_tokens(engine: &Engine, text: &str) -> Result<(), ExpressionError> {
             Token::LeftParen => open.push(Token::RightParen),
             Token::LeftBracket | Token::QuestionBracket => open.push(Token::RightBracket),
             Token::MapStart => open.push(Token::RightBrace),
-            Token::RightParen | Token::RightBracket | Token::RightBrace => {
-                if open.pop().as_ref() != Some(&token) {
-                    return Err(error(column, format!("there is nothing that this `{token}` closes")));
-                }
+            Token::RightParen | Token::RightBracket | Token::RightBrace if open.pop().as_ref() != Some(&token) => {
+                return Err(error(column, format!("there is nothing that this `{token}` closes")));
             }
             _ => {}
         }

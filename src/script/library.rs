@@ -93,6 +93,10 @@ impl Classify for LibraryError {
     fn kind(&self) -> Kind {
         Kind::ScriptError
     }
+
+    fn details(&self) -> Option<serde_json::Value> {
+        Some(serde_json::json!({ "file": self.path, "line": self.line, "column": self.column, "message": self.message }))
+    }
 }
 
 /// What happened to a file of the folders.

@@ -224,8 +224,10 @@ impl Checker<'_> {
             (schema, validator)
         });
         if let Ok(validator) = validator {
-            // An expression would not be worked out here: a text of any kind where a number belongs is a fault.
-            let found: Vec<_> = faults(validator, schema, settings).into_iter().map(|fault| (fault.path, fault.message)).collect();
+            let mut found: Vec<_> = faults(validator, schema, settings).into_iter().map(|fault| (fault.path, fault.message)).collect();
+            if found.is_empty() && !validator.is_valid(&Value::Object(settings.clone())) {
+                found.push((String::new(), "settings are known before the run: there cannot be an {{ expression }} in them".to_owned()));
+            }
             for (path, message) in found {
                 self.add(Some(index), format!("{base}{path}"), message);
             }

@@ -109,10 +109,9 @@ impl Guards {
             return ALWAYS;
         }
         let next = self.sets.len();
-        let id = *self.ids.entry(set).or_insert_with_key(|key| {
+        *self.ids.entry(set).or_insert_with_key(|key| {
             self.sets.push(key.clone());
             next
-        });
-        id
+        })
     }
 }

@@ -12,5 +12,6 @@
 mod api;
 mod desktop;
 mod machine;
+mod runs;
 mod script;
 mod workflow;
