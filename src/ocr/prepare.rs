@@ -14,7 +14,8 @@ pub(super) const LONGEST: u32 = 32_000;
 /// Pixels of an enlarged picture at most; larger ones are read as they are.
 const ENLARGED: u64 = 100_000_000;
 
-/// Width of the white border: letters at the very edge are missed otherwise.
+/// Width of the border, in the picture's own background: letters at the very edge are missed otherwise, and a border of
+/// another shade is taken for a frame with letters in it.
 const BORDER: u32 = 10;
 
 /// A picture as Tesseract gets it, and how to get back from it.
@@ -43,12 +44,26 @@ pub(super) fn prepared(picture: &GrayImage, how: Preprocess) -> Prepared<'_> {
         Some(large) => (2, large),
         None => (1, picture.clone()),
     };
-    if is_dark(picture) {
+    let mut background = median(picture);
+    if background < 128 {
+        // Light letters on a dark theme.
         large.iter_mut().for_each(|pixel| *pixel = 255 - *pixel);
+        background = 255 - background;
     }
-    let mut image = GrayImage::from_pixel(large.width() + 2 * BORDER, large.height() + 2 * BORDER, image::Luma([255]));
-    image::imageops::replace(&mut image, &large, i64::from(BORDER), i64::from(BORDER));
+    let image = bordered(&large, background);
     Prepared { image: Cow::Owned(image), resolution: if scale == 2 { 192 } else { 96 }, scale, border: BORDER, original }
+}
+
+/// Row by row: pixel by pixel would cost more than the enlarging.
+fn bordered(picture: &GrayImage, background: u8) -> GrayImage {
+    let (width, height) = (picture.width() + 2 * BORDER, picture.height() + 2 * BORDER);
+    let (wide, border, inner) = (width as usize, BORDER as usize, picture.width() as usize);
+    let mut pixels = vec![background; wide * height as usize];
+    for (to, from) in pixels.chunks_exact_mut(wide).skip(border).zip(picture.as_raw().chunks_exact(inner)) {
+        to[border..border + inner].copy_from_slice(from);
+    }
+    // There are exactly as many as it has pixels.
+    GrayImage::from_raw(width, height, pixels).unwrap_or_default()
 }
 
 fn enlarged(picture: &GrayImage) -> Option<GrayImage> {
@@ -63,10 +78,17 @@ fn enlarged(picture: &GrayImage) -> Option<GrayImage> {
     GrayImage::from_raw(width, height, to.into_vec())
 }
 
-/// Whether more than half of its pixels are dark: light letters on a dark theme.
-fn is_dark(picture: &GrayImage) -> bool {
-    let dark = picture.iter().filter(|pixel| **pixel < 128).count();
-    dark * 2 > picture.len()
+/// The shade that half of the pixels are darker than: nearly always the background's.
+fn median(picture: &GrayImage) -> u8 {
+    let mut counts = [0_usize; 256];
+    picture.iter().for_each(|pixel| counts[usize::from(*pixel)] += 1);
+    let mut seen = 0;
+    (0..=u8::MAX)
+        .find(|shade| {
+            seen += counts[usize::from(*shade)];
+            seen * 2 > picture.len()
+        })
+        .unwrap_or(u8::MAX)
 }
 
 impl Prepared<'_> {

@@ -227,26 +227,3 @@ fn a_reading_that_takes_too_long_times_out() {
     let picture = GrayImage::from_pixel(3000, 3000, Luma([255]));
     assert_eq!(ocr.read(&picture, &Reading::default(), &CancellationToken::new()).unwrap_err().kind(), Kind::Timeout);
 }
-
-#[test]
-fn zz_measure() {
-    let picture = form().still();
-    for mode in [3u8, 6, 11, 12] {
-        let ocr = ocr();
-        let reading = Reading { page_segmentation: Some(mode), ..Reading::default() };
-        for _ in 0..2 {
-            let t = ocr.read(&picture, &reading, &CancellationToken::new()).unwrap();
-            println!("{mode}: {:.3} s {:?}", t.execution_time, t.text);
-        }
-    }
-    let term = xterm(["black", "white"]).still();
-    for mode in [3u8, 6, 11] {
-        let ocr = ocr();
-        let reading = Reading { page_segmentation: Some(mode), ..Reading::default() };
-        for _ in 0..2 {
-            let t = ocr.read(&term, &reading, &CancellationToken::new()).unwrap();
-            println!("term {mode}: {:.3} s {:?}", t.execution_time, t.text);
-        }
-    }
-    println!("threads: {}", std::fs::read_dir("/proc/self/task").unwrap().count());
-}
