@@ -218,7 +218,7 @@ fn deep_data_is_a_problem_and_less_deep_data_is_not() {
     assert!(allowed.is_valid(), "{:?}", allowed.problems);
     // The depth that the runner must allow for the deepest graph there can be.
     let mut engine = rhai::Engine::new_raw();
-    engine.set_max_expr_depths(160, 160);
+    engine.set_max_expr_depths(256, 256);
     engine.compile(&allowed.script).unwrap();
 }
 
