@@ -127,6 +127,9 @@ fn check_tokens(engine: &Engine, text: &str) -> Result<(), ExpressionError> {
     if let Some(at) = characters.iter().position(|c| c.is_control() && !end_of_line(*c) && *c != '\t') {
         return Err(error(at as u32 + 1, "there is a control character in the expression: write it as an escape, such as \\u0007"));
     }
+    if let Some(at) = comment(&characters) {
+        return Err(error(at as u32 + 1, "a comment cannot stand in an expression"));
+    }
     let (mut tokens, _) = engine.lex([&text]);
     tokens.state.include_comments = true;
     let mut open = Vec::new();
@@ -153,6 +156,24 @@ fn check_tokens(engine: &Engine, text: &str) -> Result<(), ExpressionError> {
         Some(missing) => Err(error(characters.len() as u32 + 1, format!("a `{missing}` is missing at the end"))),
         None => Ok(()),
     }
+}
+
+/// Where a comment begins outside of quotes. The lexer is not asked: it keeps `//!` to itself.
+fn comment(characters: &[char]) -> Option<usize> {
+    let mut quote = None;
+    let mut at = 0;
+    while at < characters.len() {
+        match (quote, characters[at], characters.get(at + 1)) {
+            (Some(_), '\\', _) => at += 1,
+            (Some(open), c, _) if c == open => quote = None,
+            (Some(_), ..) => {}
+            (None, c @ ('"' | '\''), _) => quote = Some(c),
+            (None, '/', Some('/' | '*')) => return Some(at),
+            _ => {}
+        }
+        at += 1;
+    }
+    None
 }
 
 const BACKTICK: &str = "texts are written in double quotes here; a list in text([\"a \", input.b]) joins several parts";

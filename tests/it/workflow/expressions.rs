@@ -46,6 +46,9 @@ fn everything_else_is_refused() {
         "1], [2",
         "1 } + #{ a: 2",
         "1 // x",
+        "1 //! x",
+        "1 /*! x */",
+        "1 /** x */",
         "1 /* x */",
         "1 /*",
         "/// x\n1",
@@ -141,13 +144,13 @@ pub fn pasted(text: &str) {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..proptest::prelude::ProptestConfig::with_cases(2000) })]
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..proptest::prelude::ProptestConfig::with_cases(5000) })]
 
     #[test]
     fn what_is_accepted_can_be_pasted(
         text in proptest::collection::vec(
             proptest::sample::select(vec![
-                "input", ".", "a", "(", ")", "[", "]", "#{", "}", "{", ":", ",", "\"", "'", "\\", "`", "${", "//", "/*", "*/", "\n", " ", "1", "1.",
+                "input", ".", "a", "(", ")", "[", "]", "#{", "}", "{", ":", ",", "\"", "'", "\\", "`", "${", "//", "//!", "///", "/**", "/*", "*/", "\n", " ", "1", "1.",
                 "e5", "0x", "+", "-", "!", "|", "||", "??", "?.", "=", "==", "=>", "#", "##", ";", "len()", "\r", "..", "..=", "in", "::",
             ]),
             1..8,

@@ -72,3 +72,26 @@ fn a_broken_header_says_where() {
             .contains("template")
     );
 }
+
+#[test]
+fn basic_sign_in_is_base64() {
+    let source = &shipped().0["n8n_webhook"].source;
+    let mut engine = rhai::Engine::new();
+    engine.set_max_expr_depths(64, 64);
+    let ast = engine.compile(source).unwrap();
+    for (plain, encoded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("user:pässword", "dXNlcjpww6Rzc3dvcmQ=")] {
+        let read = engine.call_fn::<String>(&mut rhai::Scope::new(), &ast, "base64", (plain.to_owned(),)).unwrap();
+        assert_eq!(read, encoded);
+    }
+}
+
+#[test]
+fn loops_group_their_items() {
+    let source = &shipped().0["for_each"].source;
+    let mut engine = rhai::Engine::new();
+    engine.set_max_expr_depths(64, 64);
+    let ast = engine.compile(source).unwrap();
+    let config = engine.parse_json(r#"{ "items": [1, 2, 3], "batch": 2 }"#, false).unwrap();
+    let read = engine.call_fn::<rhai::Dynamic>(&mut rhai::Scope::new(), &ast, "run", (config, ())).unwrap();
+    assert_eq!(read.to_string(), "[[1, 2], [3]]");
+}
