@@ -144,7 +144,8 @@ pub(super) fn raw_engine(limits: &Limits) -> Engine {
     engine.set_optimization_level(OptimizationLevel::None);
     engine.set_strict_variables(true);
     engine.set_max_call_levels(limits.depth);
-    engine.set_max_expr_depths(64, 64);
+    // A config may hold data nested as deep as a graph's may be, and each level of it is several of an expression.
+    engine.set_max_expr_depths(256, 256);
     engine.set_max_modules(64);
     // The engine's own `sleep` cannot be interrupted; ours is a call to the server.
     engine.disable_symbol("eval");

@@ -43,7 +43,7 @@ const FUNCTIONS: &[&str] = &[
     "parse_float",
     "parse_int",
     "range",
-    "replace",
+    "replaced",
     "round",
     "sign",
     "split",
@@ -60,7 +60,7 @@ const FUNCTIONS: &[&str] = &[
     "to_octal",
     "to_string",
     "to_upper",
-    "trim",
+    "trimmed",
     "type_of",
     "values",
 ];

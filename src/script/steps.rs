@@ -21,6 +21,10 @@ use crate::host::protocol::{Call, Json, Record, ScriptError, StepFinished, StepI
 const MAX_LOG_LINES: usize = 10_000;
 /// Bytes of one line.
 const MAX_LOG_BYTES: usize = 4096;
+/// The output at which a loop goes on once its rounds are over.
+const DONE_HANDLE: &str = "done";
+/// The output at which a node goes on that failed, where its settings say so.
+const ERROR_HANDLE: &str = "error";
 
 /// What travels in the engine's tag: the run that a native function works for.
 #[derive(Clone)]
@@ -81,6 +85,16 @@ struct Node {
     output: Dynamic,
     /// The output it chose; none is its first one.
     handle: Option<ImmutableString>,
+}
+
+impl Node {
+    /// Whether it went on at that output. One that chose none went on at its first, which is never the one for errors.
+    fn took(&self, handle: &str) -> bool {
+        match self.handle.as_deref() {
+            Some(chosen) => chosen == handle,
+            None => handle != ERROR_HANDLE,
+        }
+    }
 }
 
 /// A loop the run is in.
@@ -241,7 +255,7 @@ impl Run {
 
     /// Whether the node ran and went on at that output.
     pub(super) fn took(&self, id: &str, handle: &str) -> bool {
-        self.nodes.borrow().get(id).is_some_and(|node| node.handle.as_deref() == Some(handle))
+        self.nodes.borrow().get(id).is_some_and(|node| node.took(handle))
     }
 
     /// What the node put out, or nothing where it did not run.
@@ -304,8 +318,15 @@ impl Run {
 
     /// A loop: works out its items; the rounds come with [`Each`].
     pub(super) fn each(self: &Rc<Self>, context: &NativeCallContext, step: GraphStep) -> Returned<Each> {
+        let settings = self.settings(&step, context)?;
         let (input, shown) = self.input(&step.from, context)?;
         let started = self.begin(&step.id, Some(&step.node_type), shown);
+        let nothing = Each { run: Rc::clone(self), id: step.id.clone(), items: rhai::Array::new(), started: None };
+        if settings.disabled {
+            self.finish(started, StepOutcome::Skipped);
+            self.keep(&step.id, input, Some(DONE_HANDLE.into()));
+            return Ok(nothing);
+        }
         self.open.borrow_mut().push(Open { started: started.clone(), announced: true });
         self.link.record(Record::StepStarted(started.clone()));
         let ran = self.run_node(context, &step, input).and_then(|(items, _)| {
@@ -314,12 +335,9 @@ impl Run {
         match ran {
             Ok(items) => {
                 self.open.borrow_mut().pop();
-                Ok(Each { run: Rc::clone(self), id: step.id, items, started })
+                Ok(Each { items, started: Some(started), ..nothing })
             }
-            Err(error) => Err(self
-                .give_up(context, &step.id, error, &OnError::Stop)
-                .err()
-                .unwrap_or_else(|| raise(Failure::new(Kind::Internal, "a loop failed without an error"), context.call_position()))),
+            Err(error) => self.give_up(context, &step.id, error, &settings.on_error).map(|_| nothing),
         }
     }
 
@@ -394,7 +412,7 @@ impl Run {
                 return Ok(nodes.get(&*id).map(|node| (id.clone(), node)));
             }
             let out = source.read_lock::<Out>().ok_or_else(refused)?;
-            let node = nodes.get(&out.id).filter(|node| node.handle.as_ref() == Some(&out.handle));
+            let node = nodes.get(&out.id).filter(|node| node.took(&out.handle));
             Ok(node.map(|node| (out.id.clone(), node)))
         };
         if let Ok(list) = from.as_array_ref() {
@@ -464,7 +482,7 @@ impl Run {
     fn give_up(&self, context: &NativeCallContext, id: &ImmutableString, mut error: ScriptError, on_error: &OnError) -> Returned<Dynamic> {
         error.node_id = Some(id.to_string());
         let handle = match on_error {
-            OnError::Route if !self.exceeded() => Some(ImmutableString::from("error")),
+            OnError::Route if !self.exceeded() => Some(ImmutableString::from(ERROR_HANDLE)),
             _ => None,
         };
         let raised = raised(&error, context.call_position());
@@ -502,7 +520,8 @@ pub(super) struct Each {
     run: Rc<Run>,
     id: ImmutableString,
     items: rhai::Array,
-    started: StepStarted,
+    /// None where there are no rounds to be put on record.
+    started: Option<StepStarted>,
 }
 
 impl IntoIterator for Each {
@@ -510,14 +529,7 @@ impl IntoIterator for Each {
     type IntoIter = Rounds;
 
     fn into_iter(self) -> Rounds {
-        Rounds {
-            run: self.run,
-            id: self.id,
-            items: self.items.into_iter(),
-            started: Some(self.started),
-            results: Vec::new(),
-            inside: false,
-        }
+        Rounds { run: self.run, id: self.id, items: self.items.into_iter(), started: self.started, results: Vec::new(), inside: false }
     }
 }
 
@@ -546,9 +558,9 @@ impl Iterator for Rounds {
         if let Some(step) = self.started.take() {
             let output = Dynamic::from_array(std::mem::take(&mut self.results));
             if let Ok(json) = to_json(&output) {
-                self.run.finish(step, StepOutcome::Succeeded { output: json, handle: Some("done".to_owned()) });
+                self.run.finish(step, StepOutcome::Succeeded { output: json, handle: Some(DONE_HANDLE.to_owned()) });
             }
-            self.run.keep(&self.id, output, Some("done".into()));
+            self.run.keep(&self.id, output, Some(DONE_HANDLE.into()));
         }
         None
     }

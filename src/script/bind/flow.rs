@@ -125,6 +125,26 @@ mod global {
         super::joined(&parts)
     }
 
+    /// A text without the white space around it. `trim`, the language's own, changes the text itself and gives nothing.
+    ///
+    /// ```rhai
+    /// assert(trimmed("  a b ") == "a b");
+    /// ```
+    #[rhai_fn(pure)]
+    pub fn trimmed(text: &mut ImmutableString) -> ImmutableString {
+        text.trim().into()
+    }
+
+    /// A text with every `what` in it replaced. `replace`, the language's own, changes the text itself and gives nothing.
+    ///
+    /// ```rhai
+    /// assert("a,b".replaced(",", ";") == "a;b");
+    /// ```
+    #[rhai_fn(pure)]
+    pub fn replaced(text: &mut ImmutableString, what: &str, with: &str) -> ImmutableString {
+        text.replace(what, with).into()
+    }
+
     /// Fails the run where a condition does not hold.
     ///
     /// ```rhai
