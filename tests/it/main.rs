@@ -8,3 +8,5 @@
     missing_docs,
     unreachable_pub
 )]
+
+mod house;
