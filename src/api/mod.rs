@@ -3,17 +3,26 @@
 //! [`router`] is every route on one page. Handlers translate and decide nothing: they take in a checked request ([`extract`]), ask
 //! another room, and shape its answer; what fails leaves through [`error`]. [`door`] stands before all of them, [`server`] carries it.
 
+mod automation;
 mod body;
+mod desktop;
 mod docs;
 pub mod door;
 pub mod error;
 pub mod extract;
 mod health;
+mod node_configs;
 mod router;
+mod runs;
 pub mod server;
+mod socket;
 mod state;
+mod success;
+mod webhooks;
+mod workflow_automation;
+mod workflows;
 
 pub use door::Door;
 pub use router::{door, openapi, routes};
 pub use server::serve;
-pub use state::State;
+pub use state::{Parts, State};

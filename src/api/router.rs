@@ -14,13 +14,42 @@ use utoipa_axum::routes;
 
 use super::door::Door;
 use super::state::State;
-use super::{docs, error, health};
+use super::{automation, desktop, docs, error, health, node_configs, runs, webhooks, workflow_automation, workflows};
 
 /// Every route.
 fn table() -> Table {
     Table::new()
         // health
         .add(routes!(health::health))
+        // desktop
+        .add(routes!(desktop::info))
+        .add(routes!(desktop::screenshot))
+        .add(routes!(desktop::frame))
+        // automation
+        .add(routes!(automation::status))
+        .add(routes!(automation::capabilities))
+        .add(routes!(automation::click))
+        .add(routes!(automation::type_text))
+        // node types
+        .add(routes!(node_configs::list))
+        .add(routes!(node_configs::get))
+        // workflows
+        .add(routes!(workflows::list, workflows::create))
+        .add(routes!(workflows::status))
+        .add(routes!(workflows::validate))
+        .add(routes!(workflows::get, workflows::update, workflows::delete))
+        .add(routes!(workflows::execute))
+        .add(routes!(workflows::script))
+        // runs
+        .add(routes!(runs::list))
+        .add(routes!(runs::get))
+        .add(routes!(runs::cancel))
+        .add(routes!(runs::events))
+        // webhooks
+        .add(routes!(webhooks::receive))
+        // sockets
+        .add(routes!(workflow_automation::open))
+        .add(routes!(workflow_automation::open_below_api))
         // description
         .add(routes!(docs::openapi_json))
         .add(routes!(docs::page))

@@ -3,13 +3,28 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::error::{Error, Result};
 use crate::config::Config;
+use crate::desktop::{Desktop, Desktops};
+use crate::error::{Failure, Kind};
+use crate::host::Host;
+use crate::ocr::Ocr;
+use crate::policy::Grant;
+use crate::runs::{Runs, Workflows};
+use crate::script::{Catalog, Library};
+use crate::triggers::Webhooks;
 
 /// What handlers reach. Cheap to clone.
 #[derive(Clone)]
-pub struct State(Arc<Parts>);
+pub struct State(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    sockets: Arc<Semaphore>,
+}
 
 /// The rooms behind the API.
 pub struct Parts {
@@ -19,26 +34,112 @@ pub struct Parts {
     pub started: Instant,
     /// The server ends: streams and sockets end as well.
     pub shutdown: CancellationToken,
+    /// What a caller without a key may do.
+    pub grant: Grant,
+    /// Stored workflows.
+    pub workflows: Workflows,
+    /// Runs.
+    pub runs: Runs,
+    /// Webhooks.
+    pub webhooks: Arc<Webhooks>,
+    /// The desktops.
+    pub desktops: Arc<Desktops>,
+    /// Reading text.
+    pub ocr: Arc<Ocr>,
+    /// Scripts and node types.
+    pub library: Arc<Library>,
+    /// Where scripts are checked.
+    pub host: Arc<Host>,
 }
 
 impl State {
     /// Puts the rooms together.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        let sockets = Arc::new(Semaphore::new(parts.config.websockets.max_connections));
+        Self(Arc::new(Inner { parts, sockets }))
     }
 
     /// The settings.
     pub fn config(&self) -> &Config {
-        &self.0.config
+        &self.0.parts.config
     }
 
     /// When the server started.
     pub fn started(&self) -> Instant {
-        self.0.started
+        self.0.parts.started
     }
 
     /// The server's end.
     pub fn shutdown(&self) -> &CancellationToken {
-        &self.0.shutdown
+        &self.0.parts.shutdown
+    }
+
+    /// What the caller may do.
+    pub fn grant(&self) -> &Grant {
+        &self.0.parts.grant
+    }
+
+    /// Stored workflows.
+    pub fn workflows(&self) -> &Workflows {
+        &self.0.parts.workflows
+    }
+
+    /// Runs.
+    pub fn runs(&self) -> &Runs {
+        &self.0.parts.runs
+    }
+
+    /// Webhooks.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.0.parts.webhooks
+    }
+
+    /// Scripts and node types as they are now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.0.parts.library.catalog()
+    }
+
+    /// Where scripts are checked.
+    pub fn host(&self) -> &Host {
+        &self.0.parts.host
+    }
+
+    /// Reading text.
+    pub fn ocr(&self) -> &Arc<Ocr> {
+        &self.0.parts.ocr
+    }
+
+    /// The desktop that is open, if one is.
+    pub fn open_desktop(&self) -> Option<Arc<Desktop>> {
+        self.0.parts.desktops.current()
+    }
+
+    /// Free places for sockets.
+    pub(crate) fn sockets(&self) -> &Arc<Semaphore> {
+        &self.0.sockets
+    }
+
+    /// Does something with the desktop where it may block. If the caller goes away meanwhile, `cancel` is set.
+    pub(crate) async fn on_desktop<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Desktop, &CancellationToken) -> Result<T, Failure> + Send + 'static,
+    {
+        let desktops = Arc::clone(&self.0.parts.desktops);
+        let cancel = self.shutdown().child_token();
+        let _gone = cancel.clone().drop_guard();
+        blocking(move || work(&*desktops.default()?, &cancel)).await
+    }
+}
+
+/// Runs what blocks where it holds nobody up.
+pub(crate) async fn blocking<T, F>(work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, Failure> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(Error::new(Kind::Internal, "this ended unexpectedly: the server's log has the reason")),
     }
 }

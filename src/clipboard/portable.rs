@@ -32,9 +32,7 @@ fn said(error: arboard::Error) -> Error {
     match error {
         arboard::Error::ContentNotAvailable => Error::NotText,
         arboard::Error::ClipboardOccupied => Error::Silent,
-        arboard::Error::ClipboardNotSupported => {
-            Error::Unavailable { display: "of this session".to_owned(), reason: error.to_string() }
-        }
+        arboard::Error::ClipboardNotSupported => Error::Unavailable { display: "of this session".to_owned(), reason: error.to_string() },
         other => Error::Failed(other.to_string()),
     }
 }

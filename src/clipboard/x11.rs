@@ -112,10 +112,8 @@ impl X11 {
     pub(super) fn set(&self, text: &str) -> Result<(), Error> {
         let mut slot = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
         // One that lost its connection is replaced: the display was restarted.
-        if let Some(owner) = slot.as_ref().filter(|owner| owner.is_alive()) {
-            if owner.take(text).is_ok() {
-                return Ok(());
-            }
+        if slot.as_ref().is_some_and(|owner| owner.is_alive() && owner.take(text).is_ok()) {
+            return Ok(());
         }
         *slot = None;
         let owner = Owner::start(&self.display).map_err(|error| self.unavailable(error))?;
@@ -131,9 +129,20 @@ impl X11 {
         if holder.owner == x11rb::NONE {
             return Ok(String::new());
         }
-        let utf8 = link.atoms.UTF8_STRING;
-        for (target, latin1) in [(utf8, false), (link.atoms.TEXT_PLAIN_UTF8, false), (u32::from(AtomEnum::STRING), true)] {
-            if let Some(bytes) = self.convert(&link, target)? {
+        let string = u32::from(AtomEnum::STRING);
+        let forms = [link.atoms.UTF8_STRING, link.atoms.TEXT_PLAIN_UTF8, link.atoms.TEXT_PLAIN, string];
+        // Asked first: some programs hand over a picture whatever form one asks for. Those that do not answer this have a text.
+        let offered = self.convert(&link, link.atoms.TARGETS)?;
+        let offered: Option<Vec<Atom>> = offered.map(|bytes| {
+            let (words, _) = bytes.as_chunks::<4>();
+            words.iter().map(|word| Atom::from_ne_bytes(*word)).collect()
+        });
+        for form in forms {
+            if offered.as_ref().is_some_and(|offered| !offered.contains(&form)) {
+                continue;
+            }
+            if let Some(bytes) = self.convert(&link, form)? {
+                let latin1 = form == string;
                 return Ok(if latin1 { bytes.into_iter().map(char::from).collect() } else { String::from_utf8_lossy(&bytes).into_owned() });
             }
         }

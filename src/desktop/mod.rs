@@ -1,12 +1,12 @@
 //! A desktop: a screen, the mouse and keyboard, and the clipboard that belong together, and the lease on them.
 //!
-//! [`Desktops`] hands out the one that the configuration names: that of the session, or a virtual one of TRAE's own ([`xvfb`](self)),
+//! [`Desktops`] hands out the one that the configuration names: that of the session, or a virtual one of TRAE's own,
 //! opened at the first use and again when it has gone. What can be done with them is the business of their rooms.
 
 #[cfg(target_os = "linux")]
 mod xvfb;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -249,9 +249,14 @@ impl Desktops {
         Ok(desktop)
     }
 
-    /// The desktop that is open now, if one is; opens none.
+    /// The desktop that is open now, if one is. Opens none, and does not wait for one that is just being opened.
     pub fn current(&self) -> Option<Arc<Desktop>> {
-        self.lock().as_ref().filter(|desktop| desktop.is_alive()).map(Arc::clone)
+        let open = match self.open.try_lock() {
+            Ok(open) => open,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        open.as_ref().filter(|desktop| desktop.is_alive()).map(Arc::clone)
     }
 
     /// Ends a virtual desktop and everything on it, also for those who still hold it.

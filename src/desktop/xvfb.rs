@@ -103,7 +103,7 @@ fn keep(size: (u32, u32), shared: &Shared, ready: &mpsc::Sender<Result<String, E
                 std::thread::sleep(LOOK);
             }
             if !shared.stop.load(Ordering::Acquire) {
-                tracing::warn!("virtual desktop {display} ended; the next use starts another");
+                tracing::warn!("a virtual desktop ended; the next use starts another");
             }
             shared.ended.store(true, Ordering::Release);
             if let Some(manager) = manager {
@@ -210,7 +210,7 @@ fn end(mut child: Child) {
 fn close_to_others(display: &str) -> Result<(), Error> {
     let failed = |reason: String| Error::Start(format!("it cannot be closed to other users: {reason}"));
     let (connection, _) = RustConnection::connect(Some(display)).map_err(|error| failed(error.to_string()))?;
-    let work = || -> Result<(), x11rb::errors::ReplyError> {
+    let close = || -> Result<(), x11rb::errors::ReplyError> {
         let user = format!("localuser\0#{}", rustix::process::geteuid().as_raw());
         connection.change_hosts(HostMode::INSERT, Family::SERVER_INTERPRETED, user.as_bytes())?.check()?;
         for host in connection.list_hosts()?.reply()?.hosts {
@@ -222,7 +222,7 @@ fn close_to_others(display: &str) -> Result<(), Error> {
         connection.change_hosts(HostMode::DELETE, Family::from(252u8), &[])?.ignore_error();
         connection.set_access_control(AccessControl::ENABLE)?.check()
     };
-    work().map_err(|error| failed(error.to_string()))?;
+    close().map_err(|error| failed(error.to_string()))?;
     let _ = connection.flush();
     Ok(())
 }

@@ -82,7 +82,10 @@ fn method(name: &str) -> Result<Method, Error> {
     let upper = name.to_ascii_uppercase();
     match Method::from_bytes(upper.as_bytes()) {
         Ok(method) if upper.len() <= 32 && !matches!(upper.as_str(), "CONNECT" | "TRACE") => Ok(method),
-        _ => Err(Error::Invalid(format!("{:?} is not a method that can be used: give GET, POST, PUT, PATCH, DELETE, HEAD or OPTIONS", shown(name)))),
+        _ => Err(Error::Invalid(format!(
+            "{:?} is not a method that can be used: give GET, POST, PUT, PATCH, DELETE, HEAD or OPTIONS",
+            shown(name)
+        ))),
     }
 }
 

@@ -3,17 +3,27 @@
 //! [`protocol`] is everything a script can ask for; [`Host`] runs a program in a runner (a child process that holds the script engine
 //! and nothing else), checks each of its calls against the grant, puts its steps on record and acts through the capabilities.
 
+mod broker;
+mod pool;
 pub mod protocol;
+mod runner;
+pub mod wire;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::policy::Grant;
-use protocol::{Json, Program, Record, ScriptError, Start};
+use broker::Broker;
+use pool::{Lease, Pool};
+use protocol::{FromRunner, Json, Program, Record, Reply, ScriptError, Start, ToRunner};
+
+pub use broker::Capabilities;
 
 /// One run to be done.
 pub struct Job {
@@ -61,4 +71,129 @@ pub struct Answer {
     pub headers: BTreeMap<String, String>,
     /// The body: a text is sent as it is, anything else as JSON.
     pub body: Json,
+}
+
+/// How the host runs scripts.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The program whose `runner` subcommand is a runner: TRAE's own binary.
+    pub runner: PathBuf,
+    /// Runners at work at once; further runs wait.
+    pub max_runners: usize,
+}
+
+/// Runs scripts in runners, on behalf of whoever has a [`Grant`].
+pub struct Host {
+    capabilities: Capabilities,
+    pool: Arc<Pool>,
+}
+
+impl Host {
+    /// A host that acts through `capabilities`. No runner is started yet.
+    pub fn new(capabilities: Capabilities, settings: Settings) -> std::io::Result<Self> {
+        Ok(Self { capabilities, pool: Pool::new(settings.runner, settings.max_runners)? })
+    }
+
+    /// Runs a job to its end. Whatever the script or its runner does, this returns with a reason.
+    pub async fn run(&self, job: Job) -> Outcome {
+        let lease = tokio::select! {
+            lease = self.pool.lease(&job.program) => lease,
+            () = job.cancel.cancelled() => return Outcome::Cancelled,
+        };
+        match lease {
+            Ok(lease) => self.drive(lease, job).await,
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+
+    /// Everything that is wrong with a program; nothing of it runs.
+    pub async fn check(&self, program: Program) -> Vec<ScriptError> {
+        self.pool.check(&program).await.unwrap_or_else(|error| vec![error])
+    }
+
+    /// Lets the idle runners go, and starts none any more.
+    pub fn shutdown(&self) {
+        self.pool.close();
+    }
+
+    async fn drive(&self, lease: Lease, job: Job) -> Outcome {
+        let Some(seconds) = job.program.limits.timeout else { return self.attend(lease, job).await };
+        let program = Arc::clone(&job.program);
+        let whole = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        // With the future, the lease is dropped and the runner ended.
+        tokio::time::timeout(whole, self.attend(lease, job)).await.unwrap_or_else(|_| {
+            let failure = Failure::new(Kind::Timeout, format!("the run took longer than the {seconds} s its header allows"));
+            Outcome::Failed(ScriptError { file: Some(program.name.clone()), ..failure.into() })
+        })
+    }
+
+    async fn attend(&self, mut lease: Lease, job: Job) -> Outcome {
+        let mut broker = Broker::new(self.capabilities.clone(), job.grant, Arc::clone(&job.journal), job.cancel.clone());
+        let mut computing = Duration::from_secs_f64(job.program.limits.seconds.clamp(0.0, 1e9));
+        if let Err(failure) = lease.runner.send(&ToRunner::Start(job.start)).await {
+            return Outcome::Failed(failure.into());
+        }
+        let mut since = Instant::now();
+        loop {
+            let message = tokio::select! {
+                biased;
+                message = lease.runner.receive() => message,
+                // Whatever it computes, nobody wants it any more: the runner is ended with the lease.
+                () = job.cancel.cancelled() => return Outcome::Cancelled,
+                () = tokio::time::sleep_until((since + computing).into()) => return Outcome::Failed(out_of_time(&job.program)),
+            };
+            match message {
+                Some(FromRunner::Record(record)) => job.journal.record(record),
+                Some(FromRunner::Call(call, within)) => {
+                    computing = computing.saturating_sub(since.elapsed());
+                    let within = within.map_or(Duration::MAX, |seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
+                    let done = tokio::select! {
+                        done = broker.handle(call) => done,
+                        () = job.cancel.cancelled() => return Outcome::Cancelled,
+                        () = tokio::time::sleep(within) => Err(Failure::new(Kind::Timeout, "the step took longer than its settings allow")),
+                    };
+                    let reply = done.map_or_else(Reply::Failed, Reply::Value);
+                    if let Err(failure) = lease.runner.send(&ToRunner::Reply(reply)).await {
+                        return Outcome::Failed(failure.into());
+                    }
+                    since = Instant::now();
+                }
+                // What a script makes of a call that was cancelled under it does not count.
+                Some(FromRunner::Finished(_)) if job.cancel.is_cancelled() => return Outcome::Cancelled,
+                Some(FromRunner::Finished(result)) => return finished(lease, result, broker.refused, &job.program),
+                Some(FromRunner::Loaded(_) | FromRunner::Checked(_)) | None => {
+                    let mut error = lease.runner.post_mortem().await;
+                    error.file = Some(job.program.name.clone());
+                    return Outcome::Failed(error);
+                }
+            }
+        }
+    }
+}
+
+/// A limit or a refusal fails the run even where the script went on as if nothing had happened.
+fn finished(lease: Lease, result: Result<Json, ScriptError>, refused: Option<Failure>, program: &Program) -> Outcome {
+    let limited =
+        result.as_ref().is_err_and(|error| matches!(error.code, Kind::LimitOps | Kind::LimitDepth | Kind::LimitMemory | Kind::Internal));
+    if !limited {
+        lease.give_back();
+    }
+    match (result, refused) {
+        (Err(error), Some(refused)) if error.code != refused.code => Outcome::Failed(denied(refused, program)),
+        (Ok(_), Some(refused)) => Outcome::Failed(denied(refused, program)),
+        (Ok(value), None) => Outcome::Succeeded(value),
+        (Err(error), _) => Outcome::Failed(error),
+    }
+}
+
+fn denied(refused: Failure, program: &Program) -> ScriptError {
+    ScriptError { file: Some(program.name.clone()), ..refused.into() }
+}
+
+fn out_of_time(program: &Program) -> ScriptError {
+    let message = format!(
+        "the script computed for more than {} s: give it a higher limit in its header, or let it do less at once",
+        program.limits.seconds
+    );
+    ScriptError { file: Some(program.name.clone()), ..Failure::new(Kind::LimitTime, message).into() }
 }

@@ -247,8 +247,8 @@ pub enum FromRunner {
     Loaded(Result<(), ScriptError>),
     /// Everything that is wrong with a program.
     Checked(Vec<ScriptError>),
-    /// Something to be done; the runner waits for the `Reply`.
-    Call(Call),
+    /// Something to be done, within so many seconds where the step has a time limit; the runner waits for the `Reply`.
+    Call(Call, Option<f64>),
     /// Something to be put on record; nobody waits.
     Record(Record),
     /// The run is over. All records of it came before.
@@ -283,10 +283,6 @@ pub struct NodeSource {
     pub source: String,
     /// JSON Schema of its config; the defaults in it are filled in before the node runs.
     pub schema: serde_json::Value,
-    /// Whether it is a loop: its items are worked through by `flow::each`.
-    pub is_loop: bool,
-    /// Whether doing it twice does no harm.
-    pub retry_on_interrupt: bool,
 }
 
 /// One run of the loaded program.
@@ -317,11 +313,14 @@ pub struct Limits {
     pub depth: usize,
     /// Bytes of source.
     pub source: usize,
+    /// Seconds for the whole run, waiting included.
+    #[serde(default)]
+    pub timeout: Option<f64>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { operations: 50_000_000, seconds: 60.0, memory: 256 << 20, depth: 64, source: 256 << 10 }
+        Self { operations: 50_000_000, seconds: 60.0, memory: 256 << 20, depth: 64, source: 256 << 10, timeout: None }
     }
 }
 

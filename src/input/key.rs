@@ -190,7 +190,10 @@ impl Key {
     pub(super) fn describe(self) -> String {
         match self.character() {
             Some(character) => format!("the character {character:?}"),
-            None => NAMED.iter().find(|(_, keysym)| *keysym == self.0).map_or_else(|| format!("keysym {:#x}", self.0), |(name, _)| format!("the key {name}")),
+            None => NAMED
+                .iter()
+                .find(|(_, keysym)| *keysym == self.0)
+                .map_or_else(|| format!("keysym {:#x}", self.0), |(name, _)| format!("the key {name}")),
         }
     }
 }
@@ -248,7 +251,17 @@ mod tests {
 
     #[test]
     fn names_mean_their_keys() {
-        for (name, keysym) in [("enter", 0xff0d), ("Page_Down", 0xff56), ("f24", 0xffd5), ("a", 0x61), ("Ä", 0xc4), ("€", 0x20ac), ("num9", 0xffb9), ("\t", 0xff09), ("ł", 0x0100_0142)] {
+        for (name, keysym) in [
+            ("enter", 0xff0d),
+            ("Page_Down", 0xff56),
+            ("f24", 0xffd5),
+            ("a", 0x61),
+            ("Ä", 0xc4),
+            ("€", 0x20ac),
+            ("num9", 0xffb9),
+            ("\t", 0xff09),
+            ("ł", 0x0100_0142),
+        ] {
             assert_eq!(Key::named(name, "/key").unwrap(), Key(keysym), "{name}");
         }
     }
@@ -263,7 +276,9 @@ mod tests {
 
     #[test]
     fn an_unknown_name_suggests_its_neighbours() {
-        for (wrong, right) in [("entr", "enter"), ("esape", "escape"), ("ctrll", "ctrl"), ("pagedwon", "pagedown"), ("control", "ctrl"), ("f25", "f2")] {
+        for (wrong, right) in
+            [("entr", "enter"), ("esape", "escape"), ("ctrll", "ctrl"), ("pagedwon", "pagedown"), ("control", "ctrl"), ("f25", "f2")]
+        {
             let error = Key::named(wrong, "/key").unwrap_err();
             let text = error.to_string();
             if wrong != "control" {

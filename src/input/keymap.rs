@@ -57,7 +57,7 @@ impl Keymap {
             places: HashMap::new(),
         };
         let each = modifiers.keycodes.len() / 8;
-        let mut find = |wanted: &[u32]| {
+        let find = |wanted: &[u32]| {
             let rows = modifiers.keycodes.chunks(each.max(1)).enumerate();
             rows.flat_map(|(bit, codes)| codes.iter().map(move |code| (*code, 1u16 << bit)))
                 .find(|(code, _)| *code != 0 && this.symbol(*code, 0, 0).is_some_and(|symbol| wanted.contains(&symbol)))

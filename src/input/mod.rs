@@ -6,9 +6,9 @@
 
 mod error;
 mod key;
+mod keyboard;
 #[cfg(target_os = "linux")]
 mod keymap;
-mod keyboard;
 mod mouse;
 mod pause;
 mod portable;
@@ -102,13 +102,13 @@ impl Input {
             let named = display.map(str::to_owned).or_else(|| std::env::var("DISPLAY").ok().filter(|name| !name.is_empty()));
             let name = named.ok_or(Error::NoDisplay)?;
             match x11::X11::open(name.clone()) {
-                Ok(x11) => return Ok(Self::with(x11)),
+                Ok(x11) => Ok(Self::with(x11)),
                 // A server without XTEST or XKB: the portable way is worse, but better than none.
                 Err(Error::Lacking(reason)) => {
                     tracing::warn!("{reason}; typing goes another way, in which characters may get lost");
-                    return Ok(Self::with(portable::Portable::open(Some(name))?));
+                    Ok(Self::with(portable::Portable::open(Some(name))?))
                 }
-                Err(error) => return Err(error),
+                Err(error) => Err(error),
             }
         }
         #[cfg(not(target_os = "linux"))]

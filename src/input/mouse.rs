@@ -114,7 +114,8 @@ impl Input {
     /// Moves to a point that may be left out.
     fn place(&self, x: Option<i32>, y: Option<i32>) -> Result<(), Error> {
         match (x, y) {
-            (None, None) => Ok(()),
+            // Asked for the sake of the question: it finds out whether the display is there before anything is sent to it.
+            (None, None) => self.backend.position().map(|_| ()),
             (Some(x), Some(y)) => {
                 self.on_screen(Point { x, y }, "/x")?;
                 self.backend.point(x, y)
@@ -196,9 +197,10 @@ pub(super) fn range(path: &'static str, name: &'static str, value: f64, least: f
 }
 
 fn describe(areas: &[Area]) -> String {
-    let each = areas.iter().enumerate().map(|(index, area)| {
-        format!("monitor {index} goes from ({}, {}) and is {}×{} large", area.x, area.y, area.width, area.height)
-    });
+    let each = areas
+        .iter()
+        .enumerate()
+        .map(|(index, area)| format!("monitor {index} goes from ({}, {}) and is {}×{} large", area.x, area.y, area.width, area.height));
     each.collect::<Vec<_>>().join(", ")
 }
 

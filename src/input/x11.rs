@@ -96,15 +96,36 @@ impl X11 {
                 Ok(value) => return Ok(value),
                 Err(Broken::Other(error)) => return Err(error),
                 Err(Broken::Connection(reason)) => {
-                    let mut slot = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-                    if slot.as_ref().is_some_and(|current| Arc::ptr_eq(current, &session)) {
-                        *slot = None;
-                    }
+                    self.forget(&session);
                     last = reason;
                 }
             }
         }
-        Err(Error::Unavailable { display: self.display.clone(), reason: last })
+        Err(self.unavailable(last))
+    }
+
+    /// The same without a second try: for what would only seem to succeed over a new connection, since what was sent over the old
+    /// one is lost.
+    fn once<T>(&self, work: impl FnOnce(&Session) -> Result<T, Broken>) -> Result<T, Error> {
+        let session = self.session()?;
+        work(&session).map_err(|broken| match broken {
+            Broken::Other(error) => error,
+            Broken::Connection(reason) => {
+                self.forget(&session);
+                self.unavailable(reason)
+            }
+        })
+    }
+
+    fn forget(&self, lost: &Arc<Session>) {
+        let mut slot = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.as_ref().is_some_and(|current| Arc::ptr_eq(current, lost)) {
+            *slot = None;
+        }
+    }
+
+    fn unavailable(&self, reason: String) -> Error {
+        Error::Unavailable { display: self.display.clone(), reason }
     }
 }
 
@@ -216,14 +237,14 @@ impl Backend for X11 {
     }
 
     fn tap(&self, key: Key) -> Result<(), Error> {
-        self.with(|session| session.keys.tap(key))
+        self.once(|session| session.keys.tap(key))
     }
 
     fn settle(&self) -> Result<(), Error> {
-        self.with(|session| session.keys.settle())
+        self.once(|session| session.keys.settle())
     }
 
     fn flush(&self) -> Result<(), Error> {
-        self.with(Session::flush)
+        self.once(Session::flush)
     }
 }

@@ -124,6 +124,7 @@ impl Keys {
         state.plan.clear();
         if std::mem::take(&mut state.caps_was_on) {
             self.inner.lock_caps(true)?;
+            self.inner.connection.flush()?;
         }
         self.return_later(&mut state);
         Ok(())
@@ -238,24 +239,29 @@ impl Inner {
             if state.plan.contains_key(key) || missing.contains(key) {
                 continue;
             }
-            if let Some(chord) = keymap.find(*key, down) {
-                state.plan.insert(*key, chord);
-                if let Some(lent) = state.lent.get_mut(key) {
-                    lent.used = Instant::now();
+            let found = keymap.find(*key, down);
+            let lent = state.lent.contains_key(key);
+            if found.is_none() || lent {
+                let room = match &spare {
+                    Some(spare) => spare.count,
+                    None => spare.insert(self.spare(state)?).count,
+                };
+                // Lent keys that this chunk uses already cannot be given away for it.
+                let taken = state.lent.keys().filter(|lent| state.needs(lent)).count();
+                if missing.len() + taken >= room {
+                    ready = index;
+                    break;
                 }
-                continue;
             }
-            let room = match &spare {
-                Some(spare) => spare.count,
-                None => spare.insert(self.spare(state)?).count,
-            };
-            // Keys that this chunk has been promised already are not to be had.
-            let taken = state.lent.keys().filter(|lent| state.needs(lent)).count();
-            if missing.len() + taken >= room {
-                ready = index;
-                break;
+            match found {
+                None => missing.push(*key),
+                Some(chord) => {
+                    state.plan.insert(*key, chord);
+                    if let Some(lent) = state.lent.get_mut(key) {
+                        lent.used = Instant::now();
+                    }
+                }
             }
-            missing.push(*key);
         }
         if ready == 0 {
             let key = text.first().map_or_else(String::new, |key| key.describe());
@@ -296,7 +302,9 @@ impl Inner {
     /// Gives each missing symbol a key, all in one request, and waits until clients have noticed.
     fn lend(&self, state: &mut State, mut spare: Spare, missing: &[Key], cancel: &CancellationToken) -> Result<(), Broken> {
         let mut changed: Vec<(Keycode, Key, Vec<u32>)> = Vec::new();
-        if missing.len() > spare.free.len() && let Some(last) = state.last {
+        if missing.len() > spare.free.len()
+            && let Some(last) = state.last
+        {
             pause(READ.saturating_sub(last.elapsed()), cancel)?;
         }
         for key in missing {
@@ -357,7 +365,9 @@ impl Inner {
 /// and nothing else.
 fn left_over(symbols: &[u32]) -> bool {
     match symbols {
-        [a, b, rest @ ..] => *a != 0 && a == b && Key(*a).character().is_some_and(|c| !c.is_ascii()) && rest.iter().all(|s| *s == 0 || s == a),
+        [a, b, rest @ ..] => {
+            *a != 0 && a == b && Key(*a).character().is_some_and(|c| !c.is_ascii()) && rest.iter().all(|s| *s == 0 || s == a)
+        }
         _ => false,
     }
 }

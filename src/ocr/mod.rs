@@ -1,5 +1,117 @@
-//! TODO head
+//! Reads the text of pictures with Tesseract.
+//!
+//! Engines are kept warm by language. One reading takes one thread; Tesseract cannot be interrupted, so a reading that is cancelled or
+//! out of time answers at once while its thread finishes by itself. Finding words in what was read does not live here.
 
+mod engine;
+mod error;
+mod languages;
+mod pool;
+mod prepare;
+mod threads;
 mod words;
 
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use image::GrayImage;
+use tokio_util::sync::CancellationToken;
+
+use engine::Order;
+pub use error::Error;
+use pool::Pool;
+pub use threads::init_threads;
 pub use words::*;
+
+/// How often a waiting reading looks whether it was cancelled.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Pixels of a picture at most.
+const LARGEST: u64 = 100_000_000;
+
+/// How pictures are read that say nothing else.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Languages of readings that name none. Those that are not installed are left out, as long as one is.
+    pub languages: Vec<String>,
+    /// The longest that one reading may take, waiting for its turn included.
+    pub timeout: Duration,
+}
+
+/// The reader.
+#[derive(Debug)]
+pub struct Ocr {
+    settings: Settings,
+    pool: Arc<Pool>,
+}
+
+impl Ocr {
+    /// A reader without engines: each is started when first needed, which takes about 0.1 s.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, pool: Arc::new(Pool::new()) }
+    }
+
+    /// The languages that are installed, by name.
+    pub fn languages(&self) -> Result<Vec<String>, Error> {
+        languages::installed()
+    }
+
+    /// Reads a picture. Boxes are in its pixels.
+    pub fn read(&self, picture: &GrayImage, reading: &Reading, cancel: &CancellationToken) -> Result<Text, Error> {
+        let started = Instant::now();
+        let deadline = started + self.settings.timeout;
+        let (width, height) = picture.dimensions();
+        if width == 0 || height == 0 {
+            return Err(Error::Invalid("the picture is empty: give one with at least one pixel".to_owned()));
+        }
+        if u64::from(width) * u64::from(height) > LARGEST || width.max(height) > prepare::LONGEST {
+            return Err(Error::Invalid(format!(
+                "a picture of {width}x{height} is too large to read: give at most 100 million pixels and {} a side, or a part of it",
+                prepare::LONGEST
+            )));
+        }
+        let (folder, language) = languages::chosen(reading.language.as_deref(), &self.settings.languages)?;
+        let order = Order::new(reading, prepare::default_segmentation(width, height))?;
+
+        let Some(turn) = self.pool.turn(deadline, cancel) else {
+            return Err(self.stopped(cancel));
+        };
+        let (sender, receiver) = sync_channel(1);
+        let (pool, picture, preprocess, wanted) = (Arc::clone(&self.pool), picture.clone(), reading.preprocess, language.clone());
+        std::thread::Builder::new()
+            .name("ocr".to_owned())
+            .spawn(move || {
+                // Held to the end of the thread, also where nobody waits for it any more.
+                let _turn = turn;
+                threads::one_only();
+                let read = pool.engine(&folder, &wanted).and_then(|mut engine| {
+                    let read = engine.read(&prepare::prepared(&picture, preprocess), &order);
+                    // Back before the answer, or the next reading would find none.
+                    if read.is_ok() {
+                        pool.put_back(wanted, engine);
+                    }
+                    read
+                });
+                let _ = sender.send(read);
+            })
+            .map_err(|error| Error::Failed(format!("no thread could be started: {error}")))?;
+
+        loop {
+            match receiver.recv_timeout(LOOK) {
+                Ok(read) => {
+                    let (text, confidence, words) = read?;
+                    let execution_time = started.elapsed().as_secs_f64();
+                    return Ok(Text { text, confidence, words, language, engine: "tesseract".to_owned(), execution_time });
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(Error::Failed("its thread ended without an answer".to_owned())),
+                Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() || Instant::now() >= deadline => return Err(self.stopped(cancel)),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    fn stopped(&self, cancel: &CancellationToken) -> Error {
+        if cancel.is_cancelled() { Error::Cancelled } else { Error::Timeout(self.settings.timeout.as_secs_f64()) }
+    }
+}

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::library::{Problem, Severity};
 use crate::error::{Classify, Kind};
 use crate::store;
+use crate::workflow::{Problem, Severity};
 
 /// Why not.
 #[derive(Debug, thiserror::Error)]

@@ -87,6 +87,19 @@ pub enum Happening {
     },
 }
 
+impl Happening {
+    /// Its name on the wire.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RunStarted { .. } => "run_started",
+            Self::StepStarted { .. } => "step_started",
+            Self::StepFinished { .. } => "step_finished",
+            Self::Log { .. } => "log",
+            Self::RunFinished { .. } => "run_finished",
+        }
+    }
+}
+
 impl Event {
     /// Whether nothing comes after it.
     pub fn is_last(&self) -> bool {

@@ -169,7 +169,8 @@ impl Inner {
         };
         let live = self.launch(order, execute, grant, 0, CancellationToken::new(), turn)?;
         if let Err(error) = self.store.durable().await {
-            live.cancel.cancel();
+            // It may have begun; whoever asked for it hears that it was not taken, so it must not go on, even if there is room again.
+            live.refuse(error.clone().into());
             return Err(error.into());
         }
         Ok(Ticket { run_id: live.head.run_id.clone(), live })
@@ -252,7 +253,7 @@ async fn drive(live: Arc<Live>, prepared: Arc<Prepared>, start: Start, turn: Tur
         Turn::Waits => tokio::select! {
             biased;
             () = live.cancel.cancelled() => {
-                return leave(&live, Outcome::Cancelled).await;
+                return live.end(Outcome::Cancelled).await;
             }
             permit = Arc::clone(&inner.turns).acquire_owned() => {
                 live.begin(Timestamp::now(), false);
@@ -271,13 +272,8 @@ async fn drive(live: Arc<Live>, prepared: Arc<Prepared>, start: Start, turn: Tur
         let failure = Failure::new(Kind::Internal, "a defect of TRAE ended the run; the server's log says more");
         Outcome::Failed(ScriptError::from(failure))
     });
-    leave(&live, outcome).await;
-    drop(permit);
-}
-
-async fn leave(live: &Arc<Live>, outcome: Outcome) {
     live.end(outcome).await;
-    live.inner.live().remove(&live.head.run_id);
+    drop(permit);
 }
 
 /// Runs a script within the run `parent`: with a record of its own, and no more rights than both have.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use serde::Serialize;
 use serde_json::Value;
 
-use crate::host::protocol::{Program, ScriptError};
+use crate::error::Failure;
+use crate::host::protocol::Program;
 use crate::host::{Job, Outcome};
+use crate::workflow::{Compiled, Graph, Problem, Trigger};
 
 /// Runs a program, as the host does.
 pub trait Runner: Send + Sync {
@@ -20,14 +21,14 @@ pub trait Library: Send + Sync {
     /// Grows whenever a script or a node type changed: programs made before are then stale.
     fn generation(&self) -> u64;
     /// Compiles a graph.
-    fn graph(&self, graph: &Value) -> CompiledGraph;
+    fn graph(&self, graph: &Graph) -> CompiledGraph;
     /// The script at that path, as it last compiled.
     fn script(&self, path: &str) -> Option<Arc<LoadedScript>>;
     /// A script that is in no folder.
     ///
     /// # Errors
-    /// Where its header cannot be read.
-    fn source(&self, name: &str, source: &str) -> Result<LoadedScript, ScriptError>;
+    /// Where its header cannot be read: a `SCRIPT_ERROR` with the line in its details.
+    fn source(&self, name: &str, source: &str) -> Result<LoadedScript, Failure>;
 }
 
 /// What came of a graph.
@@ -38,43 +39,17 @@ pub struct CompiledGraph {
     /// Its nodes: id and type, in the order in which they would run.
     pub nodes: Vec<(String, String)>,
     /// Its triggers.
-    pub triggers: Vec<GraphTrigger>,
+    pub triggers: Vec<Trigger>,
     /// All that is wrong with it.
     pub problems: Vec<Problem>,
 }
 
-/// A trigger drawn in a graph.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GraphTrigger {
-    /// The node.
-    pub node_id: String,
-    /// Its type, such as `webhook_trigger`.
-    pub node_type: String,
-    /// Its config.
-    pub config: Value,
-}
-
-/// Something wrong with a graph.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct Problem {
-    /// The node, where it is one's.
-    pub node_id: Option<String>,
-    /// JSON Pointer into the graph.
-    pub path: String,
-    /// A sentence.
-    pub message: String,
-    /// Whether it keeps the graph from running.
-    pub severity: Severity,
-}
-
-/// How bad a problem is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// The graph does not run.
-    Error,
-    /// It runs, but hardly as meant.
-    Warning,
+impl CompiledGraph {
+    /// What came of a graph; `program` makes its program, where it can run.
+    pub fn new(compiled: Compiled, program: impl FnOnce(&Compiled) -> Program) -> Self {
+        let program = compiled.is_valid().then(|| program(&compiled));
+        Self { program, nodes: compiled.nodes, triggers: compiled.triggers, problems: compiled.problems }
+    }
 }
 
 /// A script, ready to run.

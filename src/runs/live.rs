@@ -160,6 +160,7 @@ impl Live {
         let state = self.state();
         self.tell(&state, event_id, finished_at.0, || Happening::RunFinished { status, result, error });
         drop(state);
+        self.inner.live().remove(&self.head.run_id);
         self.progress.send_modify(|progress| progress.ended = Some(Arc::new(ended)));
     }
 
@@ -224,12 +225,16 @@ impl Live {
 
     /// Queues a row. Where the disk is full and much waits already, the run is stopped: it must not go on without a record.
     fn write(&self, state: &mut State, write: Write) {
-        if let Err(error) = self.inner.store.write(write)
-            && state.refused.is_none()
-        {
-            state.refused = Some(error.into());
+        if let Err(error) = self.inner.store.write(write) {
+            state.refused.get_or_insert(error.into());
             self.cancel.cancel();
         }
+    }
+
+    /// The run cannot be put on record: it stops, has no further effect, and fails for that reason.
+    pub(super) fn refuse(&self, failure: Failure) {
+        self.state().refused.get_or_insert(failure);
+        self.cancel.cancel();
     }
 
     /// Builds the event only where somebody listens.

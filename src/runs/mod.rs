@@ -18,14 +18,12 @@ mod workflows;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 pub use error::Error;
 pub use event::{Event, Happening};
 pub use execute::{Execute, Ticket};
 use execute::{Inner, Order};
 pub use history::RunFilter;
-pub use library::{CompiledGraph, GraphTrigger, Library, LoadedScript, Problem, Runner, Severity};
+pub use library::{CompiledGraph, Library, LoadedScript, Runner};
 pub use live::Ended;
 pub use record::{LogLine, Run, RunError, RunPage, RunStatus, RunSummary, SharedJson, Step, StepStatus};
 pub use timestamp::Timestamp;
@@ -34,6 +32,7 @@ pub use workflows::{Checked, Observer, Workflow, WorkflowPage, Workflows};
 use crate::error::Failure;
 use crate::policy::Permissions;
 use crate::store::Store;
+use crate::workflow::Graph;
 use programs::Programs;
 
 /// What runs may do, and how many at a time.
@@ -75,6 +74,11 @@ impl Runs {
         Workflows { runs: self.clone() }
     }
 
+    /// Grows whenever a script or a node type changed.
+    pub fn library_generation(&self) -> u64 {
+        self.inner.programs.library.generation()
+    }
+
     /// Runs a stored workflow. Resolves once the run is on record; it may have begun by then.
     ///
     /// # Errors
@@ -90,7 +94,7 @@ impl Runs {
     ///
     /// # Errors
     /// As [`Runs::execute_workflow`].
-    pub async fn execute_graph(&self, graph: &Value, execute: Execute) -> Result<Ticket, Failure> {
+    pub async fn execute_graph(&self, graph: &Graph, execute: Execute) -> Result<Ticket, Failure> {
         let graph = self.inner.programs.compile(graph);
         graph.check_start(execute.start_node.as_deref())?;
         let order = Order { kind: "workflow", workflow_id: None, script: None, prepared: graph.ready()? };

@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::Error;
 use super::library::{CompiledGraph, Library};
-use crate::error::{Failure, Kind};
-use crate::host::protocol::{Json, Program, ScriptError};
+use crate::error::Failure;
+use crate::host::protocol::{Json, Program};
 use crate::store::runs::{ProgramRow, Write};
 use crate::store::{self, Store};
+use crate::workflow::Graph;
 
 /// So many programs are kept; past that the cache begins anew.
 const KEPT: usize = 512;
@@ -103,7 +104,7 @@ impl Programs {
     }
 
     /// Compiles a graph.
-    pub(super) fn compile(&self, graph: &Value) -> PreparedGraph {
+    pub(super) fn compile(&self, graph: &Graph) -> PreparedGraph {
         let mut compiled = self.library.graph(graph);
         let prepared = compiled.program.take().map(|program| Arc::new(prepare(program, &compiled.nodes)));
         PreparedGraph { compiled, prepared }
@@ -131,7 +132,7 @@ impl Programs {
 
     /// A script that is in no folder.
     pub(super) fn source(&self, name: &str, source: &str, parameters: &Json) -> Result<Arc<Prepared>, Failure> {
-        let loaded = self.library.source(name, source).map_err(failure)?;
+        let loaded = self.library.source(name, source)?;
         check(validator(loaded.parameters.as_ref()).as_deref(), parameters)?;
         Ok(Arc::new(prepare(loaded.program, &[])))
     }
@@ -160,11 +161,6 @@ fn prepare(program: Program, nodes: &[(String, String)]) -> Prepared {
     Prepared { program: Arc::new(program), row: Arc::new(ProgramRow { hash: hash.into(), source, nodes }) }
 }
 
-fn failure(error: ScriptError) -> Failure {
-    let details = serde_json::to_value(&error).ok();
-    Failure { code: error.code, message: error.message, details }
-}
-
 fn validator(schema: Option<&Value>) -> Option<Arc<jsonschema::Validator>> {
     let schema = schema?;
     match jsonschema::validator_for(schema) {
@@ -183,9 +179,4 @@ fn check(schema: Option<&jsonschema::Validator>, parameters: &Json) -> Result<()
     let errors: Vec<_> =
         schema.iter_errors(&value).map(|error| (format!("/parameters{}", error.instance_path()), error.to_string())).collect();
     if errors.is_empty() { Ok(()) } else { Err(Error::Validation(errors)) }
-}
-
-/// The failure of a graph that is no JSON object.
-pub(super) fn not_a_graph() -> Failure {
-    Failure::new(Kind::ValidationError, "a workflow is a JSON object with nodes and edges")
 }

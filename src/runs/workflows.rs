@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::library::{GraphTrigger, Problem};
-use super::programs::{PreparedGraph, Programs, not_a_graph};
+use super::programs::{PreparedGraph, Programs};
 use super::{Error, Runs, Timestamp};
 use crate::error::Failure;
 use crate::store::workflows::WorkflowRow;
+use crate::workflow::{Graph, Problem, Severity, Trigger};
 
 /// Fields that the record has; in the graph's own text they are not kept.
 const OWN: [&str; 4] = ["id", "created_at", "updated_at", "problems"];
@@ -46,7 +46,7 @@ pub struct WorkflowPage {
 /// Hears of changes to stored workflows, before whoever made them gets an answer.
 pub trait Observer: Send + Sync {
     /// A workflow was made or changed: its triggers now, none while it does not compile.
-    fn changed(&self, id: &str, triggers: &[GraphTrigger]);
+    fn changed(&self, id: &str, triggers: &[Trigger]);
     /// A workflow is gone.
     fn deleted(&self, id: &str);
 }
@@ -77,33 +77,31 @@ impl Workflows {
     ///
     /// # Errors
     /// A malformed id is a `VALIDATION_ERROR`, a taken one a `CONFLICT`.
-    pub async fn create(&self, graph: Value) -> Result<Workflow, Failure> {
-        let graph = object(graph)?;
-        let id = match graph.get("id") {
-            None | Some(Value::Null) => uuid::Uuid::now_v7().to_string(),
-            Some(Value::String(id)) if is_id(id) => id.clone(),
+    pub async fn create(&self, graph: Graph) -> Result<Workflow, Failure> {
+        let id = match &graph.id {
+            None => uuid::Uuid::now_v7().to_string(),
+            Some(id) if is_id(id) => id.clone(),
             Some(_) => {
                 let message = "an id has 1 to 128 letters, digits, hyphens and underscores".to_owned();
                 return Err(Error::Validation(vec![("/id".to_owned(), message)]).into());
             }
         };
-        let row = row(&id, graph);
+        let row = row(&id, &graph);
         self.runs.inner.store.create_workflow(row.clone()).await?;
-        Ok(self.stored(row))
+        Ok(self.stored(row, &graph))
     }
 
     /// Replaces a workflow's graph.
     ///
     /// # Errors
     /// `NOT_FOUND`; an `id` in the graph that is another's is a `VALIDATION_ERROR`.
-    pub async fn update(&self, id: &str, graph: Value) -> Result<Workflow, Failure> {
-        let graph = object(graph)?;
-        if graph.get("id").is_some_and(|other| !other.is_null() && other != id) {
+    pub async fn update(&self, id: &str, graph: Graph) -> Result<Workflow, Failure> {
+        if graph.id.as_deref().is_some_and(|other| other != id) {
             let message = format!("this workflow's id is {id:?}: leave the field out, or create a new workflow");
             return Err(Error::Validation(vec![("/id".to_owned(), message)]).into());
         }
-        let row = self.runs.inner.store.update_workflow(row(id, graph)).await?;
-        Ok(self.stored(row))
+        let row = self.runs.inner.store.update_workflow(row(id, &graph)).await?;
+        Ok(self.stored(row, &graph))
     }
 
     /// The workflow of that id, with its problems.
@@ -140,7 +138,7 @@ impl Workflows {
     }
 
     /// Compiles a graph without keeping it.
-    pub fn check(&self, graph: &Value) -> Checked {
+    pub fn check(&self, graph: &Graph) -> Checked {
         let graph = self.programs().compile(graph);
         let program = graph.prepared.map(|prepared| Arc::clone(&prepared.program));
         Checked {
@@ -187,7 +185,8 @@ impl Workflows {
             return Ok(known);
         }
         let row = self.runs.inner.store.workflow(id).await?.ok_or_else(|| Error::NotFound { kind: "workflow", id: id.to_owned() })?;
-        let graph = Arc::new(self.programs().compile(&Value::Object(workflow(row).graph)));
+        let graph: Graph = serde_json::from_str(&row.body).map_err(|error| unreadable(&error))?;
+        let graph = Arc::new(self.programs().compile(&graph));
         self.programs().keep(id, &graph, seen);
         Ok(graph)
     }
@@ -197,11 +196,11 @@ impl Workflows {
     }
 
     /// What was just written, compiled; everyone hears of it.
-    fn stored(&self, row: WorkflowRow) -> Workflow {
+    fn stored(&self, row: WorkflowRow, graph: &Graph) -> Workflow {
         self.programs().forget(&row.id);
         let (_, seen) = self.programs().workflow(&row.id);
         let stored = workflow(row);
-        let graph = Arc::new(self.programs().compile(&Value::Object(stored.graph.clone())));
+        let graph = Arc::new(self.programs().compile(graph));
         self.programs().keep(&stored.id, &graph, seen);
         self.runs.observers.each(|observer| observer.changed(&stored.id, armed(&graph)));
         Workflow { problems: Some(graph.compiled.problems.clone()), ..stored }
@@ -223,7 +222,7 @@ pub struct Checked {
 }
 
 /// The triggers that may fire: none of a graph that cannot run.
-fn armed(graph: &PreparedGraph) -> &[GraphTrigger] {
+fn armed(graph: &PreparedGraph) -> &[Trigger] {
     if graph.prepared.is_some() { &graph.compiled.triggers } else { &[] }
 }
 
@@ -231,21 +230,29 @@ fn is_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
-fn object(graph: Value) -> Result<Map<String, Value>, Failure> {
-    match graph {
-        Value::Object(map) => Ok(map),
-        _ => Err(not_a_graph()),
-    }
+/// Stored text that is no graph: only another version's, or somebody's hand in the database.
+fn unreadable(error: &serde_json::Error) -> Error {
+    let message = format!("the stored graph cannot be read ({error}): save the workflow anew");
+    Error::Invalid(vec![Problem { node_id: None, path: String::new(), message, severity: Severity::Error }])
 }
 
-fn row(id: &str, mut graph: Map<String, Value>) -> WorkflowRow {
+fn row(id: &str, graph: &Graph) -> WorkflowRow {
+    let mut body = match serde_json::to_value(graph) {
+        Ok(Value::Object(body)) => body,
+        _ => Map::new(),
+    };
     for own in OWN {
-        graph.shift_remove(own);
+        body.shift_remove(own);
     }
-    let text = |field: &str| graph.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (name, description) = (text("name"), text("description"));
     let now = Timestamp::now().0;
-    WorkflowRow { id: id.to_owned(), name, description, body: Value::Object(graph).to_string(), created_at: now, updated_at: now }
+    WorkflowRow {
+        id: id.to_owned(),
+        name: graph.name.clone(),
+        description: graph.description.clone().unwrap_or_default(),
+        body: Value::Object(body).to_string(),
+        created_at: now,
+        updated_at: now,
+    }
 }
 
 fn workflow(row: WorkflowRow) -> Workflow {

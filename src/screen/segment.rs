@@ -99,16 +99,14 @@ impl Pool {
             let _ = self.connection.shm_detach(segment.id).map(x11rb::cookie::VoidCookie::ignore_error);
         }
     }
-
-    #[cfg(test)]
-    pub(super) fn idle(&self) -> usize {
-        self.idle.lock().unwrap().len()
-    }
 }
 
 /// Maps the whole file.
-#[expect(unsafe_code, reason = "mapping a file is unsafe because others could change it: this one is sealed against shrinking, and only \
-the display's server has it, which writes to it only when asked for a capture, and then no one here holds a reference to its bytes")]
+#[expect(
+    unsafe_code,
+    reason = "mapping a file is unsafe because others could change it: this one is sealed against shrinking, and only \
+the display's server has it, which writes to it only when asked for a capture, and then no one here holds a reference to its bytes"
+)]
 fn map(file: &rustix::fd::OwnedFd) -> std::io::Result<MmapMut> {
     // SAFETY: as said above; a segment is lent to one capture at a time, and its bytes are read only after the server's answer.
     unsafe { MmapMut::map_mut(file) }

@@ -36,8 +36,26 @@ const INHERITED: &[&str] = &[
 
 /// Variables that change which code a program runs, so that allowing `git` would no longer mean git.
 const LOADERS: &[&str] = &[
-    "BASH_ENV", "BASHOPTS", "ENV", "IFS", "NODE_OPTIONS", "PATH", "PERL5LIB", "PERL5OPT", "PROMPT_COMMAND", "PS4", "PYTHONHOME",
-    "PYTHONPATH", "PYTHONSTARTUP", "RUBYLIB", "RUBYOPT", "SHELLOPTS", "GCONV_PATH", "JAVA_TOOL_OPTIONS", "GIT_SSH", "GIT_SSH_COMMAND",
+    "BASH_ENV",
+    "BASHOPTS",
+    "ENV",
+    "IFS",
+    "NODE_OPTIONS",
+    "PATH",
+    "PERL5LIB",
+    "PERL5OPT",
+    "PROMPT_COMMAND",
+    "PS4",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "RUBYLIB",
+    "RUBYOPT",
+    "SHELLOPTS",
+    "GCONV_PATH",
+    "JAVA_TOOL_OPTIONS",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
 ];
 
 /// Prefixes of the same kind.
@@ -66,7 +84,9 @@ pub(super) fn check(variables: &BTreeMap<String, String>) -> Result<(), Error> {
         }
         let upper = name.to_ascii_uppercase();
         if LOADERS.contains(&upper.as_str()) || LOADER_PREFIXES.iter().any(|prefix| upper.starts_with(prefix)) {
-            return Err(Error::Invalid(format!("{name} decides which code programs load and cannot be set: set it inside the command itself")));
+            return Err(Error::Invalid(format!(
+                "{name} decides which code programs load and cannot be set: set it inside the command itself"
+            )));
         }
         if value.contains('\0') || value.len() > LONGEST {
             return Err(Error::Invalid(format!("the value of {name} is not possible: at most 32 KiB, without NUL characters")));

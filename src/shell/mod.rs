@@ -161,7 +161,9 @@ impl Shells {
         match std::fs::metadata(&directory) {
             Ok(found) if found.is_dir() => Ok(directory),
             Ok(_) => Err(Error::Invalid(format!("the working directory {shown:?} is a file: name a folder"))),
-            Err(error) => Err(Error::Invalid(format!("the working directory {shown:?} cannot be used ({error}): name a folder that exists"))),
+            Err(error) => {
+                Err(Error::Invalid(format!("the working directory {shown:?} cannot be used ({error}): name a folder that exists")))
+            }
         }
     }
 
@@ -184,7 +186,8 @@ impl Shells {
         if name.contains('/') || cfg!(windows) {
             return Ok(if name.contains('/') { directory.join(name) } else { PathBuf::from(name) });
         }
-        let path = self.inherited.get(std::ffi::OsStr::new("PATH")).cloned().unwrap_or_else(|| OsString::from("/usr/local/bin:/usr/bin:/bin"));
+        let path =
+            self.inherited.get(std::ffi::OsStr::new("PATH")).cloned().unwrap_or_else(|| OsString::from("/usr/local/bin:/usr/bin:/bin"));
         std::env::split_paths(&path)
             .filter(|folder| folder.is_absolute())
             .map(|folder| folder.join(name))

@@ -22,7 +22,10 @@ impl Kept {
     pub(super) fn into_text(self) -> String {
         let cut = self.truncated();
         let mut bytes = self.bytes;
-        if cut && let Err(error) = std::str::from_utf8(&bytes) && error.error_len().is_none() {
+        if cut
+            && let Err(error) = std::str::from_utf8(&bytes)
+            && error.error_len().is_none()
+        {
             bytes.truncate(error.valid_up_to());
         }
         let mut text = String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());

@@ -121,11 +121,11 @@ impl Store {
 
 impl Inner {
     fn close(&self) {
-        self.queue.close();
         // The last connection to close tidies the write-ahead log away, and only the writer can.
         if let Some(readers) = &self.readers {
             readers.close();
         }
+        self.queue.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
             && thread.join().is_err()

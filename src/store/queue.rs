@@ -15,6 +15,8 @@ const GATHER: Duration = Duration::from_millis(5);
 const ENOUGH: usize = 256;
 /// So many may wait before writers wait for room.
 const BOUND: usize = 20_000;
+/// So many bytes may wait, likewise.
+const BOUND_BYTES: usize = 64 << 20;
 
 /// Something to be done in the next transaction.
 pub(super) enum Item {
@@ -37,13 +39,21 @@ pub(super) trait Task: Send {
 #[derive(Default)]
 struct State {
     items: VecDeque<Item>,
+    /// Bytes of the rows among them.
+    bytes: usize,
     /// Somebody waits: commit at once.
     urgent: bool,
     closed: bool,
     /// Why the last commit failed; what it should have written is still to be written.
     failing: Option<Error>,
-    /// Rows of failed commits, which the writing thread holds.
-    kept: usize,
+    /// Rows of failed commits, which the writing thread holds, and their bytes.
+    kept: (usize, usize),
+}
+
+impl State {
+    fn is_full(&self) -> bool {
+        self.items.len() + self.kept.0 >= BOUND || self.bytes + self.kept.1 >= BOUND_BYTES
+    }
 }
 
 /// The queue.
@@ -64,7 +74,7 @@ impl Queue {
     /// Adds a row. Waits for room where the disk is slow; refuses where it is full and too much waits already.
     pub(super) fn write(&self, write: Write) -> Result<(), Error> {
         let mut state = self.state();
-        while state.items.len() + state.kept >= BOUND && !write.must_be_kept() && !state.closed {
+        while state.is_full() && !write.must_be_kept() && !state.closed {
             if let Some(error) = &state.failing {
                 return Err(error.clone());
             }
@@ -73,6 +83,7 @@ impl Queue {
         if state.closed {
             return Err(Error::Closed);
         }
+        state.bytes += write.bytes();
         state.items.push_back(Item::Write(write));
         let waiting = state.items.len();
         drop(state);
@@ -122,14 +133,15 @@ impl Queue {
         }
         let open = !state.closed || !state.items.is_empty();
         batch.extend(state.items.drain(..));
+        state.bytes = 0;
         state.urgent = false;
         drop(state);
         self.room.notify_all();
         open
     }
 
-    /// Says how the last commit went, and how many rows are kept for the next.
-    pub(super) fn report(&self, failing: Option<Error>, kept: usize) {
+    /// Says how the last commit went, and how many rows and bytes are kept for the next.
+    pub(super) fn report(&self, failing: Option<Error>, kept: (usize, usize)) {
         let mut state = self.state();
         if state.failing.is_some() || failing.is_some() {
             state.failing = failing;
@@ -148,6 +160,16 @@ impl Queue {
     pub(super) fn close(&self) {
         self.state().closed = true;
         self.work.notify_all();
+        self.room.notify_all();
+    }
+
+    /// The writing thread is gone: whoever waits hears of it.
+    pub(super) fn abandon(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        let items = std::mem::take(&mut state.items);
+        drop(state);
+        drop(items);
         self.room.notify_all();
     }
 }

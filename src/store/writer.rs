@@ -13,6 +13,7 @@ const RETRY: Duration = Duration::from_millis(250);
 
 /// Works until the queue is closed and empty.
 pub(super) fn work(mut connection: Connection, queue: &Queue) {
+    let _abandon = Abandon(queue);
     let mut kept: Vec<Write> = Vec::new();
     let mut batch = Vec::new();
     loop {
@@ -32,9 +33,20 @@ pub(super) fn work(mut connection: Connection, queue: &Queue) {
     }
 }
 
+/// However the thread ends, nobody waits for it any longer.
+struct Abandon<'a>(&'a Queue);
+
+impl Drop for Abandon<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
 fn commit(connection: &mut Connection, queue: &Queue, kept: &mut Vec<Write>, batch: &mut Vec<Item>) {
     let mut waiting: Vec<Waiting> = Vec::new();
-    let mut result = begin(connection);
+    // Where nothing is to be written, whoever waits need not wait for a transaction.
+    let idle = kept.is_empty() && batch.iter().all(|item| matches!(item, Item::Barrier(_)));
+    let mut result = if idle { Ok(()) } else { begin(connection) };
     let mut done = 0;
     if result.is_ok() {
         result = kept.iter().try_for_each(|write| write_row(connection, write));
@@ -58,7 +70,7 @@ fn commit(connection: &mut Connection, queue: &Queue, kept: &mut Vec<Write>, bat
             Item::Barrier(reply) => waiting.push(Waiting::Barrier(reply)),
         }
     }
-    if result.is_ok() {
+    if result.is_ok() && !idle {
         result = connection.execute_batch("COMMIT").map_err(Error::from);
     }
     if let Err(error) = &result {
@@ -70,7 +82,7 @@ fn commit(connection: &mut Connection, queue: &Queue, kept: &mut Vec<Write>, bat
         tracing::trace!(rows = done, "committed");
         kept.clear();
     }
-    queue.report(result.as_ref().err().cloned(), kept.len());
+    queue.report(result.as_ref().err().cloned(), (kept.len(), kept.iter().map(Write::bytes).sum()));
     for waiting in waiting {
         match waiting {
             Waiting::Task(task, outcome) => task.done(outcome.and(result.clone())),

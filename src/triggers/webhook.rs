@@ -1,6 +1,7 @@
 //! The table of webhooks: which workflows a call starts.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::Serialize;
@@ -9,7 +10,8 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Error, signature};
 use crate::error::{Failure, Kind};
-use crate::runs::{Execute, GraphTrigger, Observer, Runs, Ticket};
+use crate::runs::{Execute, Observer, Runs, Ticket};
+use crate::workflow::Trigger;
 
 /// When the caller of a webhook gets its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,6 +65,8 @@ struct Table(RwLock<HashMap<String, Vec<Arc<Hook>>>>);
 pub struct Webhooks {
     runs: Runs,
     table: Arc<Table>,
+    /// The library's generation that the table was made with.
+    generation: AtomicU64,
 }
 
 impl Webhooks {
@@ -73,8 +77,9 @@ impl Webhooks {
     pub async fn open(runs: Runs) -> Result<Self, Failure> {
         let table = Arc::new(Table::default());
         runs.workflows().observe(Arc::clone(&table) as Arc<dyn Observer>);
+        let generation = AtomicU64::new(runs.library_generation());
         runs.workflows().announce().await?;
-        Ok(Self { runs, table })
+        Ok(Self { runs, table, generation })
     }
 
     /// Starts the workflows that listen.
@@ -83,6 +88,7 @@ impl Webhooks {
     /// `NOT_FOUND`, `METHOD_NOT_ALLOWED` with `details.allowed`, `UNAUTHENTICATED`, `INVALID_JSON`; what [`Runs::execute_workflow`] says
     /// where not one run could be started.
     pub async fn fire(&self, delivery: Delivery) -> Result<Fired, Failure> {
+        self.follow_library().await?;
         let hooks = self.table.listening(&delivery)?;
         let event = event(&delivery)?;
         let mut fired = Fired { runs: Vec::with_capacity(hooks.len()), respond: Respond::default() };
@@ -111,6 +117,15 @@ impl Webhooks {
             Some(failure) if fired.runs.is_empty() => Err(failure),
             _ => Ok(fired),
         }
+    }
+
+    /// A node type that changed can make a workflow run, or keep it from running.
+    async fn follow_library(&self) -> Result<(), Failure> {
+        let generation = self.runs.library_generation();
+        if self.generation.swap(generation, Ordering::Relaxed) != generation {
+            self.runs.workflows().announce().await?;
+        }
+        Ok(())
     }
 }
 
@@ -149,7 +164,7 @@ impl Table {
 }
 
 impl Observer for Table {
-    fn changed(&self, id: &str, triggers: &[GraphTrigger]) {
+    fn changed(&self, id: &str, triggers: &[Trigger]) {
         let mut table = self.write();
         Self::disarm(&mut table, id);
         for (path, hook) in triggers.iter().filter_map(|trigger| hook(id, trigger)) {
@@ -164,7 +179,7 @@ impl Observer for Table {
     }
 }
 
-fn hook(workflow_id: &str, trigger: &GraphTrigger) -> Option<(String, Hook)> {
+fn hook(workflow_id: &str, trigger: &Trigger) -> Option<(String, Hook)> {
     if trigger.node_type != "webhook_trigger" {
         return None;
     }

@@ -3,11 +3,30 @@
 //! Knows neither the script engine nor the web server: node types come in through [`NodeTypes`], expressions are checked through
 //! [`Expressions`].
 
+mod check;
+mod config;
+mod emit;
+mod guard;
+mod literal;
+mod model;
 mod node_type;
+mod permissions;
+mod plan;
+mod schema;
+mod template;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+pub use model::{Edge, Graph, Node};
 pub use node_type::{Category, NodeKind, NodeType, OnInterrupt, Port};
+
+pub(crate) use schema::nearest;
+
+use crate::policy::Permissions;
 
 /// The node types there are.
 pub trait NodeTypes {
@@ -30,4 +49,81 @@ pub struct ExpressionError {
     pub message: String,
     /// From 1, within the expression.
     pub column: u32,
+}
+
+/// Something that is wrong with a graph.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// The node it is about, where it is about one.
+    pub node_id: Option<String>,
+    /// Its place in the graph, as a JSON Pointer: `/nodes/3/data/config/x`.
+    pub path: String,
+    /// A sentence that says what to do about it.
+    pub message: String,
+    /// Whether the graph can run all the same.
+    pub severity: Severity,
+}
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The graph cannot run.
+    Error,
+    /// It runs, though perhaps not as its author meant.
+    Warning,
+}
+
+/// A node at which a run may start because something happened.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Trigger {
+    /// The node.
+    pub node_id: String,
+    /// Its type.
+    pub node_type: String,
+    /// Its config as it is drawn; defaults are not filled in.
+    pub config: Value,
+}
+
+/// What came of a graph.
+#[derive(Debug, Clone, Default)]
+pub struct Compiled {
+    /// The text of the script; empty where the graph has errors.
+    pub script: String,
+    /// Everything that is wrong, in the order in which it stands in the graph.
+    pub problems: Vec<Problem>,
+    /// What the script declares.
+    pub permissions: Permissions,
+    /// The node types it uses, sorted.
+    pub node_types: Vec<String>,
+    /// Each node's id and type.
+    pub nodes: Vec<(String, String)>,
+    /// Where runs may start.
+    pub triggers: Vec<Trigger>,
+}
+
+impl Compiled {
+    /// Whether it can run.
+    pub fn is_valid(&self) -> bool {
+        self.problems.iter().all(|problem| problem.severity != Severity::Error)
+    }
+}
+
+/// Checks `graph` and writes it down as a script.
+pub fn compile(graph: &Graph, types: &dyn NodeTypes, expressions: &dyn Expressions) -> Compiled {
+    let checked = check::check(graph, types, expressions);
+    let mut compiled = Compiled {
+        script: String::new(),
+        permissions: checked.permissions(),
+        node_types: checked.type_names(),
+        nodes: graph.nodes.iter().map(|node| (node.id.clone(), node.node_type.clone())).collect(),
+        triggers: checked.triggers(),
+        problems: Vec::new(),
+    };
+    let plan = checked.plan.as_ref().filter(|_| checked.problems.iter().all(|problem| problem.severity != Severity::Error));
+    if let Some(plan) = plan {
+        compiled.script = emit::script(&checked, plan, &compiled.permissions);
+    }
+    compiled.problems = checked.problems;
+    compiled
 }

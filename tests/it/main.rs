@@ -9,4 +9,10 @@
     unreachable_pub
 )]
 
+mod api;
+mod desktop;
 mod house;
+mod machine;
+mod runs;
+mod script;
+mod workflow;

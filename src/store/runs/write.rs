@@ -67,6 +67,20 @@ impl Write {
         }
     }
 
+    /// About how much memory it holds.
+    pub(in crate::store) fn bytes(&self) -> usize {
+        let json = |json: &Option<super::Json>| json.as_ref().map_or(0, |json| json.get().len());
+        let end = |end: &StepEnd| json(&end.output) + end.error.as_ref().map_or(0, String::len);
+        match self {
+            Self::Program(_) | Self::RunStarted { .. } => 0,
+            Self::Run(row) => row.parameters.get().len() + row.input.get().len(),
+            Self::Step(row) => row.step_id.len() + json(&row.input) + row.end.as_ref().map_or(0, end),
+            Self::StepEnd { end: step, .. } => end(step),
+            Self::Log { row, .. } => row.message.len(),
+            Self::RunEnd { end, .. } => json(&end.result),
+        }
+    }
+
     pub(in crate::store) fn apply(&self, connection: &Connection) -> rusqlite::Result<()> {
         match self {
             Self::Program(row) => {

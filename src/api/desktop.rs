@@ -1,0 +1,144 @@
+//! `/api/desktop`: what is on the screen.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+
+use super::error::{Error, ErrorResponse, Result};
+use super::extract::{OptionalJson, Query};
+use super::success::AutomationResponse;
+use crate::screen::{Capture, ImageFormat, Region};
+
+/// What to show.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "monitor": 0, "region": { "x": 0, "y": 0, "width": 800, "height": 600 }, "quality": 85 }))]
+pub(crate) struct ScreenshotRequest {
+    /// The monitor's number; 0 is the primary one.
+    #[serde(default)]
+    monitor: usize,
+    /// A part of it, counted from its corner.
+    #[serde(default)]
+    region: Option<Region>,
+    /// 1–100; for JPEG.
+    #[serde(default = "quality")]
+    #[schema(minimum = 1, maximum = 100)]
+    quality: u8,
+    /// How the picture is written down; without it what `Accept` names, else JPEG.
+    #[serde(default)]
+    format: Option<ImageFormat>,
+}
+
+/// What to show.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct FrameQuery {
+    /// The monitor's number; 0 is the primary one.
+    #[serde(default)]
+    monitor: usize,
+    /// 1–100; for JPEG.
+    #[serde(default = "quality")]
+    #[param(minimum = 1, maximum = 100, default = 85)]
+    quality: u8,
+    /// `jpeg`, `png` or `webp`; without it what `Accept` names, else `jpeg`.
+    #[param(inline)]
+    format: Option<ImageFormat>,
+}
+
+fn quality() -> u8 {
+    85
+}
+
+/// All monitors.
+#[utoipa::path(get, path = "/api/desktop/info", tag = "desktop", operation_id = "desktop_info", responses((status = 200, body = Object), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn info(State(state): State<super::State>) -> Result<axum::Json<Value>> {
+    state.grant().screen()?;
+    let monitors = state.on_desktop(|desktop, _| Ok(desktop.screen().monitors()?)).await?;
+    Ok(axum::Json(json!({ "screens": monitors })))
+}
+
+/// A picture of a monitor or a part of it: JSON with `image_data`, or the bare image with `Accept: image/*`.
+#[utoipa::path(post, path = "/api/desktop/screenshot", tag = "desktop", operation_id = "desktop_screenshot", request_body = ScreenshotRequest, responses((status = 200, content((AutomationResponse = "application/json"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"))), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn screenshot(
+    State(state): State<super::State>,
+    headers: HeaderMap,
+    OptionalJson(request): OptionalJson<ScreenshotRequest>,
+) -> Result<Response> {
+    let wanted = Wanted::by(&headers);
+    let bare = wanted.image;
+    show(&state, request.monitor, request.region, request.format.or(wanted.format), request.quality, bare).await
+}
+
+/// The screen as it is now: the bare image, so that `<img src>` works; JSON with `Accept: application/json`.
+#[utoipa::path(get, path = "/api/desktop/frame", tag = "desktop", operation_id = "desktop_frame", params(FrameQuery), responses((status = 200, content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"), (AutomationResponse = "application/json"))), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn frame(State(state): State<super::State>, headers: HeaderMap, Query(query): Query<FrameQuery>) -> Result<Response> {
+    if !(1..=100).contains(&query.quality) {
+        return Err(Error::invalid_at("/query/quality", "write a number from 1 to 100"));
+    }
+    let wanted = Wanted::by(&headers);
+    let bare = wanted.image || !wanted.json;
+    show(&state, query.monitor, None, query.format.or(wanted.format), query.quality, bare).await
+}
+
+async fn show(
+    state: &super::State,
+    monitor: usize,
+    region: Option<Region>,
+    format: Option<ImageFormat>,
+    quality: u8,
+    bare: bool,
+) -> Result<Response> {
+    let capture = Capture { monitor: Some(monitor), region };
+    let format = format.unwrap_or_default();
+    state.grant().screen()?;
+    let shot = state.on_desktop(move |desktop, _| {
+        let frame = desktop.screen().capture(&capture)?;
+        Ok((frame.encode(format, u32::from(quality))?, frame.width(), frame.height()))
+    });
+    let (bytes, width, height) = shot.await?;
+    let (name, kind) = match format {
+        ImageFormat::Jpeg => ("jpeg", "image/jpeg"),
+        ImageFormat::Png => ("png", "image/png"),
+        ImageFormat::Webp => ("webp", "image/webp"),
+    };
+    if bare {
+        return Ok(([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-store"), (VARY, "Accept")], bytes).into_response());
+    }
+    let data = json!({ "image_data": STANDARD.encode(bytes), "format": name, "width": width, "height": height, "monitor": monitor });
+    let answer = AutomationResponse::new(format!("captured {width} × {height} pixels"), Some(data));
+    Ok(([(CACHE_CONTROL, "no-store"), (VARY, "Accept")], axum::Json(answer)).into_response())
+}
+
+/// What `Accept` asks for.
+struct Wanted {
+    image: bool,
+    json: bool,
+    format: Option<ImageFormat>,
+}
+
+impl Wanted {
+    fn by(headers: &HeaderMap) -> Self {
+        let mut wanted = Self { image: false, json: false, format: None };
+        let listed = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok()).flat_map(|accept| accept.split(','));
+        for kind in listed {
+            let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            wanted.image |= kind.starts_with("image/");
+            wanted.json |= kind == "application/json";
+            let named = match kind.as_str() {
+                "image/jpeg" => Some(ImageFormat::Jpeg),
+                "image/png" => Some(ImageFormat::Png),
+                "image/webp" => Some(ImageFormat::Webp),
+                _ => None,
+            };
+            // Browsers list all they know; a list is no wish for one of them.
+            wanted.format = if wanted.format.is_some() && named.is_some() { Some(ImageFormat::Jpeg) } else { wanted.format.or(named) };
+        }
+        wanted
+    }
+}

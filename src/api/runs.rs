@@ -1,0 +1,100 @@
+//! `/api/runs`: what ran, what runs, its events as they come, and stopping it.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::{FutureExt, StreamExt};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::IntoParams;
+
+use super::error::{Error, ErrorResponse, Result};
+use super::extract::{Path, Query};
+use super::success::SuccessResponse;
+use super::workflows::{fifty, within_limit};
+use crate::runs::{Run, RunFilter, RunPage, RunStatus};
+
+/// How long a stream of events may be silent, lest something on the way closes it.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Which runs.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListQuery {
+    /// Only this workflow's.
+    workflow_id: Option<String>,
+    /// Only this script's.
+    script: Option<String>,
+    /// Only with this status.
+    #[param(inline)]
+    status: Option<RunStatus>,
+    /// At most so many, 1–500.
+    #[serde(default = "fifty")]
+    #[param(minimum = 1, maximum = 500, default = 50)]
+    limit: u32,
+    /// Only those before this run.
+    before: Option<String>,
+}
+
+/// From where on.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct EventsQuery {
+    /// Only the events after this number; the header `Last-Event-ID` says the same and wins.
+    after: Option<u64>,
+}
+
+/// Runs, newest first.
+#[utoipa::path(get, path = "/api/runs", tag = "runs", operation_id = "runs_list", params(ListQuery), responses((status = 200, body = Object), (status = 422, body = ErrorResponse)))]
+pub(crate) async fn list(State(state): State<super::State>, Query(query): Query<ListQuery>) -> Result<axum::Json<RunPage>> {
+    let ListQuery { workflow_id, script, status, limit, before } = query;
+    let filter = RunFilter { workflow_id, script, status, limit: Some(within_limit(limit)?), before };
+    Ok(axum::Json(state.runs().list(filter).await?))
+}
+
+/// A run with its steps and log.
+#[utoipa::path(get, path = "/api/runs/{run_id}", tag = "runs", operation_id = "runs_get", params(("run_id" = String, Path)), responses((status = 200, body = Object), (status = 404, body = ErrorResponse)))]
+pub(crate) async fn get(State(state): State<super::State>, Path(id): Path<String>) -> Result<axum::Json<Run>> {
+    Ok(axum::Json(state.runs().get(&id).await?.ok_or_else(|| Error::not_found("run", &id))?))
+}
+
+/// Stops a run, whatever it is doing.
+#[utoipa::path(post, path = "/api/runs/{run_id}/cancel", tag = "runs", operation_id = "runs_cancel", params(("run_id" = String, Path)), responses((status = 200, body = SuccessResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse)))]
+pub(crate) async fn cancel(State(state): State<super::State>, Path(id): Path<String>) -> Result<axum::Json<SuccessResponse>> {
+    state.runs().cancel(&id).await?;
+    Ok(axum::Json(SuccessResponse::new("the run was told to stop", Some(json!({ "run_id": id })))))
+}
+
+/// A run's events from the start, then live, as server-sent events. Answers 204 where nothing is left to come, so that an
+/// `EventSource` does not connect again.
+#[utoipa::path(get, path = "/api/runs/{run_id}/events", tag = "runs", operation_id = "runs_events", params(("run_id" = String, Path), EventsQuery, ("Last-Event-ID" = Option<u64>, Header, description = "Only the events after this number")), responses((status = 200, body = String, content_type = "text/event-stream"), (status = 204, description = "The run is over and all of it was seen"), (status = 404, body = ErrorResponse)))]
+pub(crate) async fn events(
+    State(state): State<super::State>,
+    Path(id): Path<String>,
+    Query(query): Query<EventsQuery>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let after = match headers.get("last-event-id") {
+        None => query.after.unwrap_or(0),
+        Some(seen) => seen
+            .to_str()
+            .ok()
+            .and_then(|seen| seen.trim().parse().ok())
+            .ok_or_else(|| Error::invalid_at("/header/Last-Event-ID", "write the number of an event"))?,
+    };
+    let events = state.runs().subscribe(&id, after).await?;
+    let mut events = Box::pin(events.take_until(Box::pin(state.shutdown().clone().cancelled_owned()))).peekable();
+    let ended = matches!(std::pin::Pin::new(&mut events).peek().now_or_never(), Some(None));
+    if after > 0 && ended {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let events = events.map(|event| {
+        let (name, text) = (event.what.name(), serde_json::to_string(&event).unwrap_or_default());
+        Ok::<_, Infallible>(sse::Event::default().id(event.event_id.to_string()).event(name).data(text))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+}

@@ -1,0 +1,183 @@
+//! The life of one WebSocket, whatever is spoken on it: how many there are, pings, silence, slow readers, malformed messages.
+//!
+//! What is spoken lives beside: `workflow_automation`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{FromRequestParts, Request};
+use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout};
+
+use super::error::Error;
+use super::state::State;
+use crate::error::{Failure, Kind};
+
+/// The largest message, in bytes.
+const MESSAGE_BYTES: usize = 1 << 20;
+/// How long one message may take to leave before its reader counts as too slow.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How many malformed messages in a row a connection survives.
+const MALFORMED: u32 = 9;
+/// The close code for "try again later".
+const TRY_AGAIN_LATER: u16 = 1013;
+
+/// A handshake that may go on: sockets are on, and one is free.
+pub(crate) struct Handshake {
+    upgrade: WebSocketUpgrade,
+    place: OwnedSemaphorePermit,
+}
+
+impl Handshake {
+    /// Checks everything that can be refused with an ordinary answer.
+    pub(crate) async fn begin(state: &State, request: Request) -> Result<Self, Error> {
+        if !state.config().services.websockets {
+            return Err(unavailable("sockets are switched off by ENABLE_WEBSOCKETS", "set ENABLE_WEBSOCKETS=true and start again"));
+        }
+        let (mut parts, _) = request.into_parts();
+        let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, state).await.map_err(|rejection| {
+            Error::invalid_at("", format!("this path is a WebSocket: {}", rejection.body_text())).with_status(rejection.status())
+        })?;
+        let place = Arc::clone(state.sockets())
+            .try_acquire_owned()
+            .map_err(|_| unavailable("all sockets are in use: close one, or try again later", "raise MAX_WEBSOCKET_CONNECTIONS"))?;
+        Ok(Self { upgrade: upgrade.max_message_size(MESSAGE_BYTES).max_frame_size(MESSAGE_BYTES), place })
+    }
+
+    /// Opens the socket and speaks on it.
+    pub(crate) fn finish<F>(self, state: &State, speak: impl FnOnce(Socket) -> F + Send + 'static) -> axum::response::Response
+    where
+        F: Future<Output = Ended> + Send + 'static,
+    {
+        let state = state.clone();
+        let place = self.place;
+        self.upgrade.on_upgrade(move |socket| async move {
+            let _place = place;
+            let _ = speak(Socket::new(socket, state)).await;
+        })
+    }
+}
+
+fn unavailable(message: &str, hint: &str) -> Error {
+    Failure::new(Kind::ServiceUnavailable, message).with(json!({ "service": "websockets", "hint": hint })).into()
+}
+
+/// The socket is closed; nothing can be said any more.
+pub(crate) struct Ended;
+
+/// An open socket.
+pub(crate) struct Socket {
+    socket: WebSocket,
+    state: State,
+    heard: Instant,
+    pinged: Instant,
+    malformed: u32,
+}
+
+impl Socket {
+    fn new(socket: WebSocket, state: State) -> Self {
+        let now = Instant::now();
+        Self { socket, state, heard: now, pinged: now, malformed: 0 }
+    }
+
+    /// The next text. Pings, silence and everything else that is no text are dealt with here. May be dropped while it waits.
+    pub(crate) async fn hear(&mut self) -> Result<String, Ended> {
+        let settings = &self.state.config().websockets;
+        let (silence, interval) = (settings.timeout, settings.ping_interval);
+        let shutdown = self.state.shutdown().clone();
+        loop {
+            let silent_at = self.heard + silence;
+            let ping_at = self.pinged + interval;
+            let received = tokio::select! {
+                received = self.socket.recv() => received,
+                () = shutdown.cancelled() => return Err(self.close(close_code::AWAY, "the server ends").await),
+                () = tokio::time::sleep_until(silent_at.min(ping_at)) => {
+                    if Instant::now() >= silent_at {
+                        return Err(self.close(close_code::AWAY, "nothing was heard for too long").await);
+                    }
+                    self.pinged = Instant::now();
+                    self.send(Message::Ping(Default::default())).await?;
+                    continue;
+                }
+            };
+            self.heard = Instant::now();
+            match received {
+                Some(Ok(Message::Text(text))) => return Ok(text.as_str().to_owned()),
+                Some(Ok(Message::Binary(_))) => {
+                    self.malformed(&Failure::new(Kind::ValidationError, "send JSON as text messages, not as binary ones")).await?;
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Close(_))) | None => return Err(Ended),
+                Some(Err(error)) => {
+                    let (code, reason) = fault(&error);
+                    return Err(self.close(code, reason).await);
+                }
+            }
+        }
+    }
+
+    /// Says something.
+    pub(crate) async fn say(&mut self, text: String) -> Result<(), Ended> {
+        self.send(Message::Text(text.into())).await
+    }
+
+    /// Answers with an error; the connection lives on.
+    pub(crate) async fn fail(&mut self, failure: &Failure) -> Result<(), Ended> {
+        let mut message = json!({ "type": "error", "error": failure.message, "error_code": failure.code.code() });
+        if let (Some(map), Some(details)) = (message.as_object_mut(), &failure.details) {
+            map.insert("details".to_owned(), details.clone());
+        }
+        self.say(message.to_string()).await
+    }
+
+    /// Answers a message that cannot be understood. Who sends nothing else is cut off.
+    pub(crate) async fn malformed(&mut self, failure: &Failure) -> Result<(), Ended> {
+        self.malformed += 1;
+        self.fail(failure).await?;
+        if self.malformed > MALFORMED {
+            return Err(self.close(close_code::POLICY, "too many malformed messages").await);
+        }
+        Ok(())
+    }
+
+    /// The last message was understood.
+    pub(crate) fn understood(&mut self) {
+        self.malformed = 0;
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), Ended> {
+        match timeout(PATIENCE, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Ended),
+            Err(_) => Err(self.close(TRY_AGAIN_LATER, "too slow: connect again and resume after the last event_id").await),
+        }
+    }
+
+    async fn close(&mut self, code: u16, reason: &'static str) -> Ended {
+        let frame = CloseFrame { code, reason: reason.into() };
+        // Whoever does not read will not read this either; nobody waits long for it.
+        let _ = timeout(PATIENCE, self.socket.send(Message::Close(Some(frame)))).await;
+        // Closing the connection with unread bytes in it resets it, and the reason would be lost on the way.
+        let _ = timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = self.socket.recv().await {} }).await;
+        Ended
+    }
+}
+
+/// The close code of what the protocol's layer refused. It says so in words only.
+fn fault(error: &axum::Error) -> (u16, &'static str) {
+    let said = error.to_string();
+    if said.contains("Space limit exceeded") || said.contains("too long") || said.contains("too big") {
+        (close_code::SIZE, "a message may have 1 MiB")
+    } else if said.to_ascii_lowercase().contains("utf-8") {
+        (close_code::INVALID, "a text is UTF-8")
+    } else {
+        (close_code::PROTOCOL, "this is not the WebSocket protocol")
+    }
+}
+
+/// The answer to a ping.
+pub(crate) fn pong() -> Value {
+    json!({ "type": "pong", "timestamp": super::error::now() })
+}

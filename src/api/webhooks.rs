@@ -1,0 +1,89 @@
+//! `/api/webhooks/{path}`: calls from elsewhere that start workflows.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::error::{Error, ErrorResponse, Result};
+use super::extract::{Path, Raw};
+use crate::error::Kind;
+use crate::host::Answer;
+use crate::triggers::{Delivery, Fired, Respond};
+
+/// Starts the workflows whose webhook has that path. What is answered, and when, is the webhook's to say.
+#[utoipa::path(
+    method(get, post, put, patch, delete),
+    path = "/api/webhooks/{path}",
+    tag = "webhooks",
+    params(("path" = String, Path, description = "The webhook's path, with any number of slashes")),
+    request_body(content = Object, description = "JSON, or anything else as a text"),
+    responses(
+        (status = 200, description = "The first run is over, or its own answer", body = Object),
+        (status = 202, description = "The runs were started: `{run_ids}`", body = Object),
+        (status = 401, body = ErrorResponse), (status = 404, body = ErrorResponse), (status = 405, body = ErrorResponse)
+    )
+)]
+pub(crate) async fn receive(
+    State(state): State<super::State>,
+    Path(path): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    Raw(raw): Raw,
+) -> Result<Response> {
+    let delivery = Delivery {
+        method: method.as_str().to_owned(),
+        path,
+        query: url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect(),
+        headers: joined(&headers),
+        body: raw.into(),
+    };
+    let Fired { mut runs, respond: when } = state.webhooks().fire(delivery).await?;
+    let run_ids: Vec<_> = runs.iter().map(|ticket| ticket.run_id.clone()).collect();
+    let Some(first) = runs.first_mut().filter(|_| when != Respond::Immediately) else {
+        return Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run_ids": run_ids }))).into_response());
+    };
+    if when == Respond::ResponseNode
+        && let Some(answer) = first.answered().await
+    {
+        return respond(answer);
+    }
+    let ended = first.ended().await;
+    let answer =
+        json!({ "run_id": first.run_id, "status": ended.status, "result": ended.result, "error": ended.error, "run_ids": run_ids });
+    Ok(axum::Json(answer).into_response())
+}
+
+fn joined(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        all.entry(name.as_str().to_owned()).and_modify(|known| *known = format!("{known}, {value}")).or_insert_with(|| value.into_owned());
+    }
+    all
+}
+
+/// A run's own answer: a text is sent as it is, anything else as JSON.
+fn respond(answer: Answer) -> Result<Response> {
+    let status = StatusCode::from_u16(answer.status).ok().filter(|status| status.as_u16() >= 200);
+    let status = status
+        .ok_or_else(|| Error::new(Kind::ScriptError, format!("the workflow answered {}: write a status from 200 to 599", answer.status)))?;
+    let text: Option<String> = serde_json::from_str(answer.body.get()).ok();
+    let (kind, body) = match text {
+        Some(text) => ("text/plain; charset=utf-8", text),
+        None => ("application/json", answer.body.get().to_owned()),
+    };
+    let mut response = (status, [(CONTENT_TYPE, HeaderValue::from_static(kind))], body).into_response();
+    for (name, value) in &answer.headers {
+        // What frames the message on its connection is not a workflow's to say.
+        let framing = ["connection", "content-length", "transfer-encoding", "upgrade"].iter().any(|own| name.eq_ignore_ascii_case(own));
+        if let (false, Ok(name), Ok(value)) = (framing, HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    Ok(response)
+}

@@ -1,0 +1,240 @@
+//! `/api/workflows`: graphs as they are drawn, what they compile to, and starting them.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{IntoParams, PartialSchema, ToSchema};
+
+use super::error::{Error, ErrorResponse, Result};
+use super::extract::{Json, OptionalJson, Path, Query};
+use super::state::blocking;
+use super::success::SuccessResponse;
+use crate::error::{Failure, Kind};
+use crate::runs::{Checked, Execute, RunFilter, RunStatus, Workflow, WorkflowPage};
+use crate::workflow::Graph;
+
+/// A graph as it is drawn. What is not named here (React Flow's `viewport`, `measured`, …) survives a round trip.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "only describes what `Drawn` passes on")]
+pub(crate) struct WorkflowDefinition {
+    /// Made where it is missing.
+    #[schema(pattern = "^[A-Za-z0-9_-]{1,128}$")]
+    id: Option<String>,
+    /// For people; default `Untitled Workflow`.
+    #[schema(required = false)]
+    name: String,
+    /// For people.
+    description: Option<String>,
+    /// What it does.
+    #[schema(required = false)]
+    nodes: Vec<WorkflowNode>,
+    /// In which order.
+    #[schema(required = false)]
+    edges: Vec<WorkflowEdge>,
+    /// Anything else worth keeping.
+    #[schema(required = false, value_type = Object)]
+    metadata: Map<String, Value>,
+}
+
+/// A node of a graph.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "only describes")]
+pub(crate) struct WorkflowNode {
+    /// Unique in its graph.
+    #[schema(required = false)]
+    id: String,
+    /// Such as `click_action`; `GET /api/node-configs/templates` lists all.
+    #[schema(required = false)]
+    r#type: String,
+    /// Where it is drawn.
+    #[schema(required = false, value_type = Object)]
+    position: Value,
+    /// Its config.
+    #[schema(required = false, value_type = Object)]
+    data: Value,
+}
+
+/// An edge of a graph. `sourceHandle` and `targetHandle` are accepted as well.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "only describes")]
+pub(crate) struct WorkflowEdge {
+    /// Unique in its graph.
+    #[schema(required = false)]
+    id: String,
+    /// The node it leaves.
+    #[schema(required = false)]
+    source: String,
+    /// The node it enters.
+    #[schema(required = false)]
+    target: String,
+    /// The output it leaves by.
+    source_handle: Option<String>,
+    /// The input it enters by.
+    target_handle: Option<String>,
+}
+
+/// A graph on its way to where graphs are read.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Drawn(Graph);
+
+impl PartialSchema for Drawn {
+    fn schema() -> RefOr<Schema> {
+        WorkflowDefinition::schema()
+    }
+}
+
+impl ToSchema for Drawn {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        WorkflowDefinition::schemas(schemas);
+    }
+}
+
+/// Which workflows.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListQuery {
+    /// At most so many, 1–500.
+    #[serde(default = "fifty")]
+    #[param(minimum = 1, maximum = 500, default = 50)]
+    limit: u32,
+    /// After so many.
+    #[serde(default)]
+    offset: u32,
+    /// Only with this text in name, description or id.
+    search: Option<String>,
+}
+
+/// How to run.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExecuteRequest {
+    /// What the graph sees as `params`.
+    #[serde(default)]
+    #[schema(value_type = Object, required = false)]
+    parameters: Map<String, Value>,
+    /// Answer once the run is over.
+    #[serde(default)]
+    wait: bool,
+    /// Wait at most so many seconds; the run goes on after that.
+    #[serde(default)]
+    #[schema(exclusive_minimum = 0, maximum = 86400)]
+    timeout: Option<f64>,
+    /// Describe what would be done instead of doing it.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// A run that was started.
+#[derive(Debug, serde::Serialize, ToSchema)]
+pub(crate) struct Started {
+    /// Its id.
+    run_id: String,
+    /// `queued` or `running`.
+    status: RunStatus,
+}
+
+pub(crate) fn fifty() -> u32 {
+    50
+}
+
+/// Whether a list may be so long.
+pub(crate) fn within_limit(limit: u32) -> Result<u32> {
+    if (1..=500).contains(&limit) { Ok(limit) } else { Err(Error::invalid_at("/query/limit", "write a number from 1 to 500")) }
+}
+
+/// Whether workflows can be run, and how many there are.
+#[utoipa::path(get, path = "/api/workflows/status", tag = "workflows", operation_id = "workflows_status", responses((status = 200, body = Object)))]
+pub(crate) async fn status(State(state): State<super::State>) -> Result<axum::Json<Value>> {
+    let stored = state.workflows().list(None, 1, 0).await?;
+    let running = state.runs().list(RunFilter { status: Some(RunStatus::Running), limit: Some(1), ..RunFilter::default() }).await?;
+    Ok(axum::Json(json!({ "status": "running", "workflows": stored.count, "running": running.count })))
+}
+
+/// Stored workflows, newest first.
+#[utoipa::path(get, path = "/api/workflows/", tag = "workflows", operation_id = "workflows_list", params(ListQuery), responses((status = 200, body = Object), (status = 422, body = ErrorResponse)))]
+pub(crate) async fn list(State(state): State<super::State>, Query(query): Query<ListQuery>) -> Result<axum::Json<WorkflowPage>> {
+    Ok(axum::Json(state.workflows().list(query.search.as_deref(), within_limit(query.limit)?, query.offset).await?))
+}
+
+/// Stores a workflow, also one that does not compile yet: the answer's `problems` say what is wrong.
+#[utoipa::path(post, path = "/api/workflows/", tag = "workflows", operation_id = "workflows_create", request_body = WorkflowDefinition, responses((status = 201, body = WorkflowDefinition), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse)))]
+pub(crate) async fn create(
+    State(state): State<super::State>,
+    Json(Drawn(graph)): Json<Drawn>,
+) -> Result<(StatusCode, axum::Json<Workflow>)> {
+    Ok((StatusCode::CREATED, axum::Json(state.workflows().create(graph).await?)))
+}
+
+/// A stored workflow.
+#[utoipa::path(get, path = "/api/workflows/{workflow_id}", tag = "workflows", operation_id = "workflows_get", params(("workflow_id" = String, Path)), responses((status = 200, body = WorkflowDefinition), (status = 404, body = ErrorResponse)))]
+pub(crate) async fn get(State(state): State<super::State>, Path(id): Path<String>) -> Result<axum::Json<Workflow>> {
+    Ok(axum::Json(state.workflows().get(&id).await?.ok_or_else(|| Error::not_found("workflow", &id))?))
+}
+
+/// Stores a workflow anew.
+#[utoipa::path(put, path = "/api/workflows/{workflow_id}", tag = "workflows", operation_id = "workflows_update", params(("workflow_id" = String, Path)), request_body = WorkflowDefinition, responses((status = 200, body = WorkflowDefinition), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse)))]
+pub(crate) async fn update(
+    State(state): State<super::State>,
+    Path(id): Path<String>,
+    Json(Drawn(graph)): Json<Drawn>,
+) -> Result<axum::Json<Workflow>> {
+    Ok(axum::Json(state.workflows().update(&id, graph).await?))
+}
+
+/// Removes a workflow; its runs stay on record.
+#[utoipa::path(delete, path = "/api/workflows/{workflow_id}", tag = "workflows", operation_id = "workflows_delete", params(("workflow_id" = String, Path)), responses((status = 200, body = SuccessResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse)))]
+pub(crate) async fn delete(State(state): State<super::State>, Path(id): Path<String>) -> Result<axum::Json<SuccessResponse>> {
+    state.workflows().delete(&id).await?;
+    Ok(axum::Json(SuccessResponse::new("the workflow was deleted", Some(json!({ "id": id })))))
+}
+
+/// Compiles a graph without storing it: `{valid, problems, script, permissions}`.
+#[utoipa::path(post, path = "/api/workflows/validate", tag = "workflows", operation_id = "workflows_validate", request_body = WorkflowDefinition, responses((status = 200, body = Object), (status = 422, body = ErrorResponse)))]
+pub(crate) async fn validate(State(state): State<super::State>, Json(Drawn(graph)): Json<Drawn>) -> Result<axum::Json<Checked>> {
+    let workflows = state.workflows().clone();
+    Ok(axum::Json(blocking(move || Ok(workflows.check(&graph))).await?))
+}
+
+/// The Rhai script that a workflow compiles to.
+#[utoipa::path(get, path = "/api/workflows/{workflow_id}/script", tag = "workflows", operation_id = "workflows_script", params(("workflow_id" = String, Path)), responses((status = 200, body = String, content_type = "text/plain"), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse)))]
+pub(crate) async fn script(State(state): State<super::State>, Path(id): Path<String>) -> Result<Response> {
+    let text = state.workflows().script(&id).await?;
+    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+}
+
+/// Starts a workflow; with `wait` the answer is the finished run.
+#[utoipa::path(post, path = "/api/workflows/{workflow_id}/execute", tag = "workflows", operation_id = "workflows_execute", params(("workflow_id" = String, Path)), request_body = ExecuteRequest, responses((status = 200, description = "The finished run", body = Object), (status = 202, body = Started), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 504, body = ErrorResponse)))]
+pub(crate) async fn execute(
+    State(state): State<super::State>,
+    Path(id): Path<String>,
+    OptionalJson(request): OptionalJson<ExecuteRequest>,
+) -> Result<Response> {
+    if request.dry_run {
+        let details = json!({ "service": "dry_run", "hint": "POST /api/workflows/validate says whether it compiles and what it may do" });
+        return Err(Failure::new(Kind::ServiceUnavailable, "this version cannot run dry: nothing was started").with(details).into());
+    }
+    let parameters = serde_json::value::to_raw_value(&request.parameters)
+        .map_err(|error| Error::invalid_at("/parameters", format!("cannot be passed on: {error}")))?;
+    let mut ticket = state.runs().execute_workflow(&id, Execute { parameters, ..Execute::default() }).await?;
+    let run_id = ticket.run_id.clone();
+    if !request.wait {
+        return Ok((StatusCode::ACCEPTED, axum::Json(Started { run_id, status: ticket.status() })).into_response());
+    }
+    let patience = request.timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let run = match patience {
+        None => ticket.finished().await,
+        Some(patience) => tokio::time::timeout(patience, ticket.finished()).await.map_err(|_| {
+            let message = format!("the run is not over yet and goes on: GET /api/runs/{run_id} says how it stands");
+            Failure::new(Kind::Timeout, message).with(json!({ "run_id": run_id }))
+        })?,
+    };
+    Ok(axum::Json(run).into_response())
+}

@@ -1,0 +1,200 @@
+//! The one room that knows every other: settings → capabilities → library → runs → router.
+
+mod programs;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::BoxFuture;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{Parts, State};
+use crate::config::{Config, DisplayMode};
+use crate::desktop::{self, Desktops};
+use crate::error::{Failure, Kind};
+use crate::host::{self, Capabilities, Host, Job, Outcome};
+use crate::policy::{Grant, Permissions};
+use crate::runs::{self, Runs, Workflows};
+use crate::script::{self, Library};
+use crate::store::Store;
+use crate::triggers::Webhooks;
+use crate::{api, fetch, ocr, shell, system};
+
+pub use programs::Programs;
+
+/// TRAE, put together.
+pub struct App {
+    /// The settings it was made with.
+    pub config: Arc<Config>,
+    /// Scripts and node types.
+    pub library: Arc<Library>,
+    /// Where scripts run.
+    pub host: Arc<Host>,
+    /// All runs.
+    pub runs: Runs,
+    /// The stored workflows.
+    pub workflows: Workflows,
+    /// The webhooks of stored workflows.
+    pub webhooks: Arc<Webhooks>,
+    /// The desktops.
+    pub desktops: Arc<Desktops>,
+    ocr: Arc<ocr::Ocr>,
+    store: Store,
+    started: Instant,
+    shutdown: CancellationToken,
+}
+
+/// What an embedder may choose beside the settings.
+pub struct Options {
+    /// TRAE's binary, of which runners are made.
+    pub runner: PathBuf,
+    /// What runs may do at most.
+    pub allowed: Permissions,
+}
+
+impl App {
+    /// Puts everything together: reads the data folder, marks the runs of a dead server interrupted, starts nothing else.
+    ///
+    /// # Errors
+    /// A data folder that cannot be written (`STORAGE_FULL`), a database that cannot be read.
+    pub async fn new(config: Config) -> Result<Self, Failure> {
+        let runner = std::env::current_exe()
+            .map_err(|error| Failure::new(Kind::Internal, format!("the running program cannot be found: {error}")))?;
+        Self::with(config, Options { runner, allowed: Permissions::all() }).await
+    }
+
+    /// The same, for whoever is not TRAE's own binary or grants less than everything.
+    ///
+    /// # Errors
+    /// As [`App::new`].
+    pub async fn with(config: Config, options: Options) -> Result<Self, Failure> {
+        let started = Instant::now();
+        let data = &config.storage.data_dir;
+        let files = prepare(data)?;
+        let store = Store::open(&data.join("trae.db"))?;
+        let desktops = Arc::new(Desktops::new(desktop_settings(&config)));
+        let ocr = Arc::new(ocr::Ocr::new(ocr::Settings { languages: config.ocr.languages.clone(), timeout: config.ocr.timeout }));
+        let capabilities = Capabilities {
+            desktops: Arc::clone(&desktops),
+            ocr: Arc::clone(&ocr),
+            shells: Arc::new(shell::Shells::new(shell::Settings { shells: shells(), directory: files.clone() })),
+            fetch: Arc::new(fetch::Fetch::new()),
+            system: Arc::new(system::System::new()),
+        };
+        let settings = host::Settings { runner: options.runner, max_runners: 64 };
+        let host = Host::new(capabilities, settings)
+            .map_err(|error| Failure::new(Kind::Internal, format!("no thread could be started: {error}")))?;
+        let host = Arc::new(host);
+        let library = Arc::new(Library::open(script_settings(&config)));
+        let programs = Arc::new(Programs::new(Arc::clone(&library)));
+        let runs = Runs::new(store.clone(), Arc::new(HostRunner(Arc::clone(&host))), programs, runs::Settings::new(files, options.allowed));
+        runs.recover().await?;
+        let webhooks = Arc::new(Webhooks::open(runs.clone()).await?);
+        Ok(Self {
+            workflows: runs.workflows(),
+            config: Arc::new(config),
+            library,
+            host,
+            runs,
+            webhooks,
+            desktops,
+            ocr,
+            store,
+            started,
+            shutdown: CancellationToken::new(),
+        })
+    }
+
+    /// Serves the API until [`App::shutdown`].
+    pub async fn listen(&self, listener: TcpListener) {
+        let state = State::new(Parts {
+            config: Arc::clone(&self.config),
+            grant: Grant::new(vec![Permissions::all()], self.config.storage.data_dir.join("files")),
+            ocr: Arc::clone(&self.ocr),
+            library: Arc::clone(&self.library),
+            runs: self.runs.clone(),
+            workflows: self.workflows.clone(),
+            webhooks: Arc::clone(&self.webhooks),
+            desktops: Arc::clone(&self.desktops),
+            host: Arc::clone(&self.host),
+            started: self.started,
+            shutdown: self.shutdown.clone(),
+        });
+        api::serve(listener, api::door(state), self.config.server.max_connections, self.shutdown.clone()).await;
+    }
+
+    /// Ends everything: no new requests, streams end, runs that go on become `interrupted`, the journal is written, the desktop of our
+    /// own is closed.
+    pub async fn shutdown(&self) {
+        self.shutdown.cancel();
+        self.runs.shutdown().await;
+        self.host.shutdown();
+        self.desktops.shutdown();
+        self.store.close();
+    }
+}
+
+/// The host, as `runs` wants it.
+struct HostRunner(Arc<Host>);
+
+impl runs::Runner for HostRunner {
+    fn run(&self, job: Job) -> BoxFuture<'_, Outcome> {
+        Box::pin(self.0.run(job))
+    }
+}
+
+/// Makes the data folder: private, since it holds what people typed and read. Gives the folder for files.
+fn prepare(data: &Path) -> Result<PathBuf, Failure> {
+    let cannot = |path: &Path, error: std::io::Error| {
+        let message =
+            format!("the data folder {} cannot be written: {error}; free space there, or set DATA_DIR to another folder", path.display());
+        Failure::new(Kind::StorageFull, message)
+    };
+    let scripts = data.join("scripts");
+    let fresh = !scripts.exists();
+    for folder in [data.to_path_buf(), data.join("files"), scripts.join("nodes")] {
+        std::fs::create_dir_all(&folder).map_err(|error| cannot(&folder, error))?;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700)).map_err(|error| cannot(data, error))?;
+    }
+    if fresh {
+        for (path, source) in script::starters() {
+            let path = scripts.join(path);
+            std::fs::write(&path, source).map_err(|error| cannot(&path, error))?;
+        }
+    }
+    data.join("files").canonicalize().map_err(|error| cannot(data, error))
+}
+
+fn desktop_settings(config: &Config) -> desktop::Settings {
+    let mode = match config.desktop.mode {
+        DisplayMode::Auto => desktop::Mode::Auto,
+        DisplayMode::Local => desktop::Mode::Local,
+        DisplayMode::Virtual => desktop::Mode::Virtual,
+        DisplayMode::None => desktop::Mode::None,
+    };
+    desktop::Settings { mode, virtual_size: config.desktop.virtual_size }
+}
+
+/// The shells by name, as command lines that take the script as their last argument.
+fn shells() -> BTreeMap<String, Vec<String>> {
+    let line = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect();
+    BTreeMap::from([
+        ("bash".to_owned(), line(&["bash", "-c"])),
+        ("sh".to_owned(), line(&["sh", "-c"])),
+        ("powershell".to_owned(), line(&["pwsh", "-NoProfile", "-NonInteractive", "-Command"])),
+        ("cmd".to_owned(), line(&["cmd", "/C"])),
+    ])
+}
+
+fn script_settings(config: &Config) -> script::Settings {
+    let own = config.storage.data_dir.join("scripts");
+    let folders = std::iter::once(own).chain(config.storage.script_dirs.iter().cloned()).collect();
+    script::Settings { folders, reload: config.storage.reload }
+}

@@ -1,0 +1,120 @@
+//! Makes programs out of graphs and scripts: what `runs` asks of the library, the compiler and the language together.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::error::Failure;
+use crate::host::protocol::{Limits, NodeSource, Program};
+use crate::runs::{CompiledGraph, LoadedScript};
+use crate::script::expression::RhaiExpressions;
+use crate::script::{Catalog, Library, ScriptFile};
+use crate::workflow::{self, Graph, NodeType, NodeTypes};
+
+/// Bytes of a compiled graph: it is written by the compiler, which writes nothing that is slow to read.
+const MAX_COMPILED: usize = 64 << 20;
+
+/// The programs there are.
+pub struct Programs {
+    library: Arc<Library>,
+}
+
+impl Programs {
+    /// Programs of the scripts and node types in `library`.
+    pub fn new(library: Arc<Library>) -> Self {
+        Self { library }
+    }
+}
+
+impl crate::runs::Library for Programs {
+    fn generation(&self) -> u64 {
+        self.library.catalog().generation()
+    }
+
+    fn graph(&self, graph: &Graph) -> CompiledGraph {
+        let catalog = self.library.catalog();
+        let compiled = workflow::compile(graph, catalog.as_ref(), &RhaiExpressions);
+        CompiledGraph::new(compiled, |compiled| Program {
+            name: graph.name.clone(),
+            source: compiled.script.clone(),
+            node_types: compiled.node_types.iter().filter_map(|name| catalog.get(name)).map(|t| node_source(&t)).collect(),
+            modules: Vec::new(),
+            permissions: compiled.permissions.clone(),
+            limits: Limits { source: MAX_COMPILED, ..Limits::default() },
+        })
+    }
+
+    fn script(&self, path: &str) -> Option<Arc<LoadedScript>> {
+        let catalog = self.library.catalog();
+        let script = catalog.script(path)?;
+        Some(Arc::new(load(&catalog, &script)))
+    }
+
+    fn source(&self, name: &str, source: &str) -> Result<LoadedScript, Failure> {
+        let script = ScriptFile::read(name, source.to_owned())?;
+        Ok(load(&self.library.catalog(), &script))
+    }
+}
+
+fn load(catalog: &Catalog, script: &ScriptFile) -> LoadedScript {
+    let header = &script.header;
+    let usual = Limits::default();
+    // A header lowers limits; only the settings could raise them.
+    let limits = Limits {
+        operations: header.limits.operations.unwrap_or(usual.operations).min(usual.operations),
+        seconds: header.limits.seconds.unwrap_or(usual.seconds).min(usual.seconds),
+        memory: header.limits.memory.unwrap_or(usual.memory).min(usual.memory),
+        depth: header.limits.depth.unwrap_or(usual.depth).min(usual.depth),
+        timeout: header.timeout,
+        // What a graph compiles to may be longer than a person writes; the head tells which it is.
+        source: usual.source,
+    };
+    let program = Program {
+        name: script.path.clone(),
+        source: script.source.clone(),
+        node_types: used_types(catalog, &script.source),
+        modules: if script.source.contains("import") { catalog.modules() } else { Vec::new() },
+        permissions: header.permissions.clone(),
+        limits,
+    };
+    LoadedScript { program, parameters: parameters(&header.params) }
+}
+
+/// The node types that a script names: a graph that a person took over uses them by name, in quotes.
+fn used_types(catalog: &Catalog, source: &str) -> Vec<NodeSource> {
+    let quoted: BTreeSet<&str> = source.split('"').collect();
+    let mut used: Vec<_> = quoted.into_iter().filter_map(|name| catalog.get(name)).map(|t| node_source(&t)).collect();
+    if source.contains("flow::each") && !used.iter().any(|t| t.name == "for_each") {
+        used.extend(catalog.get("for_each").map(|t| node_source(&t)));
+    }
+    used
+}
+
+fn node_source(node_type: &NodeType) -> NodeSource {
+    NodeSource {
+        name: node_type.node_type.clone(),
+        file: node_type.file.clone(),
+        source: node_type.source.clone(),
+        schema: node_type.schema.clone(),
+    }
+}
+
+/// One schema for all parameters. Further ones are let through: a caller may know more than the script asks for.
+fn parameters(fields: &std::collections::BTreeMap<String, Value>) -> Option<Value> {
+    if fields.is_empty() {
+        return None;
+    }
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    for (name, field) in fields {
+        let mut field = field.clone();
+        if let Some(object) = field.as_object_mut()
+            && object.remove("required") == Some(Value::Bool(true))
+        {
+            required.push(Value::String(name.clone()));
+        }
+        properties.insert(name.clone(), field);
+    }
+    Some(serde_json::json!({ "type": "object", "properties": properties, "required": required }))
+}

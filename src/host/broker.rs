@@ -1,0 +1,303 @@
+//! What becomes of a call: the grant is asked, the journal is made durable, the capability acts.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::protocol::{Call, ImageRef, Json};
+use super::{Answer, Journal};
+use crate::desktop::{Desktop, Desktops, Lease};
+use crate::error::{Failure, Kind};
+use crate::policy::{Access, Grant, Program};
+use crate::screen::{Capture, Frame, ImageFormat, Monitor};
+use crate::{fetch, files, ocr, shell, system};
+
+/// Pictures that a run may hold; an older one is dropped for a new one.
+const MAX_IMAGES: usize = 32;
+/// The longest wait: a thousand years is no wait any more.
+const MAX_SLEEP_SECONDS: f64 = 3.2e10;
+
+/// Everything that can act on the machine.
+#[derive(Clone)]
+pub struct Capabilities {
+    /// The desktops.
+    pub desktops: Arc<Desktops>,
+    /// Reading text.
+    pub ocr: Arc<ocr::Ocr>,
+    /// Commands.
+    pub shells: Arc<shell::Shells>,
+    /// HTTP.
+    pub fetch: Arc<fetch::Fetch>,
+    /// Load and processes.
+    pub system: Arc<system::System>,
+}
+
+/// One run's dealings with the machine.
+pub(super) struct Broker {
+    capabilities: Capabilities,
+    grant: Grant,
+    journal: Arc<dyn Journal>,
+    cancel: CancellationToken,
+    images: VecDeque<(u64, Frame)>,
+    next_image: u64,
+    lease: Option<Lease>,
+    /// The first refusal. It fails the run, whatever the script makes of it.
+    pub(super) refused: Option<Failure>,
+}
+
+impl Broker {
+    pub(super) fn new(capabilities: Capabilities, grant: Grant, journal: Arc<dyn Journal>, cancel: CancellationToken) -> Self {
+        Self { capabilities, grant, journal, cancel, images: VecDeque::new(), next_image: 1, lease: None, refused: None }
+    }
+
+    /// Does what was asked for.
+    pub(super) async fn handle(&mut self, call: Call) -> Result<Json, Failure> {
+        if call.has_effect() {
+            self.journal.durable().await?;
+        }
+        let done = self.act(call).await;
+        if let Err(failure) = &done
+            && failure.code == Kind::PermissionDenied
+            && self.refused.is_none()
+        {
+            self.refused = Some(failure.clone());
+        }
+        done
+    }
+
+    async fn act(&mut self, call: Call) -> Result<Json, Failure> {
+        match call {
+            Call::ScreenMonitors => {
+                self.grant.screen()?;
+                let desktop = self.desktop().await?;
+                json(&blocking(move || Ok::<Vec<Monitor>, Failure>(desktop.screen().monitors()?)).await?)
+            }
+            Call::ScreenCapture(capture) => {
+                let frame = self.capture(capture).await?;
+                self.keep(frame)
+            }
+            Call::ImageSave { image, path, quality } => {
+                let (frame, format) = (self.image(image)?, format_of(&path)?);
+                let path = self.grant.path(&path, Access::Write)?;
+                let written = blocking(move || {
+                    let bytes = frame.encode(format, u32::from(quality))?;
+                    Ok::<_, Failure>(files::write(&path, &bytes, files::WriteOptions::default())?)
+                });
+                json(&written.await?)
+            }
+            Call::ImagePixel { image, x, y } => {
+                let frame = self.image(image)?;
+                let outside = || {
+                    Failure::new(
+                        Kind::ValidationError,
+                        format!("({x}, {y}) is outside the picture of {} × {}", frame.width(), frame.height()),
+                    )
+                };
+                let at = u32::try_from(x).ok().zip(u32::try_from(y).ok());
+                json(&at.and_then(|(x, y)| frame.pixel(x, y)).ok_or_else(outside)?)
+            }
+            Call::ImageCrop { image, region } => {
+                let frame = self.image(image)?.crop(region)?;
+                self.keep(frame)
+            }
+            Call::MouseMove(to) => self.input(move |desktop, cancel| Ok(desktop.input().move_to(&to, cancel)?)).await,
+            Call::MouseClick(click) => self.input(move |desktop, cancel| Ok(desktop.input().click(&click, cancel)?)).await,
+            Call::MouseDrag(drag) => self.input(move |desktop, cancel| Ok(desktop.input().drag(&drag, cancel)?)).await,
+            Call::MouseScroll(scroll) => self.input(move |desktop, _| Ok(desktop.input().scroll(&scroll)?)).await,
+            Call::MouseDown(hold) => self.input(move |desktop, _| Ok(desktop.input().down(&hold)?)).await,
+            Call::MouseUp(hold) => self.input(move |desktop, _| Ok(desktop.input().up(&hold)?)).await,
+            Call::MousePosition => {
+                self.grant.input()?;
+                let desktop = self.desktop().await?;
+                json(&blocking(move || Ok::<_, Failure>(desktop.input().position()?)).await?)
+            }
+            Call::KeyboardType(text) => self.input(move |desktop, cancel| Ok(desktop.input().type_text(&text, cancel)?)).await,
+            Call::KeyboardPress(press) => self.input(move |desktop, cancel| Ok(desktop.input().press(&press, cancel)?)).await,
+            Call::KeyboardHotkey(hotkey) => self.input(move |desktop, _| Ok(desktop.input().hotkey(&hotkey)?)).await,
+            Call::KeyboardDown(key) => self.input(move |desktop, _| Ok(desktop.input().key_down(&key)?)).await,
+            Call::KeyboardUp(key) => self.input(move |desktop, _| Ok(desktop.input().key_up(&key)?)).await,
+            Call::ClipboardGet => {
+                self.grant.clipboard()?;
+                let desktop = self.desktop().await?;
+                json(&blocking(move || Ok::<_, Failure>(desktop.clipboard().get()?)).await?)
+            }
+            Call::ClipboardSet(text) => {
+                self.grant.clipboard()?;
+                let desktop = self.desktop().await?;
+                json(&blocking(move || Ok::<_, Failure>(desktop.clipboard().set(&text.text)?)).await?)
+            }
+            Call::OcrRead { image, capture, reading } => self.read(image, capture, reading).await,
+            Call::OcrLanguages => {
+                self.grant.screen()?;
+                let ocr = Arc::clone(&self.capabilities.ocr);
+                json(&blocking(move || Ok::<_, Failure>(ocr.languages()?)).await?)
+            }
+            Call::ShellRun { shell, command, options } => self.command(Program::Line { shell, command }, options).await,
+            Call::ShellArgv { argv, options } => self.command(Program::Argv(argv), options).await,
+            Call::HttpRequest(request) => {
+                let url = self.grant.url(&request.url)?;
+                json(&self.capabilities.fetch.send(url, request, &self.cancel).await?)
+            }
+            Call::FileRead { path } => self.file(path, Access::Read, |path| Ok(files::read(path)?)).await,
+            Call::FileWrite { path, content, options } => {
+                self.file(path, Access::Write, move |path| Ok(files::write(path, content.as_bytes(), options)?)).await
+            }
+            Call::FileList { path } => self.file(path, Access::Read, |path| Ok(files::list(path)?)).await,
+            Call::FileExists { path } => self.file(path, Access::Read, |path| Ok(files::exists(path)?)).await,
+            Call::FileRemove { path } => self.file(path, Access::Write, |path| Ok(files::remove(path)?)).await,
+            Call::SystemLoad => {
+                self.grant.process(0)?;
+                let system = Arc::clone(&self.capabilities.system);
+                json(&blocking(move || Ok::<_, Failure>(system.load()?)).await?)
+            }
+            Call::SystemProcesses => {
+                self.grant.process(0)?;
+                let system = Arc::clone(&self.capabilities.system);
+                json(&blocking(move || Ok::<_, Failure>(system.processes()?)).await?)
+            }
+            Call::SystemKill { pid, force } => {
+                let process = self.grant.process(pid)?;
+                let system = Arc::clone(&self.capabilities.system);
+                json(&blocking(move || Ok::<_, Failure>(system.kill(process, force)?)).await?)
+            }
+            Call::SystemEnv { name } => {
+                self.grant.env(&name)?;
+                json(&std::env::var(name).ok())
+            }
+            Call::TimeSleep { seconds } => self.sleep(seconds).await,
+            Call::FlowRespond { status, headers, body } => {
+                self.journal.respond(Answer { status, headers, body });
+                json(&())
+            }
+            Call::FlowRunScript { path, parameters } => {
+                self.grant.script(&path)?;
+                self.journal.run_script(path, parameters, self.cancel.clone()).await
+            }
+        }
+    }
+
+    /// The desktop this run works on. Opening it may start an X server.
+    async fn desktop(&self) -> Result<Arc<Desktop>, Failure> {
+        let desktops = Arc::clone(&self.capabilities.desktops);
+        blocking(move || Ok::<_, Failure>(desktops.default()?)).await
+    }
+
+    /// Uses mouse or keyboard, which one run at a time may; it keeps them until it ends.
+    async fn input<T, F>(&mut self, act: F) -> Result<Json, Failure>
+    where
+        T: Serialize + Send + 'static,
+        F: FnOnce(&Desktop, &CancellationToken) -> Result<T, Failure> + Send + 'static,
+    {
+        self.grant.input()?;
+        let desktop = self.desktop().await?;
+        if self.lease.is_none() {
+            self.lease = Some(desktop.lease(&self.cancel).await?);
+        }
+        let cancel = self.cancel.clone();
+        json(&blocking(move || act(&desktop, &cancel)).await?)
+    }
+
+    async fn capture(&self, capture: Capture) -> Result<Frame, Failure> {
+        self.grant.screen()?;
+        let desktop = self.desktop().await?;
+        blocking(move || Ok::<_, Failure>(desktop.screen().capture(&capture)?)).await
+    }
+
+    async fn read(&mut self, image: Option<u64>, capture: Capture, reading: ocr::Reading) -> Result<Json, Failure> {
+        self.grant.screen()?;
+        let (frame, left, top) = match image {
+            Some(image) => (self.image(image)?, 0, 0),
+            None => {
+                let frame = self.capture(capture).await?;
+                let (left, top) = (frame.x(), frame.y());
+                (frame, left, top)
+            }
+        };
+        let (ocr, cancel) = (Arc::clone(&self.capabilities.ocr), self.cancel.clone());
+        let mut text = blocking(move || Ok::<_, Failure>(ocr.read(&frame.to_gray(), &reading, &cancel)?)).await?;
+        for word in &mut text.words {
+            word.x = word.x.saturating_add(left);
+            word.y = word.y.saturating_add(top);
+        }
+        json(&text)
+    }
+
+    async fn command(&self, program: Program, options: shell::CommandOptions) -> Result<Json, Failure> {
+        let command = self.grant.command(program)?;
+        // A program that a script starts appears on the desktop that the script sees; for one that sees none, none is opened.
+        let sees = self.grant.screen().is_ok() || self.grant.input().is_ok();
+        let desktop = if sees { self.desktop().await.ok() } else { self.capabilities.desktops.current() };
+        let display = desktop.and_then(|desktop| desktop.display().map(str::to_owned));
+        let env: BTreeMap<String, String> = display.map(|display| ("DISPLAY".to_owned(), display)).into_iter().collect();
+        json(&self.capabilities.shells.run(command, options, &env, &self.cancel).await?)
+    }
+
+    async fn file<T, F>(&self, path: String, access: Access, act: F) -> Result<Json, Failure>
+    where
+        T: Serialize + Send + 'static,
+        F: FnOnce(&crate::policy::AllowedPath) -> Result<T, Failure> + Send + 'static,
+    {
+        let path = self.grant.path(&path, access)?;
+        json(&blocking(move || act(&path)).await?)
+    }
+
+    async fn sleep(&self, seconds: f64) -> Result<Json, Failure> {
+        if !(0.0..=MAX_SLEEP_SECONDS).contains(&seconds) {
+            return Err(Failure::new(Kind::ValidationError, format!("{seconds} is no number of seconds to wait: give one from 0 up")));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(std::time::Duration::from_secs_f64(seconds)) => json(&()),
+            () = self.cancel.cancelled() => Err(Failure::new(Kind::Cancelled, "the run was cancelled while it waited")),
+        }
+    }
+
+    fn keep(&mut self, frame: Frame) -> Result<Json, Failure> {
+        let image = self.next_image;
+        self.next_image += 1;
+        let reference = ImageRef { image, x: frame.x(), y: frame.y(), width: frame.width(), height: frame.height() };
+        self.images.push_back((image, frame));
+        if self.images.len() > MAX_IMAGES {
+            self.images.pop_front();
+        }
+        json(&reference)
+    }
+
+    fn image(&self, image: u64) -> Result<Frame, Failure> {
+        let found = self.images.iter().find(|(number, _)| *number == image);
+        found.map(|(_, frame)| frame.clone()).ok_or_else(|| {
+            Failure::new(Kind::NotFound, format!("this picture is no longer kept: a run keeps its last {MAX_IMAGES}; capture it again"))
+        })
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<Json, Failure> {
+    serde_json::value::to_raw_value(value)
+        .map_err(|error| Failure::new(Kind::Internal, format!("an answer cannot be written as JSON: {error}")))
+}
+
+/// Runs what blocks where it holds nobody up.
+async fn blocking<T, F>(work: F) -> Result<T, Failure>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, Failure> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(Failure::new(Kind::Internal, format!("a capability failed: {error}"))),
+    }
+}
+
+fn format_of(path: &str) -> Result<ImageFormat, Failure> {
+    match path.rsplit('.').next().map(str::to_ascii_lowercase).as_deref() {
+        Some("png") => Ok(ImageFormat::Png),
+        Some("jpg" | "jpeg") => Ok(ImageFormat::Jpeg),
+        Some("webp") => Ok(ImageFormat::Webp),
+        _ => Err(Failure::new(
+            Kind::ValidationError,
+            format!("{path:?} does not say how to save the picture: end it in .png, .jpg or .webp"),
+        )),
+    }
+}

@@ -1,0 +1,104 @@
+//! One Tesseract engine.
+
+use std::ffi::{CStr, CString};
+
+use leptess::tesseract::TessApi;
+
+use super::prepare::Prepared;
+use super::{Error, Reading, Word};
+
+/// One engine with its languages loaded.
+#[derive(Debug)]
+pub(super) struct Engine {
+    api: TessApi,
+}
+
+/// What Tesseract is told of one reading.
+#[derive(Debug)]
+pub(super) struct Order {
+    segmentation: CString,
+    whitelist: CString,
+}
+
+impl Order {
+    pub(super) fn new(reading: &Reading, default_segmentation: u8) -> Result<Self, Error> {
+        let mode = reading.page_segmentation.unwrap_or(default_segmentation);
+        if mode > 13 || mode == 0 || mode == 2 {
+            return Err(Error::Invalid(format!(
+                "page segmentation {mode} reads no text: give 1 or 3 to 13, such as 6 for one block, 7 for one line, 11 for sparse text"
+            )));
+        }
+        let whitelist = reading.whitelist.clone().unwrap_or_default();
+        if whitelist.len() > 4096 {
+            return Err(Error::Invalid("the whitelist is too long: give at most 4096 bytes".to_owned()));
+        }
+        let text = |text: String| CString::new(text).map_err(|_| Error::Invalid("the whitelist may not hold NUL characters".to_owned()));
+        Ok(Self { segmentation: text(mode.to_string())?, whitelist: text(whitelist)? })
+    }
+}
+
+impl Engine {
+    /// Loads the languages; takes about 0.1 s for each.
+    pub(super) fn start(folder: &str, language: &str) -> Result<Self, Error> {
+        let api = TessApi::new(Some(folder), language).map_err(|_| Error::Start(language.to_owned()))?;
+        let mut engine = Self { api };
+        // Its remarks about pictures ("Empty page!!") belong to nobody's log.
+        engine.set(c"debug_file", c"/dev/null")?;
+        Ok(engine)
+    }
+
+    /// Reads one picture: the text, its mean confidence, the words.
+    pub(super) fn read(&mut self, picture: &Prepared, order: &Order) -> Result<(String, f64, Vec<Word>), Error> {
+        // Both always, as they stay from one reading to the next.
+        self.set(c"tessedit_pageseg_mode", &order.segmentation)?;
+        self.set(c"tessedit_char_whitelist", &order.whitelist)?;
+        self.give(picture.image.as_raw(), picture.image.width(), picture.image.height())?;
+        self.api.set_source_resolution(picture.resolution);
+        self.api.raw.recognize().map_err(|error| Error::Failed(error.to_string()))?;
+        let table = self.api.raw.get_tsv_text(0).map_err(|error| Error::Failed(error.to_string()))?;
+        let table = table.as_ref().to_string_lossy().into_owned();
+        // Lets go of the picture and all that was found in it.
+        self.give(&[255; 16], 4, 4)?;
+        Ok(parse(&table, picture))
+    }
+
+    fn give(&mut self, pixels: &[u8], width: u32, height: u32) -> Result<(), Error> {
+        let side = |side: u32| i32::try_from(side).map_err(|error| Error::Failed(error.to_string()));
+        let (width, height) = (side(width)?, side(height)?);
+        self.api.raw.set_image(pixels, width, height, 1, width).map_err(|error| Error::Failed(error.to_string()))
+    }
+
+    fn set(&mut self, name: &CStr, value: &CStr) -> Result<(), Error> {
+        self.api.raw.set_variable(name, value).map_err(|_| Error::Failed(format!("it does not know the setting {name:?}")))
+    }
+}
+
+/// Reads Tesseract's table: a row for each page, block, paragraph, line (levels 1 to 4) and word (5).
+fn parse(table: &str, picture: &Prepared) -> (String, f64, Vec<Word>) {
+    let mut text = String::new();
+    let mut words: Vec<Word> = Vec::new();
+    let mut last_line = None;
+    let mut line = 0;
+    for row in table.lines() {
+        let fields: Vec<&str> = row.splitn(12, '\t').collect();
+        let [level, _page, block, paragraph, number, _word, left, top, width, height, confidence, word] = fields[..] else { continue };
+        let word = word.trim();
+        if level != "5" || word.is_empty() {
+            continue;
+        }
+        let numbers = [left, top, width, height].map(|field| field.parse::<u32>().ok());
+        let ([Some(left), Some(top), Some(width), Some(height)], Ok(confidence)) = (numbers, confidence.parse::<f64>()) else { continue };
+        let this_line = Some((block, paragraph, number));
+        if last_line.is_some() {
+            let same = last_line == this_line;
+            text.push(if same { ' ' } else { '\n' });
+            line += u32::from(!same);
+        }
+        last_line = this_line;
+        text.push_str(word);
+        let (x, y, width, height) = picture.back(left, top, width, height);
+        words.push(Word { text: word.to_owned(), confidence: (confidence / 100.0).clamp(0.0, 1.0), x, y, width, height, line });
+    }
+    let confidence = if words.is_empty() { 0.0 } else { words.iter().map(|word| word.confidence).sum::<f64>() / words.len() as f64 };
+    (text, confidence, words)
+}

@@ -1,0 +1,116 @@
+//! Which languages are installed, and which of them one reading uses.
+
+use std::path::{Path, PathBuf};
+
+use super::Error;
+
+/// Where distributions keep Tesseract's languages.
+const FOLDERS: &[&str] = &[
+    "/usr/share/tesseract-ocr/5/tessdata",
+    "/usr/share/tesseract-ocr/4.00/tessdata",
+    "/usr/share/tessdata",
+    "/usr/share/tesseract/tessdata",
+    "/usr/local/share/tessdata",
+    "/opt/homebrew/share/tessdata",
+];
+
+/// Languages that one reading uses at most: each costs its full time again.
+const MOST: usize = 8;
+
+/// The languages that are installed, by name.
+pub(super) fn installed() -> Result<Vec<String>, Error> {
+    let (_, names) = folder().ok_or(Error::NoTesseract)?;
+    Ok(names)
+}
+
+/// The folder and the languages joined by `+` for a reading that asks for `asked`.
+pub(super) fn chosen(asked: Option<&str>, configured: &[String]) -> Result<(String, String), Error> {
+    let asked = asked.map(split).transpose()?;
+    let (folder, installed) = folder().ok_or(Error::NoTesseract)?;
+    let wanted = match asked {
+        Some(wanted) => {
+            if let Some(missing) = wanted.iter().find(|name| !installed.contains(name)) {
+                return Err(Error::Language { language: missing.clone(), installed });
+            }
+            wanted
+        }
+        None => {
+            let mut wanted: Vec<String> = Vec::new();
+            for name in configured {
+                wanted.extend(split(name)?.into_iter().filter(|name| installed.contains(name)));
+            }
+            if wanted.is_empty() {
+                return Err(Error::Language { language: configured.first().cloned().unwrap_or_else(|| "eng".to_owned()), installed });
+            }
+            wanted
+        }
+    };
+    let mut unique: Vec<String> = Vec::new();
+    for name in wanted {
+        if !unique.contains(&name) {
+            unique.push(name);
+        }
+    }
+    Ok((folder, unique.join("+")))
+}
+
+/// Tesseract takes what it is given for a file's name, and its binding panics on NUL: so the shape is checked first.
+fn split(text: &str) -> Result<Vec<String>, Error> {
+    let names: Vec<String> = text.split('+').map(str::to_owned).collect();
+    let well_formed = |name: &String| {
+        let name = name.strip_prefix("script/").unwrap_or(name);
+        !name.is_empty()
+            && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+    };
+    if text.len() <= 200 && names.len() <= MOST && names.iter().all(well_formed) {
+        return Ok(names);
+    }
+    let shown: String = text.chars().take(64).collect();
+    Err(Error::Invalid(format!("{shown:?} is not a language: write it like eng, or deu+eng for several (at most {MOST})")))
+}
+
+/// The first folder that holds languages, and their names.
+fn folder() -> Option<(String, Vec<String>)> {
+    let prefix = std::env::var_os("TESSDATA_PREFIX").map(PathBuf::from);
+    let named = prefix.into_iter().flat_map(|prefix| [prefix.clone(), prefix.join("tessdata")]);
+    named.chain(FOLDERS.iter().map(PathBuf::from)).find_map(|folder| {
+        let names = names(&folder);
+        let text = folder.to_str()?.to_owned();
+        (!names.is_empty()).then_some((text, names))
+    })
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let in_folder = |folder: &Path, prefix: &str| -> Vec<String> {
+        std::fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.ok()?.file_name();
+                Some(format!("{prefix}{}", name.to_str()?.strip_suffix(".traineddata")?))
+            })
+            // It tells how a page is turned, and reads nothing.
+            .filter(|name| name != "osd")
+            .collect()
+    };
+    let mut names = in_folder(folder, "");
+    names.extend(in_folder(&folder.join("script"), "script/"));
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_languages_never_reach_tesseract() {
+        for text in
+            ["", "../../x", "eng\0", "eng+", "+eng", "/etc/x", "eng deu", "script/", "script/../x", "-x", "e.g", &"e".repeat(10_000)]
+        {
+            assert!(split(text).is_err(), "{text:?} was accepted");
+        }
+        assert_eq!(split("deu+script/Latin+chi_sim").unwrap(), ["deu", "script/Latin", "chi_sim"]);
+    }
+}

@@ -1,0 +1,81 @@
+//! Warm engines, and how many read at once.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use super::engine::Engine;
+use super::{Error, LOOK};
+
+/// Engines kept while nobody uses them; each holds some 20 to 50 MB.
+const IDLE: usize = 4;
+
+/// The engines that nobody uses, and the turns.
+#[derive(Debug)]
+pub(super) struct Pool {
+    idle: Mutex<Vec<(String, Engine)>>,
+    turns: Arc<Turns>,
+}
+
+#[derive(Debug)]
+struct Turns {
+    free: Mutex<usize>,
+    given_back: Condvar,
+}
+
+/// The right to keep one core busy; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Turn(Arc<Turns>);
+
+impl Pool {
+    pub(super) fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { idle: Mutex::default(), turns: Arc::new(Turns { free: Mutex::new(cores), given_back: Condvar::new() }) }
+    }
+
+    /// Waits for a core; none when the time is over or somebody cancelled.
+    pub(super) fn turn(&self, deadline: Instant, cancel: &CancellationToken) -> Option<Turn> {
+        let mut free = lock(&self.turns.free);
+        loop {
+            if cancel.is_cancelled() || Instant::now() >= deadline {
+                return None;
+            }
+            if *free > 0 {
+                *free -= 1;
+                return Some(Turn(Arc::clone(&self.turns)));
+            }
+            free = self.turns.given_back.wait_timeout(free, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// An engine for `language`, a warm one where there is.
+    pub(super) fn engine(&self, folder: &str, language: &str) -> Result<Engine, Error> {
+        let mut idle = lock(&self.idle);
+        if let Some(place) = idle.iter().rposition(|(of, _)| of == language) {
+            return Ok(idle.remove(place).1);
+        }
+        drop(idle);
+        Engine::start(folder, language)
+    }
+
+    /// Keeps an engine warm; the one unused for longest makes room.
+    pub(super) fn put_back(&self, language: String, engine: Engine) {
+        let mut idle = lock(&self.idle);
+        idle.push((language, engine));
+        let oldest = (idle.len() > IDLE).then(|| idle.remove(0));
+        drop(idle);
+        drop(oldest);
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *lock(&self.0.free) += 1;
+        self.0.given_back.notify_one();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,329 @@
+//! `flow::`, `step` and `text` — the course of a run: its steps, its branches and loops, its answer.
+
+use std::rc::Rc;
+
+use rhai::plugin::*;
+use rhai::{Array, Engine, FnPtr, Map};
+
+use crate::error::{Failure, Kind};
+use crate::host::protocol::Call;
+use crate::script::steps::{Each, GraphStep, Out, Run, To, call, run_of};
+use crate::script::values::{Returned, raise, to_json};
+
+pub(super) fn module() -> Module {
+    rhai::exported_module!(functions)
+}
+
+pub(super) fn globals() -> Module {
+    rhai::exported_module!(global)
+}
+
+/// `nodes`: what each node put out so far, by its id.
+#[derive(Clone)]
+pub(crate) struct Nodes(pub(crate) Rc<Run>);
+
+/// `run`: facts about the run itself.
+#[derive(Clone)]
+pub(crate) struct RunInfo(pub(crate) Rc<Run>);
+
+pub(super) fn register_types(engine: &mut Engine) {
+    engine
+        .register_type_with_name::<Nodes>("Nodes")
+        .register_indexer_get(|nodes: &mut Nodes, id: &str| nodes.0.output(id))
+        .register_type_with_name::<RunInfo>("Run")
+        .register_get("id", |run: &mut RunInfo| run.0.id.clone())
+        .register_get("started_at", |run: &mut RunInfo| run.0.started_at.clone())
+        .register_get("index", |run: &mut RunInfo| match run.0.index() {
+            Some(index) => i64::try_from(index).unwrap_or(i64::MAX).into(),
+            None => Dynamic::UNIT,
+        })
+        .register_type_with_name::<Out>("Edge")
+        .register_type_with_name::<To>("Chosen")
+        .register_type_with_name::<Each>("Rounds")
+        .register_iterator::<Each>();
+}
+
+/// What is called without a namespace.
+#[export_module]
+mod global {
+    /// A step of the script's own: runs the function, puts it on record under that id, and gives what it gave.
+    ///
+    /// ```rhai
+    /// let total = step("add up", || 40 + 2);
+    /// assert(total == 42);
+    /// ```
+    #[rhai_fn(name = "step", return_raw)]
+    pub fn step_own(context: NativeCallContext, id: ImmutableString, work: FnPtr) -> Returned<Dynamic> {
+        run_of(&context)?.own_step(&context, &id, &work)
+    }
+
+    /// A node of a graph that has no edge in and nothing to configure.
+    ///
+    /// ```rhai
+    /// step("start", "manual_trigger");
+    /// ```
+    #[rhai_fn(name = "step", return_raw)]
+    pub fn step_start(context: NativeCallContext, id: ImmutableString, node_type: ImmutableString) -> Returned<Dynamic> {
+        super::graph_step(&context, id, node_type, Array::new().into(), Map::new().into(), Map::new())
+    }
+
+    /// A node of a graph, and where it comes from: a node's id, or a list of ids and `flow::out(…)`.
+    ///
+    /// ```rhai
+    /// step("start", "manual_trigger");
+    /// step("join", "merge", ["start"]);
+    /// ```
+    #[rhai_fn(name = "step", return_raw)]
+    pub fn step_from(context: NativeCallContext, id: ImmutableString, node_type: ImmutableString, from: Dynamic) -> Returned<Dynamic> {
+        super::graph_step(&context, id, node_type, from, Map::new().into(), Map::new())
+    }
+
+    /// A node of a graph with its config: a map, or a function of the node's input that gives one.
+    ///
+    /// ```rhai
+    /// step("start", "manual_trigger");
+    /// step("name", "set_variable", "start", |input| #{ name: "greeting", value: "Hello " + run.id });
+    /// assert(nodes.name.greeting.starts_with("Hello "));
+    /// ```
+    #[rhai_fn(name = "step", return_raw)]
+    pub fn step_configured(
+        context: NativeCallContext,
+        id: ImmutableString,
+        node_type: ImmutableString,
+        from: Dynamic,
+        config: Dynamic,
+    ) -> Returned<Dynamic> {
+        super::graph_step(&context, id, node_type, from, config, Map::new())
+    }
+
+    /// A node of a graph with its config and settings: `retry` (`times`, `wait`, `backoff`), `timeout` (seconds), `on_error`
+    /// (`"stop"`, `"continue"`, `"route"`), `disabled`.
+    ///
+    /// ```rhai
+    /// step("start", "manual_trigger");
+    /// step("try", "fail", "start", #{ message: "on purpose" }, #{ on_error: "continue" });
+    /// assert(nodes["try"].error.message == "on purpose");
+    /// ```
+    #[rhai_fn(name = "step", return_raw)]
+    pub fn step_settled(
+        context: NativeCallContext,
+        id: ImmutableString,
+        node_type: ImmutableString,
+        from: Dynamic,
+        config: Dynamic,
+        settings: Map,
+    ) -> Returned<Dynamic> {
+        super::graph_step(&context, id, node_type, from, config, settings)
+    }
+
+    /// One text from several values: texts as they are, anything else as JSON.
+    ///
+    /// ```rhai
+    /// assert(text(["Total: ", 12, " ", [1, 2]]) == "Total: 12 [1,2]");
+    /// ```
+    pub fn text(parts: Array) -> String {
+        super::joined(&parts)
+    }
+
+    /// Fails the run where a condition does not hold.
+    ///
+    /// ```rhai
+    /// assert(1 + 1 == 2);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn assert(context: NativeCallContext, condition: bool) -> Returned<()> {
+        if condition {
+            return Ok(());
+        }
+        Err(raise(Failure::new(Kind::ScriptError, "an assertion does not hold"), context.call_position()))
+    }
+}
+
+#[export_module]
+mod functions {
+    /// Which starts a run takes that no particular trigger began.
+    ///
+    /// ```rhai
+    /// flow::start(["start"]);
+    /// assert(flow::started("start"));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn start(context: NativeCallContext, ids: Array) -> Returned<()> {
+        run_of(&context)?.set_starts(ids.into_iter().map(|id| id.to_string()).collect());
+        Ok(())
+    }
+
+    /// Whether the run began at this trigger.
+    ///
+    /// ```rhai
+    /// assert(!flow::started("some_trigger"));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn started(context: NativeCallContext, id: &str) -> Returned<bool> {
+        Ok(run_of(&context)?.started(id))
+    }
+
+    /// Whether a node ran.
+    ///
+    /// ```rhai
+    /// step("start", "manual_trigger");
+    /// assert(flow::ran("start") && !flow::ran("end"));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn ran(context: NativeCallContext, id: &str) -> Returned<bool> {
+        Ok(run_of(&context)?.ran(id))
+    }
+
+    /// Whether a branch ran and chose that output.
+    ///
+    /// ```rhai
+    /// step("start", "manual_trigger");
+    /// step("check", "if_condition", "start", #{ condition: 2 > 1 });
+    /// assert(flow::took("check", "true"));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn took(context: NativeCallContext, id: &str, handle: &str) -> Returned<bool> {
+        Ok(run_of(&context)?.took(id, handle))
+    }
+
+    /// The edge from one output of a branch, in the list of a node's sources.
+    ///
+    /// ```rhai
+    /// step("start", "manual_trigger");
+    /// step("check", "if_condition", "start", #{ condition: true });
+    /// step("join", "merge", ["start", flow::out("check", "false")]);
+    /// ```
+    pub fn out(id: ImmutableString, handle: ImmutableString) -> Out {
+        Out { id, handle }
+    }
+
+    /// The rounds of a loop node, for `for`.
+    ///
+    /// ```rhai
+    /// step("start", "manual_trigger");
+    /// for item in flow::each("numbers", "start", #{ items: [1, 2] }) {
+    ///     step("twice", "set_variable", "numbers", |input| #{ name: "twice", value: 2 * input });
+    ///     flow::collect("numbers", ["twice"]);
+    /// }
+    /// assert(nodes.numbers[1].twice == 4);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn each(context: NativeCallContext, id: ImmutableString, from: Dynamic, config: Dynamic) -> Returned<Each> {
+        super::each(&context, id, from, config, Map::new())
+    }
+
+    /// The rounds of a loop node with settings, for `for`.
+    ///
+    /// ```rhai
+    /// step("start", "manual_trigger");
+    /// for item in flow::each("numbers", "start", #{ items: [1] }, #{}) { }
+    /// ```
+    #[rhai_fn(name = "each", return_raw)]
+    pub fn each_settled(context: NativeCallContext, id: ImmutableString, from: Dynamic, config: Dynamic, settings: Map) -> Returned<Each> {
+        super::each(&context, id, from, config, settings)
+    }
+
+    /// What a round of a loop comes to: the output of the named nodes that ran in it.
+    ///
+    /// ```rhai
+    /// step("start", "manual_trigger");
+    /// for item in flow::each("one", "start", #{ items: ["a"] }) {
+    ///     step("same", "merge", "one");
+    ///     flow::collect("one", ["same"]);
+    /// }
+    /// assert(nodes.one == ["a"]);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn collect(context: NativeCallContext, id: &str, sinks: Array) -> Returned<()> {
+        let sinks: Vec<ImmutableString> = sinks.into_iter().filter_map(|sink| sink.into_immutable_string().ok()).collect();
+        run_of(&context)?.collect(id, &sinks);
+        Ok(())
+    }
+
+    /// What a branch's `run` gives back: the output it chooses, and what goes out there.
+    ///
+    /// ```rhai
+    /// let chosen = flow::to("true", 42);
+    /// ```
+    pub fn to(handle: ImmutableString, value: Dynamic) -> To {
+        To { handle, value }
+    }
+
+    /// Ends the run, or the step, with an error.
+    ///
+    /// ```rhai
+    /// let caught = "";
+    /// try { flow::fail("no such order"); } catch (error) { caught = error.message; }
+    /// assert(caught == "no such order");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn fail(context: NativeCallContext, message: &str) -> Returned<()> {
+        Err(raise(Failure::new(Kind::ScriptError, message), context.call_position()))
+    }
+
+    /// Gives the answer of the webhook that started this run: `status` (200), `headers`, `body`. The first one counts.
+    ///
+    /// ```rhai
+    /// flow::respond(#{ status: 201, body: #{ id: 4711 } });
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn respond(context: NativeCallContext, answer: Map) -> Returned<Dynamic> {
+        super::respond(&context, answer)
+    }
+
+    /// Runs a script of the library with these parameters, within this run's permissions, and gives its result.
+    ///
+    /// Raises `NOT_FOUND` where there is none, and what the script raised. Needs `scripts = ["…"]`.
+    ///
+    /// ```rhai
+    /// assert(flow::run_script("reference/double", #{ number: 21 }) == 42);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn run_script(context: NativeCallContext, path: &str, parameters: Map) -> Returned<Dynamic> {
+        let parameters = to_json(&parameters.into()).map_err(|failure| raise(failure, context.call_position()))?;
+        call(&context, Call::FlowRunScript { path: path.to_owned(), parameters })
+    }
+}
+
+fn graph_step(
+    context: &NativeCallContext,
+    id: ImmutableString,
+    node_type: ImmutableString,
+    from: Dynamic,
+    config: Dynamic,
+    settings: Map,
+) -> Returned<Dynamic> {
+    run_of(context)?.graph_step(context, GraphStep { id, node_type, from, config, settings })
+}
+
+fn each(context: &NativeCallContext, id: ImmutableString, from: Dynamic, config: Dynamic, settings: Map) -> Returned<Each> {
+    let node_type = ImmutableString::from("for_each");
+    run_of(context)?.each(context, GraphStep { id, node_type, from, config, settings })
+}
+
+fn respond(context: &NativeCallContext, mut answer: Map) -> Returned<Dynamic> {
+    let refused = |message: &str| raise(Failure::new(Kind::ValidationError, message), context.call_position());
+    let status = answer.remove("status").filter(|status| !status.is_unit()).map_or(Ok(200), |status| status.as_int());
+    let status = status.ok().and_then(|status| u16::try_from(status).ok()).filter(|status| (100..=599).contains(status));
+    let status = status.ok_or_else(|| refused("`status` is a number from 100 to 599"))?;
+    let headers = answer.remove("headers").and_then(|headers| headers.try_cast::<Map>()).unwrap_or_default();
+    let headers = headers.into_iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let body = answer.remove("body").unwrap_or(Dynamic::UNIT);
+    if let Some(name) = answer.keys().next() {
+        return Err(refused(&format!("an answer has `status`, `headers` and `body`, not `{name}`")));
+    }
+    let body = to_json(&body).map_err(|failure| raise(failure, context.call_position()))?;
+    call(context, Call::FlowRespond { status, headers, body })
+}
+
+/// Texts as they are, anything else as JSON.
+pub(super) fn joined(parts: &[Dynamic]) -> String {
+    let mut joined = String::new();
+    for part in parts {
+        match part.as_immutable_string_ref() {
+            Ok(text) => joined.push_str(&text),
+            Err(_) => joined.push_str(&serde_json::to_string(part).unwrap_or_else(|_| part.to_string())),
+        }
+    }
+    joined
+}

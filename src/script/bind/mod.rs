@@ -1,0 +1,58 @@
+//! The functions a script has: one namespace a file. Adding one is a file and a line in [`namespaces`].
+//!
+//! A native function does the least there is, builds a call and sends it; what composes natives is written in the language itself, in
+//! `stdlib/<namespace>.rhai`, and folded into the same namespace.
+
+#![expect(unreachable_pub, reason = "the macro that makes a namespace takes public functions only")]
+
+mod clipboard;
+mod files;
+mod flow;
+mod http;
+mod json;
+mod keyboard;
+mod log;
+mod mouse;
+mod ocr;
+mod screen;
+mod shell;
+mod system;
+mod time;
+
+use rhai::{Engine, Module};
+
+use crate::policy::Permissions;
+
+pub(super) use flow::{Nodes, RunInfo};
+
+/// Every namespace that `permissions` open, in alphabetical order.
+pub(super) fn namespaces(permissions: &Permissions) -> Vec<(&'static str, Module)> {
+    let files = !permissions.read.is_empty() || !permissions.write.is_empty();
+    let all: [(&str, bool, fn() -> Module); 13] = [
+        ("clipboard", permissions.clipboard, clipboard::module),
+        ("files", files, files::module),
+        ("flow", true, flow::module),
+        ("http", !permissions.http.is_empty(), http::module),
+        ("json", true, json::module),
+        ("keyboard", permissions.input, keyboard::module),
+        ("log", true, log::module),
+        ("mouse", permissions.input, mouse::module),
+        ("ocr", permissions.screen, ocr::module),
+        ("screen", permissions.screen, screen::module),
+        ("shell", !permissions.shell.is_empty(), shell::module),
+        ("system", true, system::module),
+        ("time", true, time::module),
+    ];
+    all.into_iter().filter(|(_, open, _)| *open).map(|(name, _, module)| (name, module())).collect()
+}
+
+/// What is called without a namespace: `step` and `text`.
+pub(super) fn globals() -> rhai::Shared<Module> {
+    flow::globals().into()
+}
+
+/// The types of values that only the host makes.
+pub(super) fn register_types(engine: &mut Engine) {
+    flow::register_types(engine);
+    screen::register_types(engine);
+}

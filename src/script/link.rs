@@ -1,0 +1,97 @@
+//! A runner's end of the socket: records pile up and travel with the next thing that needs an answer.
+
+use std::cell::RefCell;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use crate::error::{Failure, Kind};
+use crate::host::protocol::{Call, FromRunner, Json, Record, Reply, ToRunner};
+use crate::host::wire::{Decoder, encode};
+
+/// Records are sent on their own once they are this long, so that a busy run is seen to move and memory stays small.
+const FLUSH_BYTES: usize = 64 << 10;
+/// … or this old.
+const FLUSH_AFTER: Duration = Duration::from_millis(20);
+
+/// The runner's connection to the server.
+pub(super) struct Link {
+    stream: UnixStream,
+    inner: RefCell<Inner>,
+}
+
+struct Inner {
+    outgoing: Vec<u8>,
+    flushed: Instant,
+    incoming: Decoder,
+}
+
+impl Link {
+    pub(super) fn new(stream: UnixStream) -> Self {
+        Self { stream, inner: RefCell::new(Inner { outgoing: Vec::new(), flushed: Instant::now(), incoming: Decoder::default() }) }
+    }
+
+    /// Puts a record on its way; nobody waits for it.
+    pub(super) fn record(&self, record: Record) {
+        self.queue(&FromRunner::Record(record));
+        self.flush_if_due();
+    }
+
+    /// Sends a message and everything that was recorded before it.
+    pub(super) fn send(&self, message: &FromRunner) {
+        self.queue(message);
+        self.flush();
+    }
+
+    /// Sends what was recorded, if it is long or old.
+    pub(super) fn flush_if_due(&self) {
+        let due = {
+            let inner = self.inner.borrow();
+            !inner.outgoing.is_empty() && (inner.outgoing.len() > FLUSH_BYTES || inner.flushed.elapsed() > FLUSH_AFTER)
+        };
+        if due {
+            self.flush();
+        }
+    }
+
+    /// Asks the server to do something, and waits until it has.
+    pub(super) fn call(&self, call: Call, within: Option<f64>) -> Result<Json, Failure> {
+        self.send(&FromRunner::Call(call, within));
+        match self.receive() {
+            Some(ToRunner::Reply(Reply::Value(value))) => Ok(value),
+            Some(ToRunner::Reply(Reply::Failed(failure))) => Err(failure),
+            Some(_) => Err(Failure::new(Kind::Internal, "the server answered a call with something else")),
+            // The server is gone, and with it everyone who could want the result.
+            None => std::process::exit(0),
+        }
+    }
+
+    /// The next message; none once the server is gone.
+    pub(super) fn receive(&self) -> Option<ToRunner> {
+        let mut inner = self.inner.borrow_mut();
+        let mut chunk = [0u8; 16 << 10];
+        loop {
+            if let Some(message) = inner.incoming.next().ok()? {
+                return Some(message);
+            }
+            let length = (&self.stream).read(&mut chunk).ok().filter(|length| *length > 0)?;
+            inner.incoming.buffer().extend_from_slice(chunk.get(..length)?);
+        }
+    }
+
+    fn queue(&self, message: &FromRunner) {
+        // A message that cannot be written down (a value nested too deep to serialise) is one the run cannot go on without.
+        if encode(&mut self.inner.borrow_mut().outgoing, message).is_err() {
+            std::process::exit(70);
+        }
+    }
+
+    fn flush(&self) {
+        let mut inner = self.inner.borrow_mut();
+        if (&self.stream).write_all(&inner.outgoing).is_err() {
+            std::process::exit(0);
+        }
+        inner.outgoing.clear();
+        inner.flushed = Instant::now();
+    }
+}

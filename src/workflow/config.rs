@@ -1,0 +1,128 @@
+//! The config of a node as a part of the script: literals, and the expressions in them.
+
+use serde_json::{Map, Value};
+
+use super::literal::{push_key, push_list, push_map, push_number, push_string, push_value};
+use super::schema::{escaped, field, is_expression, items};
+use super::template::{Piece, split, unbraced};
+use super::{ExpressionError, Expressions};
+
+/// Something that is wrong with an expression in a config.
+pub(super) struct Fault {
+    /// JSON Pointer within the config.
+    pub(super) path: String,
+    pub(super) message: String,
+}
+
+/// Checks every expression in `config`. Gives whether there is any.
+pub(super) fn check(config: &Map<String, Value>, schema: &Value, expressions: &dyn Expressions, faults: &mut Vec<Fault>) -> bool {
+    let mut found = false;
+    for (name, value) in config {
+        found |= check_value(value, field(schema, name), &format!("/{}", escaped(name)), expressions, faults);
+    }
+    found
+}
+
+fn check_value(value: &Value, schema: Option<&Value>, path: &str, expressions: &dyn Expressions, faults: &mut Vec<Fault>) -> bool {
+    let mut found = false;
+    match value {
+        Value::String(text) if is_expression(schema) => {
+            found = true;
+            check_one(unbraced(text), 0, path, expressions, faults);
+        }
+        Value::String(text) if text.contains("{{") => match split(text) {
+            Err(unclosed) => {
+                let message = format!(
+                    "the `{{{{` at column {} is not closed: end the expression with `}}}}`, or write `\\{{{{` for plain braces",
+                    unclosed.column
+                );
+                faults.push(Fault { path: path.to_owned(), message });
+            }
+            Ok(pieces) => {
+                for piece in pieces {
+                    let Piece::Expression(expression, column) = piece else { continue };
+                    found = true;
+                    check_one(expression, column, path, expressions, faults);
+                }
+            }
+        },
+        Value::Array(list) => {
+            let part = schema.and_then(items);
+            for (index, item) in list.iter().enumerate() {
+                found |= check_value(item, part, &format!("{path}/{index}"), expressions, faults);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let part = schema.and_then(|schema| field(schema, name));
+                found |= check_value(value, part, &format!("{path}/{}", escaped(name)), expressions, faults);
+            }
+        }
+        _ => {}
+    }
+    found
+}
+
+/// `before` is how many characters of the field come before the expression.
+fn check_one(text: &str, before: usize, path: &str, expressions: &dyn Expressions, faults: &mut Vec<Fault>) {
+    let checked = if text.is_empty() {
+        Err(ExpressionError { message: "the expression is empty".to_owned(), column: 1 })
+    } else if text.len() > super::check::MAX_EXPRESSION {
+        Err(ExpressionError { message: format!("the expression is longer than {} bytes", super::check::MAX_EXPRESSION), column: 1 })
+    } else {
+        expressions.check(text)
+    };
+    if let Err(error) = checked {
+        let column = before + error.column as usize;
+        faults.push(Fault { path: path.to_owned(), message: format!("{} (column {column})", error.message) });
+    }
+}
+
+/// Appends the fields of a config as a map: on one line where it is short, else one field a line.
+pub(super) fn push(out: &mut String, config: &Map<String, Value>, schema: &Value, indent: usize, width: usize) {
+    let start = out.len();
+    push_map(out, config, |out, name, value| push_part(out, value, field(schema, name)));
+    if out.len() - start <= width || config.len() < 2 {
+        return;
+    }
+    out.truncate(start);
+    out.push_str("#{\n");
+    for (name, value) in config {
+        out.extend(std::iter::repeat_n(' ', indent + 4));
+        push_key(out, name);
+        out.push_str(": ");
+        push_part(out, value, field(schema, name));
+        out.push_str(",\n");
+    }
+    out.extend(std::iter::repeat_n(' ', indent));
+    out.push('}');
+}
+
+fn push_part(out: &mut String, value: &Value, schema: Option<&Value>) {
+    match value {
+        Value::String(text) if is_expression(schema) => out.push_str(unbraced(text)),
+        Value::String(text) if text.contains("{{") => push_text(out, text),
+        Value::String(text) => push_string(out, text),
+        Value::Number(number) => push_number(out, number),
+        Value::Array(list) => push_list(out, list, |out, item| push_part(out, item, schema.and_then(items))),
+        Value::Object(fields) => push_map(out, fields, |out, name, value| push_part(out, value, schema.and_then(|part| field(part, name)))),
+        Value::Null | Value::Bool(_) => push_value(out, value),
+    }
+}
+
+/// A text with braces in it. One that is nothing but an expression keeps the expression's type.
+fn push_text(out: &mut String, text: &str) {
+    let pieces = split(text).unwrap_or_else(|_| vec![Piece::Text(text.to_owned())]);
+    match pieces.as_slice() {
+        [Piece::Text(plain)] => push_string(out, plain),
+        [Piece::Expression(expression, _)] => out.push_str(expression),
+        pieces => {
+            out.push_str("text(");
+            push_list(out, pieces, |out, piece| match piece {
+                Piece::Text(plain) => push_string(out, plain),
+                Piece::Expression(expression, _) => out.push_str(expression),
+            });
+            out.push(')');
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What a graph needs: the permissions that its node types name, with their configs' values in them.
+
+use serde_json::{Map, Value};
+
+use super::node_type::NodeType;
+use super::template::{Piece, has_expression, split};
+use crate::policy::Permissions;
+
+/// What one node needs. An expression's value is not known yet, so it stands for anything.
+pub(super) fn of_node(node_type: &NodeType, config: &Map<String, Value>) -> Permissions {
+    let mut needed = Permissions::default();
+    let Value::Object(declared) = &node_type.permissions else { return needed };
+    for (name, value) in declared {
+        let on = value.as_bool().unwrap_or(false);
+        let list = || -> Vec<String> {
+            let entries = value.as_array().map_or(&[] as &[Value], Vec::as_slice).iter().filter_map(Value::as_str);
+            entries.filter_map(|entry| resolve(entry, name, node_type, config)).collect()
+        };
+        match name.as_str() {
+            "screen" => needed.screen |= on,
+            "input" => needed.input |= on,
+            "clipboard" => needed.clipboard |= on,
+            "process" => needed.process |= on,
+            "shell" => needed.shell.extend(list()),
+            "http" => needed.http.extend(list()),
+            "read" => needed.read.extend(list()),
+            "write" => needed.write.extend(list()),
+            "env" => needed.env.extend(list()),
+            "secrets" => needed.secrets.extend(list()),
+            "scripts" => needed.scripts.extend(list()),
+            _ => {}
+        }
+    }
+    needed
+}
+
+/// One entry: itself, or for `config.a ?? config.b` the first of these values that is there.
+fn resolve(entry: &str, permission: &str, node_type: &NodeType, config: &Map<String, Value>) -> Option<String> {
+    if !entry.starts_with("config.") {
+        return Some(entry.to_owned());
+    }
+    let value = entry.split("??").find_map(|reference| {
+        let path = reference.trim().strip_prefix("config.")?;
+        lookup(config, path).or_else(|| node_type.schema.pointer(&format!("/properties/{path}/default")))
+    })?;
+    let text = value.as_str()?;
+    if permission == "http" {
+        return host(text);
+    }
+    if has_expression(text) {
+        return Some(if matches!(permission, "read" | "write" | "scripts") { "**" } else { "*" }.to_owned());
+    }
+    let text = if matches!(permission, "read" | "write") { text.trim_start_matches("./") } else { text };
+    Some(literal_glob(text))
+}
+
+fn lookup<'a>(config: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    let mut parts = path.split('.');
+    let first = config.get(parts.next()?)?;
+    let found = parts.try_fold(first, |value, part| match value {
+        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
+        other => other.get(part),
+    })?;
+    (!found.is_null()).then_some(found)
+}
+
+/// The host of a URL, with its port where that is written down. An expression behind the host leaves it certain.
+fn host(url: &str) -> Option<String> {
+    let pieces = split(url).unwrap_or_default();
+    let certain = match pieces.as_slice() {
+        [Piece::Text(text)] => text.as_str(),
+        [Piece::Text(text), ..] if ends_behind_host(text) => text.as_str(),
+        _ => return Some("*".to_owned()),
+    };
+    let url = url::Url::parse(certain).ok()?;
+    let host = url.host_str().filter(|host| !host.is_empty())?;
+    Some(literal_glob(&url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))))
+}
+
+fn ends_behind_host(prefix: &str) -> bool {
+    prefix.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?', '#']))
+}
+
+/// `text` as a pattern that matches nothing but itself.
+fn literal_glob(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '*' | '?' | '[' | ']' | '{' | '}' => pattern.extend(['[', c, ']']),
+            '\\' => pattern.push_str("\\\\"),
+            c => pattern.push(c),
+        }
+    }
+    pattern
+}

@@ -1,0 +1,51 @@
+//! `/openapi.json` and `/docs`.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::stand_in;
+
+#[tokio::test]
+async fn every_route_is_described_and_every_reference_leads_somewhere() {
+    let server = stand_in::start().await;
+    let text = reqwest::get(server.url("/openapi.json")).await.unwrap().text().await.unwrap();
+    let description: Value = serde_json::from_str(&text).unwrap();
+    assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
+    let described: BTreeSet<String> =
+        description["paths"].as_object().unwrap().keys().map(|path| path.trim_end_matches('/').to_owned()).collect();
+    let routed: BTreeSet<String> = trae::api::routes().iter().map(|path| path.replace('*', "")).collect();
+    assert_eq!(described, routed);
+    for path in ["/api/health/", "/api/workflows/", "/api/workflows/{workflow_id}/execute", "/api/webhooks/{path}"] {
+        assert!(description["paths"][path].is_object(), "{path}");
+    }
+    let mut ids = BTreeSet::new();
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap_or_default();
+            assert!(path.contains("webhooks") || ids.insert(id.to_owned()), "{method} {path}: {id:?} is taken");
+        }
+    }
+    for reference in text.split("\"$ref\":\"#").skip(1) {
+        let pointer = reference.split('"').next().unwrap();
+        assert!(description.pointer(pointer).is_some(), "{pointer} leads nowhere");
+    }
+}
+
+#[tokio::test]
+async fn the_page_and_its_parts_come_from_this_server_alone() {
+    let server = stand_in::start().await;
+    for path in ["/docs", "/docs/"] {
+        let answer = reqwest::get(server.url(path)).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert!(answer.headers()["content-security-policy"].to_str().unwrap().contains("frame-ancestors 'none'"));
+        let page = answer.text().await.unwrap();
+        let parts: Vec<&str> = page.split(['"']).filter(|text| text.starts_with('/') && text.contains("docs/")).collect();
+        assert!(parts.len() >= 4 && !page.contains("http"), "{page}");
+        for part in parts {
+            assert_eq!(reqwest::get(server.url(part)).await.unwrap().status(), 200, "{part}");
+        }
+    }
+    let start = reqwest::get(server.url("/docs/swagger-initializer.js")).await.unwrap().text().await.unwrap();
+    assert!(start.contains("/openapi.json"), "{start}");
+}

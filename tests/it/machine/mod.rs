@@ -1,0 +1,14 @@
+//! The capabilities that are not the desktop: text in pictures, commands, HTTP, files, processes.
+
+use trae::policy::{Grant, Permissions};
+
+mod fetch;
+mod files;
+mod ocr;
+mod shell;
+mod system;
+
+/// A grant of everything, with relative paths in `root`.
+fn everything(root: &std::path::Path) -> Grant {
+    Grant::new(vec![Permissions::all()], root)
+}

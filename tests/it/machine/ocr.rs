@@ -1,0 +1,229 @@
+//! Reading real windows, drawn by a real toolkit on a virtual screen.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use image::{GrayImage, Luma};
+use tokio_util::sync::CancellationToken;
+use trae::error::{Classify, Kind};
+use trae::ocr::{Error, Ocr, Preprocess, Reading, Settings, Text};
+use x11rb::connection::Connection;
+use x11rb::protocol::xproto::{ConnectionExt, ImageFormat};
+use x11rb::rust_connection::RustConnection;
+
+/// A virtual screen with a window on it; both end with this.
+struct Shown {
+    server: Child,
+    window: Child,
+    display: String,
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        for child in [&mut self.window, &mut self.server] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Shown {
+    fn new(size: &str, program: &str, arguments: &[&str]) -> Self {
+        let mut server = Command::new("Xvfb")
+            .args(["-displayfd", "1", "-screen", "0", &format!("{size}x24"), "-nolisten", "tcp"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("these tests need Xvfb (apt-get install xvfb)");
+        let mut number = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut number).unwrap();
+        let display = format!(":{}", number.trim());
+        let window = Command::new(program)
+            .args(arguments)
+            .env("DISPLAY", &display)
+            .env("NO_AT_BRIDGE", "1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("these tests need {program}: {error}"));
+        Self { server, window, display }
+    }
+
+    fn capture(&self) -> GrayImage {
+        let (connection, screen) = RustConnection::connect(Some(&self.display)).unwrap();
+        let screen = &connection.setup().roots[screen];
+        let (width, height) = (screen.width_in_pixels, screen.height_in_pixels);
+        let pixels = connection.get_image(ImageFormat::Z_PIXMAP, screen.root, 0, 0, width, height, !0).unwrap().reply().unwrap().data;
+        GrayImage::from_fn(width.into(), height.into(), |x, y| {
+            let at = (y as usize * usize::from(width) + x as usize) * 4;
+            let [b, g, r] = [pixels[at], pixels[at + 1], pixels[at + 2]].map(u32::from);
+            Luma([((r * 299 + g * 587 + b * 114) / 1000) as u8])
+        })
+    }
+
+    /// Captures until the picture stands still with something on it.
+    fn still(&self) -> GrayImage {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut last = self.capture();
+        loop {
+            std::thread::sleep(Duration::from_millis(400));
+            let now = self.capture();
+            let first = now.get_pixel(0, 0);
+            if now == last && now.pixels().any(|pixel| pixel.0[0].abs_diff(first.0[0]) > 40) {
+                return now;
+            }
+            assert!(Instant::now() < deadline, "no window appeared");
+            last = now;
+        }
+    }
+}
+
+fn form() -> Shown {
+    let arguments = ["--forms", "--title=Invoice", "--text=Enter the invoice", "--add-entry=Customer", "--add-entry=Amount"];
+    Shown::new("1280x800", "zenity", &arguments)
+}
+
+fn xterm(colours: [&str; 2]) -> Shown {
+    let show = "printf 'Invoice total 1234 EUR\\nThe quick brown fox jumps\\nover the lazy dog\\n'; sleep 60";
+    let arguments = [
+        "-fa",
+        "DejaVu Sans Mono",
+        "-fs",
+        "11",
+        "-fg",
+        colours[0],
+        "-bg",
+        colours[1],
+        "-geometry",
+        "60x10+0+0",
+        "+sb",
+        "-e",
+        "sh",
+        "-c",
+        show,
+    ];
+    Shown::new("560x200", "xterm", &arguments)
+}
+
+fn ocr() -> Ocr {
+    Ocr::new(Settings { languages: vec!["eng".to_owned()], timeout: Duration::from_secs(60) })
+}
+
+fn read(picture: &GrayImage, reading: &Reading) -> Text {
+    ocr().read(picture, reading, &CancellationToken::new()).unwrap()
+}
+
+#[test]
+fn a_form_on_a_whole_screen_is_read_with_boxes_in_its_pixels() {
+    let picture = form().still();
+    let text = read(&picture, &Reading::default());
+    for wanted in ["Customer", "Amount", "Cancel", "OK"] {
+        let word = text.words.iter().find(|word| word.text == wanted).unwrap_or_else(|| panic!("{wanted} is not in {:?}", text.text));
+        assert!(word.confidence > 0.5 && word.confidence <= 1.0, "{word:?}");
+        // The box holds the word and nothing else: read alone, it says the same.
+        let (x, y) = (word.x as u32 - 4, word.y as u32 - 4);
+        let cut = image::imageops::crop_imm(&picture, x, y, word.width + 8, word.height + 8).to_image();
+        let alone = read(&cut, &Reading { page_segmentation: Some(7), ..Reading::default() });
+        assert_eq!(alone.text, wanted, "the box of {word:?} holds something else");
+    }
+    assert!(text.confidence > 0.5 && text.execution_time > 0.0);
+    assert_eq!((text.language.as_str(), text.engine.as_str()), ("eng", "tesseract"));
+}
+
+#[test]
+fn light_and_dark_terminals_are_read_alike() {
+    for colours in [["black", "white"], ["white", "black"], ["#c0c0c0", "#202030"]] {
+        let text = read(&xterm(colours).still(), &Reading::default());
+        assert!(
+            text.text.starts_with("Invoice total 1234 EUR\nThe quick brown fox jumps\nover the lazy dog"),
+            "{colours:?}: {:?}",
+            text.text
+        );
+        let lines: Vec<u32> = text.words.iter().map(|word| word.line).take(12).collect();
+        assert_eq!(lines[..12], [0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2], "{:?}", text.words);
+    }
+}
+
+#[test]
+fn a_whitelist_counts_for_one_reading_only() {
+    let picture = xterm(["black", "white"]).still();
+    let line = image::imageops::crop_imm(&picture, 0, 0, 260, 24).to_image();
+    let ocr = ocr();
+    let digits = Reading { whitelist: Some("0123456789".to_owned()), ..Reading::default() };
+    let only = ocr.read(&line, &digits, &CancellationToken::new()).unwrap();
+    assert!(only.text.contains("1234") && only.text.chars().all(|c| c.is_ascii_digit() || c.is_whitespace()), "{:?}", only.text);
+    let all = ocr.read(&line, &Reading::default(), &CancellationToken::new()).unwrap();
+    assert!(all.text.contains("Invoice"), "{:?}", all.text);
+}
+
+#[test]
+fn an_empty_wall_has_no_words() {
+    for shade in [0, 128, 255] {
+        let text = read(&GrayImage::from_pixel(300, 200, Luma([shade])), &Reading::default());
+        assert_eq!((text.text.as_str(), text.words.len(), text.confidence), ("", 0, 0.0));
+    }
+    // A single pixel, also as it is.
+    for preprocess in [Preprocess::Auto, Preprocess::None] {
+        assert_eq!(read(&GrayImage::new(1, 1), &Reading { preprocess, ..Reading::default() }).text, "");
+    }
+}
+
+#[test]
+fn bad_requests_say_what_to_do() {
+    let picture = GrayImage::from_pixel(20, 20, Luma([255]));
+    let fails = |picture: &GrayImage, reading: Reading| ocr().read(picture, &reading, &CancellationToken::new()).unwrap_err();
+    let language = |language: &str| Reading { language: Some(language.to_owned()), ..Reading::default() };
+
+    for bad in ["../../x", "eng\0", "", &"x".repeat(10_000)] {
+        assert_eq!(fails(&picture, language(bad)).kind(), Kind::ValidationError, "{bad:?}");
+    }
+    let missing = fails(&picture, language("eng+xyz"));
+    assert_eq!(missing.kind(), Kind::ServiceUnavailable);
+    let details = missing.details().unwrap();
+    assert_eq!(details["service"], "enhanced_ocr");
+    assert_eq!(details["hint"], "apt-get install tesseract-ocr-xyz");
+    assert!(details["installed"].as_array().unwrap().iter().any(|name| name == "eng"));
+
+    assert_eq!(fails(&GrayImage::new(0, 5), Reading::default()).kind(), Kind::ValidationError);
+    assert_eq!(fails(&GrayImage::new(40_000, 1), Reading::default()).kind(), Kind::ValidationError);
+    for mode in [0, 2, 14, 255] {
+        assert_eq!(fails(&picture, Reading { page_segmentation: Some(mode), ..Reading::default() }).kind(), Kind::ValidationError);
+    }
+    assert_eq!(fails(&picture, Reading { whitelist: Some("a\0b".to_owned()), ..Reading::default() }).kind(), Kind::ValidationError);
+}
+
+#[test]
+fn installed_languages_are_listed() {
+    assert!(ocr().languages().unwrap().contains(&"eng".to_owned()));
+}
+
+#[test]
+fn a_cancelled_reading_answers_at_once() {
+    // Much text, so that it would take seconds.
+    let screen = xterm(["black", "white"]).still();
+    let picture = GrayImage::from_fn(2800, 2000, |x, y| *screen.get_pixel(x % 560, y % 200));
+    let ocr = std::sync::Arc::new(ocr());
+    let cancel = CancellationToken::new();
+    let canceller = cancel.clone();
+    let reader = std::thread::spawn({
+        let ocr = std::sync::Arc::clone(&ocr);
+        move || {
+            let ended = ocr.read(&picture, &Reading::default(), &cancel);
+            (ended, Instant::now())
+        }
+    });
+    std::thread::sleep(Duration::from_millis(600));
+    let cancelled = Instant::now();
+    canceller.cancel();
+    let (ended, at) = reader.join().unwrap();
+    assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
+    assert!(at - cancelled < Duration::from_millis(500), "it took {:?}", at - cancelled);
+}
+
+#[test]
+fn a_reading_that_takes_too_long_times_out() {
+    let ocr = Ocr::new(Settings { languages: vec!["eng".to_owned()], timeout: Duration::from_millis(1) });
+    let picture = GrayImage::from_pixel(3000, 3000, Luma([255]));
+    assert_eq!(ocr.read(&picture, &Reading::default(), &CancellationToken::new()).unwrap_err().kind(), Kind::Timeout);
+}

@@ -1,0 +1,81 @@
+//! A cancelled run ends at once, whatever it is doing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use trae::host::Outcome;
+use trae::policy::Permissions;
+
+use super::{host, job, program};
+
+/// What a run can be busy with.
+const BUSY: &[(&str, &str)] = &[
+    ("a delay", "time::sleep(600)"),
+    ("a shell command", "shell::run(\"sleep 600\")"),
+    ("an endless loop", "loop {}"),
+    ("an endless loop of steps", "loop { step(\"a\", || 1); }"),
+    ("a wait for another server", "http::get(params.url)"),
+    ("reading the screen", "loop { ocr::read(); }"),
+    ("slow typing", "keyboard::type_text(#{ text: \"a very long text\", interval: 50.0 })"),
+    ("a slow move", "mouse::move_to(#{ x: 500, y: 500, duration: 60.0 })"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_run_ends_at_once_whatever_it_does() {
+    let host = Arc::new(host());
+    let files = tempfile::tempdir().unwrap();
+    // Accepts connections and never answers.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    for (name, source) in BUSY {
+        let mut busy = program(source);
+        busy.permissions = Permissions::all();
+        busy.limits.operations = u64::MAX;
+        let (mut job, _) = job(Arc::new(busy), files.path());
+        job.start.parameters = serde_json::value::to_raw_value(&serde_json::json!({ "url": url })).unwrap();
+        let cancel = job.cancel.clone();
+        let running = tokio::spawn({
+            let host = host.clone();
+            async move { host.run(job).await }
+        });
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        assert!(!running.is_finished(), "{name} ended by itself");
+        let asked = Instant::now();
+        cancel.cancel();
+        let outcome = running.await.unwrap();
+        assert!(matches!(outcome, Outcome::Cancelled), "{name}: {outcome:?}");
+        assert!(asked.elapsed() < Duration::from_secs(1), "{name} took {:?} to stop", asked.elapsed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_runner_is_a_failed_run_with_a_reason() {
+    let host = Arc::new(host());
+    let files = tempfile::tempdir().unwrap();
+    let mut endless = program("loop {}");
+    endless.limits.operations = u64::MAX;
+    let (job, _) = job(Arc::new(endless), files.path());
+    let running = tokio::spawn({
+        let host = host.clone();
+        async move { host.run(job).await }
+    });
+    let runner = loop {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let found = runners().pop();
+        if let Some(pid) = found {
+            break pid;
+        }
+    };
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    std::process::Command::new("kill").args(["-9", &runner.to_string()]).status().unwrap();
+    let Outcome::Failed(error) = running.await.unwrap() else { panic!("a run without a runner did not fail") };
+    assert_eq!(error.code, trae::error::Kind::RunnerCrashed);
+    assert!(error.message.contains("signal 9"), "{}", error.message);
+}
+
+/// The runners of this test's process: nextest runs each test in one of its own.
+fn runners() -> Vec<u32> {
+    let me = std::process::id();
+    let children = std::process::Command::new("pgrep").args(["-P", &me.to_string(), "-f", "trae runner"]).output().unwrap();
+    String::from_utf8(children.stdout).unwrap().lines().filter_map(|line| line.parse().ok()).collect()
+}
