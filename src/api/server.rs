@@ -24,8 +24,8 @@ use tower::{Service, ServiceExt};
 
 /// How long a request's head may take, and how long a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// How large a request's head may be.
-const HEAD_BYTES: usize = 64 * 1024;
+/// How large a request's head may be. The buffer may grow to twice that before it is looked at, so 64 KiB are never accepted.
+const HEAD_BYTES: usize = 32 * 1024;
 /// How long requests under way may take once the server ends.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long to wait before accepting again when the system has no more file descriptors.
