@@ -11,6 +11,7 @@
 
 mod api;
 mod desktop;
+mod house;
 mod machine;
 mod runs;
 mod script;
