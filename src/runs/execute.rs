@@ -19,7 +19,7 @@ use super::{Error, Settings, Timestamp};
 use crate::error::{Failure, Kind};
 use crate::host::protocol::{Json, ScriptError, Start};
 use crate::host::{Answer, Job, Outcome};
-use crate::policy::Grant;
+use crate::policy::{Grant, Permissions};
 use crate::store::Store;
 use crate::store::runs::{NewRun, Write};
 
@@ -50,11 +50,13 @@ pub struct Execute {
     pub trigger: String,
     /// The trigger node that fired; without it the graph's own choice.
     pub start_node: Option<String>,
+    /// Permissions beside the declared ones, for a script that is in no folder: what a person at their own terminal grants it.
+    pub lent: Permissions,
 }
 
 impl Default for Execute {
     fn default() -> Self {
-        Self { parameters: raw("{}"), input: raw("null"), trigger: "manual".to_owned(), start_node: None }
+        Self { parameters: raw("{}"), input: raw("null"), trigger: "manual".to_owned(), start_node: None, lent: Permissions::default() }
     }
 }
 

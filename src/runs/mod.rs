@@ -116,7 +116,7 @@ impl Runs {
     /// # Errors
     /// `SCRIPT_ERROR` for a header that cannot be read; as [`Runs::execute_script`].
     pub async fn execute_source(&self, name: &str, source: &str, execute: Execute) -> Result<Ticket, Failure> {
-        let prepared = self.inner.programs.source(name, source, &execute.parameters)?;
+        let prepared = self.inner.programs.source(name, source, &execute)?;
         let order = Order { kind: "script", workflow_id: None, script: Some(name.to_owned()), prepared };
         Ok(self.inner.start(order, execute).await?)
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::Error;
+use super::{Error, Execute};
 use super::library::{CompiledGraph, Library};
 use crate::error::Failure;
 use crate::host::protocol::{Json, Program};
@@ -131,9 +131,10 @@ impl Programs {
     }
 
     /// A script that is in no folder.
-    pub(super) fn source(&self, name: &str, source: &str, parameters: &Json) -> Result<Arc<Prepared>, Failure> {
-        let loaded = self.library.source(name, source)?;
-        check(validator(loaded.parameters.as_ref()).as_deref(), parameters)?;
+    pub(super) fn source(&self, name: &str, source: &str, execute: &Execute) -> Result<Arc<Prepared>, Failure> {
+        let mut loaded = self.library.source(name, source)?;
+        check(validator(loaded.parameters.as_ref()).as_deref(), &execute.parameters)?;
+        loaded.program.permissions.merge(&execute.lent);
         Ok(Arc::new(prepare(loaded.program, &[])))
     }
 

@@ -43,7 +43,7 @@ impl Loaded {
                 format!("the source has {} bytes, {} are allowed: split it into modules", program.source.len(), program.limits.source);
             return Err(vec![failed(crate::error::Kind::LimitSource, message, &program.name)]);
         }
-        let mut engine = engine(&program.limits, &program.permissions, stdlib);
+        let mut engine = engine(&program.limits, &program.permissions, stdlib).map_err(|error| vec![error])?;
         let mut errors = Vec::new();
         engine.set_module_resolver(Imports::new(program.modules));
         let mut node_types = HashMap::new();
@@ -109,7 +109,7 @@ impl Stdlib {
 }
 
 /// An engine with every limit set and exactly the namespaces that `permissions` open.
-pub(super) fn engine(limits: &Limits, permissions: &Permissions, stdlib: &Stdlib) -> Engine {
+pub(super) fn engine(limits: &Limits, permissions: &Permissions, stdlib: &Stdlib) -> Result<Engine, ScriptError> {
     let mut engine = raw_engine(limits);
     StandardPackage::new().register_into_engine(&mut engine);
     bind::register_types(&mut engine);
@@ -127,15 +127,13 @@ pub(super) fn engine(limits: &Limits, permissions: &Permissions, stdlib: &Stdlib
             ast.set_source(format!("stdlib/{name}.rhai"));
             Module::eval_ast_as_new(Scope::new(), &ast, &engine)
         });
-        // What does not compile is found by the tests of the library; a script then misses the functions by name.
-        if let Ok(script) = folded {
-            let mut both = Module::new();
-            both.set_doc(native.doc());
-            both.fill_with(&native).fill_with(&script);
-            engine.register_static_module(name, both.into());
-        }
+        let script = folded.map_err(|raised: Box<rhai::EvalAltResult>| error::of_running(&raised, &format!("stdlib/{name}.rhai")))?;
+        let mut both = Module::new();
+        both.set_doc(native.doc());
+        both.fill_with(&native).fill_with(&script);
+        engine.register_static_module(name, both.into());
     }
-    engine
+    Ok(engine)
 }
 
 /// An engine that knows the language and nothing of ours.

@@ -12,19 +12,25 @@ pub(super) const TIMEOUT_TOKEN: &str = "timeout";
 
 /// An error that does not compile.
 pub(super) fn of_parsing(error: &ParseError, file: &str) -> ScriptError {
-    let mut message = error.err_type().to_string();
     let code = match error.err_type() {
-        ParseErrorType::ModuleUndefined(name) => match permission_of(name) {
-            Some(line) => {
-                message = format!("`{name}::` needs a permission: add `{line}` to [permissions] in the script's header");
-                Kind::PermissionDenied
+        ParseErrorType::ModuleUndefined(name) => {
+            if let Some(line) = permission_of(name) {
+                return not_granted(name, line, file, error.position());
             }
-            None => Kind::ScriptError,
-        },
+            Kind::ScriptError
+        }
         ParseErrorType::ExprTooDeep => Kind::LimitDepth,
         _ => Kind::ScriptError,
     };
-    placed(code, message, file, error.position())
+    placed(code, error.err_type().to_string(), file, error.position())
+}
+
+/// A namespace that is there, though not for this script.
+fn not_granted(namespace: &str, line: &str, file: &str, position: Position) -> ScriptError {
+    let message = format!("`{namespace}::` needs a permission: add `{line}` to [permissions] in the script's header");
+    let mut error = placed(Kind::PermissionDenied, message, file, position);
+    error.details = Some(serde_json::json!({ "permission": line, "namespace": namespace }));
+    error
 }
 
 /// An error that was raised while running.
@@ -60,10 +66,7 @@ pub(super) fn of_running(error: &EvalAltResult, file: &str) -> ScriptError {
             placed(Kind::LimitDepth, "calls are nested deeper than allowed".to_owned(), file, *position)
         }
         EvalAltResult::ErrorModuleNotFound(name, position) => match permission_of(name) {
-            Some(line) => {
-                let message = format!("`{name}::` needs a permission: add `{line}` to [permissions] in the script's header");
-                placed(Kind::PermissionDenied, message, file, *position)
-            }
+            Some(line) => not_granted(name, line, file, *position),
             None => placed(Kind::ScriptError, format!("there is no module or script {name:?} to import"), file, *position),
         },
         EvalAltResult::ErrorDataTooLarge(what, position) => {

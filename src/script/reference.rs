@@ -31,7 +31,8 @@ pub struct Function {
 
 /// Every function a script can have, in alphabetical order.
 pub fn reference() -> Vec<Namespace> {
-    let engine = engine(&Limits::default(), &Permissions::all(), &Stdlib::load());
+    // The library comes with the binary; one that does not compile leaves a reference without it, which its tests find.
+    let Ok(engine) = engine(&Limits::default(), &Permissions::all(), &Stdlib::load()) else { return Vec::new() };
     let metadata: Value = engine.gen_fn_metadata_to_json(false).ok().and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
     let mut namespaces = vec![namespace("", &metadata)];
     if let Some(modules) = metadata.get("modules").and_then(Value::as_object) {

@@ -1,0 +1,121 @@
+//! The command line: parses, calls, prints. What a command does is decided in the rooms it calls.
+//!
+//! Results go to standard output, everything else to standard error, so that `trae run … > result.json` holds a result only.
+
+mod check;
+mod exit;
+mod parameters;
+mod permit;
+mod print;
+mod progress;
+mod run;
+mod serve;
+mod table;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use trae::config::{Config, LogFormat, Logging, Sources};
+use trae::script::reference;
+
+/// Sees a desktop, uses its mouse and keyboard, reads its text, runs its shells and calls HTTP: from workflows and Rhai scripts.
+#[derive(Parser)]
+#[command(name = "trae", version, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API
+    Serve(serve::Serve),
+    /// Run a workflow (.json) or a script (.rhai)
+    Run(run::Run),
+    /// Print the script that a workflow compiles to
+    Compile(check::Compile),
+    /// Check workflows and scripts; nothing of them runs
+    Check(check::Check),
+    /// Print the functions that scripts have
+    Docs {
+        /// As JSON instead of Markdown
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print every setting and where its value comes from
+    Config(Place),
+}
+
+/// Where the data is.
+#[derive(Args)]
+struct Place {
+    /// The data folder [DATA_DIR]
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Place {
+    /// The settings, with `flags` over all others.
+    fn config(self, mut flags: BTreeMap<String, String>) -> Result<Config, ExitCode> {
+        if let Some(folder) = self.data_dir {
+            flags.insert("DATA_DIR".to_owned(), folder.to_string_lossy().into_owned());
+        }
+        Config::load(&Sources::of_process(flags)).map_err(|problems| {
+            print::complaint(&problems.to_string());
+            exit::CONFIG.into()
+        })
+    }
+}
+
+/// Parses the command line and does what it says.
+pub(super) fn main() -> ExitCode {
+    // A wrong command line ends here, with code 2.
+    let done = match Cli::parse().command {
+        Command::Serve(serve) => serve.execute(),
+        Command::Run(run) => run.execute(),
+        Command::Compile(compile) => compile.execute(),
+        Command::Check(check) => check.execute(),
+        Command::Docs { json } => docs(json),
+        Command::Config(place) => place.config(BTreeMap::new()).map(|config| {
+            for setting in config.settings() {
+                print::result(&format!("{} = {}  ({})", setting.name, setting.value, setting.source));
+            }
+            ExitCode::SUCCESS
+        }),
+    };
+    done.unwrap_or_else(|code| code)
+}
+
+/// The reference of the language.
+fn docs(json: bool) -> Result<ExitCode, ExitCode> {
+    if json {
+        print::json(&reference::reference());
+    } else {
+        print::result(reference::markdown().trim_end());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sends the log to standard error. `quiet` is for commands whose own output is what one wants to read: warnings and worse, unless
+/// somebody set `LOG_LEVEL`.
+fn log_to_stderr(logging: &Logging, quiet: bool) {
+    use tracing_subscriber::EnvFilter;
+    let level = if quiet && std::env::var_os("LOG_LEVEL").is_none() { "warn" } else { &logging.level };
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // Only a second subscriber could fail, and there is none.
+    let _ = match logging.format {
+        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+}
+
+/// The asynchronous runtime, with so many threads for its own work.
+fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().map_err(|error| {
+        print::complaint(&format!("no threads could be started: {error}"));
+        exit::UNAVAILABLE.into()
+    })
+}

@@ -1,0 +1,90 @@
+//! `trae serve`.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use trae::app::App;
+
+use super::{Place, exit, log_to_stderr, print, runtime};
+
+/// Serve the API until SIGTERM or Ctrl-C.
+#[derive(Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    place: Place,
+    /// The address to listen on [HOST]
+    #[arg(long)]
+    host: Option<IpAddr>,
+    /// The port to listen on [PORT]
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+impl Serve {
+    pub(super) fn execute(self) -> Result<ExitCode, ExitCode> {
+        let mut flags = BTreeMap::new();
+        flags.extend(self.host.map(|host| ("HOST".to_owned(), host.to_string())));
+        flags.extend(self.port.map(|port| ("PORT".to_owned(), port.to_string())));
+        let config = self.place.config(flags)?;
+        log_to_stderr(&config.logging, false);
+        runtime(config.server.workers)?.block_on(async {
+            let address = SocketAddr::new(config.server.host, config.server.port);
+            let listener = TcpListener::bind(address).await.map_err(|error| {
+                print::complaint(&format!("{address} cannot be listened on: {error}; end what uses it, or set PORT to another one"));
+                ExitCode::from(exit::UNAVAILABLE)
+            })?;
+            let _lock = lock(&config.storage.data_dir)?;
+            let app = App::new(config).await.map_err(|failure| failed(&failure))?;
+            tracing::info!("serving on http://{address}");
+            tokio::select! {
+                () = app.listen(listener) => {}
+                () = asked_to_end() => tracing::info!("ending"),
+            }
+            app.shutdown().await;
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+/// Says what went wrong, and gives its exit code.
+pub(super) fn failed(failure: &trae::error::Failure) -> ExitCode {
+    print::complaint(&failure.message);
+    exit::code(failure.code)
+}
+
+/// Keeps a second server off the data folder. The lock goes with the process, however that ends.
+fn lock(data: &Path) -> Result<Option<File>, ExitCode> {
+    let file = std::fs::create_dir_all(data).and_then(|()| File::create(data.join("server.lock"))).map_err(|error| {
+        print::complaint(&format!("the data folder {} cannot be written: {error}; free space there, or set DATA_DIR", data.display()));
+        ExitCode::from(exit::CANNOT_WRITE)
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            print::complaint(&format!("another server uses the data folder {}: end it, or set DATA_DIR to another folder", data.display()));
+            Err(exit::IN_USE.into())
+        }
+        // A file system without locks: better served than not.
+        Err(std::fs::TryLockError::Error(_)) => Ok(None),
+    }
+}
+
+/// Resolves once somebody asks the process to end.
+pub(super) async fn asked_to_end() {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
