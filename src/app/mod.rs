@@ -126,6 +126,11 @@ impl App {
         api::serve(listener, api::door(state), self.config.server.max_connections, self.shutdown.clone()).await;
     }
 
+    /// The server's end, for whoever should end with it.
+    pub fn ending(&self) -> CancellationToken {
+        self.shutdown.clone()
+    }
+
     /// Ends everything: no new requests, streams end, runs that go on become `interrupted`, the journal is written, the desktop of our
     /// own is closed.
     pub async fn shutdown(&self) {

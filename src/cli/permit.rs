@@ -13,8 +13,9 @@ pub(super) fn allow(text: &str) -> Result<Permissions, String> {
             serde_json::json!({ name: [value] })
         }
         _ => {
-            return Err("write screen, input, clipboard or process, or NAME=VALUE with shell, http, read, write, env, secrets, scripts"
-                .to_owned());
+            return Err(
+                "write screen, input, clipboard or process, or NAME=VALUE with shell, http, read, write, env, secrets, scripts".to_owned()
+            );
         }
     };
     serde_json::from_value(entry).map_err(|error| error.to_string())

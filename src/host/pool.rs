@@ -119,7 +119,9 @@ impl Lease {
     /// The run ended as it should: the runner may serve the next one.
     pub(super) fn give_back(mut self) {
         self.runner.served += 1;
-        if self.runner.served >= MAX_SERVED || (self.runner.served % LOOK_EVERY == 0 && resident(&self.runner) > MAX_RESIDENT_BYTES) {
+        if self.runner.served >= MAX_SERVED
+            || (self.runner.served.is_multiple_of(LOOK_EVERY) && resident(&self.runner) > MAX_RESIDENT_BYTES)
+        {
             return;
         }
         let pool = Arc::clone(&self._slot.pool);

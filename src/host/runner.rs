@@ -42,7 +42,7 @@ impl Runner {
     /// The next message; none once the runner is dead or talks nonsense. Safe to drop half-way.
     pub(super) async fn receive(&mut self) -> Option<FromRunner> {
         loop {
-            if let Some(message) = self.decoder.next().ok()? {
+            if let Some(message) = self.decoder.take().ok()? {
                 return Some(message);
             }
             let length = self.stream.read_buf(self.decoder.buffer()).await.ok()?;

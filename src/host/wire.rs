@@ -48,7 +48,7 @@ impl Decoder {
     }
 
     /// The next whole message, if it is there.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WireError> {
+    pub fn take<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WireError> {
         let waiting = self.bytes.get(self.read..).unwrap_or_default();
         let Some((prefix, rest)) = waiting.split_first_chunk::<4>() else { return Ok(None) };
         let length = u32::from_le_bytes(*prefix) as usize;
@@ -86,7 +86,7 @@ mod tests {
         let mut seen = Vec::new();
         for byte in bytes {
             decoder.buffer().push(byte);
-            while let Some(value) = decoder.next::<serde_json::Value>().unwrap() {
+            while let Some(value) = decoder.take::<serde_json::Value>().unwrap() {
                 seen.push(value.to_string());
             }
         }
@@ -97,6 +97,6 @@ mod tests {
     fn an_absurd_length_is_refused_before_anything_is_reserved() {
         let mut decoder = Decoder::default();
         decoder.buffer().extend_from_slice(&u32::MAX.to_le_bytes());
-        assert!(matches!(decoder.next::<serde_json::Value>(), Err(WireError::TooLong(_))));
+        assert!(matches!(decoder.take::<serde_json::Value>(), Err(WireError::TooLong(_))));
     }
 }

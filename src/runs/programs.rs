@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Error, Execute};
 use super::library::{CompiledGraph, Library};
+use super::{Error, Execute};
 use crate::error::Failure;
 use crate::host::protocol::{Json, Program};
 use crate::store::runs::{ProgramRow, Write};

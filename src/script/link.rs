@@ -71,7 +71,7 @@ impl Link {
         let mut inner = self.inner.borrow_mut();
         let mut chunk = [0u8; 16 << 10];
         loop {
-            if let Some(message) = inner.incoming.next().ok()? {
+            if let Some(message) = inner.incoming.take().ok()? {
                 return Some(message);
             }
             let length = (&self.stream).read(&mut chunk).ok().filter(|length| *length > 0)?;

@@ -199,7 +199,7 @@ impl Run {
     pub(super) fn stop_reason(&self) -> Option<&'static str> {
         let operations = self.operations.get() + 1;
         self.operations.set(operations);
-        if operations % 4096 == 0 {
+        if operations.is_multiple_of(4096) {
             self.link.flush_if_due();
             if self.deadline.get().is_some_and(|deadline| deadline <= Instant::now()) {
                 return Some(error::TIMEOUT_TOKEN);

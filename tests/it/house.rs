@@ -165,7 +165,7 @@ fn imports_go_down_the_table_only() {
             broken.push(format!(
                 "{}: {room} uses {used}, but may use {}",
                 source.place(at),
-                if may.is_empty() { "nothing" } else { "only " }.to_owned() + &may.join(", ")
+                if may.is_empty() { "nothing" } else { "only " }.to_owned() + may.join(", ").as_str()
             ));
         }
     }

@@ -4,6 +4,7 @@
 //! `stdlib/<namespace>.rhai`, and folded into the same namespace.
 
 #![expect(unreachable_pub, reason = "the macro that makes a namespace takes public functions only")]
+#![expect(clippy::unwrap_used, reason = "the same macro unwraps arguments whose number and types the engine has checked")]
 
 mod clipboard;
 mod files;
@@ -25,10 +26,13 @@ use crate::policy::Permissions;
 
 pub(super) use flow::{Nodes, RunInfo};
 
+/// Its name, whether it is open, and what makes it.
+type Namespace = (&'static str, bool, fn() -> Module);
+
 /// Every namespace that `permissions` open, in alphabetical order.
 pub(super) fn namespaces(permissions: &Permissions) -> Vec<(&'static str, Module)> {
     let files = !permissions.read.is_empty() || !permissions.write.is_empty();
-    let all: [(&str, bool, fn() -> Module); 13] = [
+    let all: [Namespace; 13] = [
         ("clipboard", permissions.clipboard, clipboard::module),
         ("files", files, files::module),
         ("flow", true, flow::module),

@@ -1,10 +1,10 @@
 //! Bodies: how large, how slow.
 
-use super::stand_in;
+use super::served;
 
 #[tokio::test]
 async fn a_body_one_byte_over_the_limit_is_refused() {
-    let server = stand_in::start_with(|config| config.server.max_body_bytes = 2000).await;
+    let server = served::start_with(|config| config.server.max_body_bytes = 2000).await;
     let client = reqwest::Client::new();
     for (length, expected) in [(2000, 201), (2001, 413)] {
         let body = format!("{{\"name\":\"{}\"}}", "x".repeat(length - 11));
@@ -19,7 +19,7 @@ async fn a_body_one_byte_over_the_limit_is_refused() {
 
 #[tokio::test]
 async fn lists_and_maps_may_not_be_nested_without_end() {
-    let server = stand_in::start().await;
+    let server = served::start().await;
     let body = format!("{{\"nodes\":[{{\"data\":{{\"x\":{}{}}}}}]}}", "[".repeat(200), "]".repeat(200));
     let answer =
         reqwest::Client::new().post(server.url("/api/workflows")).header("content-type", "application/json").body(body).send().await;

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::stand_in;
+use super::served;
 
 #[tokio::test]
 async fn every_route_is_described_and_every_reference_leads_somewhere() {
-    let server = stand_in::start().await;
+    let server = served::start().await;
     let text = reqwest::get(server.url("/openapi.json")).await.unwrap().text().await.unwrap();
     let description: Value = serde_json::from_str(&text).unwrap();
     assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
@@ -34,7 +34,7 @@ async fn every_route_is_described_and_every_reference_leads_somewhere() {
 
 #[tokio::test]
 async fn the_page_and_its_parts_come_from_this_server_alone() {
-    let server = stand_in::start().await;
+    let server = served::start().await;
     for path in ["/docs", "/docs/"] {
         let answer = reqwest::get(server.url(path)).await.unwrap();
         assert_eq!(answer.status(), 200);

@@ -1,6 +1,6 @@
 //! Who gets in: `Host`, `Origin`, keys; and the answers that browsers ask for.
 
-use super::stand_in;
+use super::served;
 
 fn get(path: &str, headers: &str) -> String {
     format!("GET {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n")
@@ -12,7 +12,7 @@ fn status(answer: &str) -> &str {
 
 #[tokio::test]
 async fn only_hosts_of_this_machine_are_answered() {
-    let server = stand_in::start_with(|config| config.server.allowed_hosts = vec!["trae.example".to_owned()]).await;
+    let server = served::start_with(|config| config.server.allowed_hosts = vec!["trae.example".to_owned()]).await;
     let port = server.address.port();
     for host in ["localhost", &format!("localhost:{port}"), &format!("127.0.0.1:{port}"), &format!("[::1]:{port}"), "TRAE.example:80"] {
         let answer = server.raw(&get("/api/health/", &format!("Host: {host}\r\n"))).await;
@@ -36,7 +36,7 @@ async fn only_hosts_of_this_machine_are_answered() {
 
 #[tokio::test]
 async fn pages_of_other_origins_are_refused_and_listed_ones_may_read() {
-    let server = stand_in::start().await;
+    let server = served::start().await;
     let own = format!("http://{}", server.address);
     let with = |origin: &str| get("/api/health/", &format!("Host: {{host}}\r\nOrigin: {origin}\r\n"));
     for origin in ["https://evil.example", "null", "http://localhost:1", "http://127.0.0.1.evil", "http://localhost:3000.evil"] {
@@ -56,7 +56,7 @@ async fn pages_of_other_origins_are_refused_and_listed_ones_may_read() {
 
 #[tokio::test]
 async fn preflights_are_answered_for_listed_origins_only() {
-    let server = stand_in::start().await;
+    let server = served::start().await;
     let ask = |origin: &str| {
         format!(
             "OPTIONS /api/workflows/ HTTP/1.1\r\nHost: {{host}}\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: POST\r\nConnection: close\r\n\r\n"
@@ -71,7 +71,7 @@ async fn preflights_are_answered_for_listed_origins_only() {
 
 #[tokio::test]
 async fn what_another_site_makes_a_browser_fetch_is_refused() {
-    let server = stand_in::start().await;
+    let server = served::start().await;
     for path in ["/api/desktop/frame", "//api/desktop/frame", "/ws/workflow-automation"] {
         let answer = server.raw(&get(path, "Host: {host}\r\nSec-Fetch-Site: cross-site\r\n")).await;
         assert!(answer.contains("ORIGIN_NOT_ALLOWED"), "{path}: {answer}");
@@ -80,7 +80,7 @@ async fn what_another_site_makes_a_browser_fetch_is_refused() {
 
 #[tokio::test]
 async fn with_keys_on_only_what_is_open_answers() {
-    let server = stand_in::start_with(|config| config.security.api_key_enabled = true).await;
+    let server = served::start_with(|config| config.security.api_key_enabled = true).await;
     for path in trae::api::routes() {
         let path = path.replace(['{', '}', '*'], "");
         let open = matches!(path.as_str(), "/api/health" | "/docs" | "/docs/file" | "/openapi.json") || path.starts_with("/api/webhooks/");

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::stand_in;
+use super::served;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,7 +33,7 @@ fn json_type() -> Option<String> {
 
 #[tokio::test]
 async fn each_request_provokes_its_error() {
-    let server = stand_in::start().await;
+    let server = served::start().await;
     let client = reqwest::Client::new();
     let rows: Vec<Row> = serde_json::from_str(include_str!("errors.json")).unwrap();
     let mut wrong = Vec::new();

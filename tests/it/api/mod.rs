@@ -1,11 +1,11 @@
-//! The API over real connections, with stand-ins behind it: what a client sees is this room's, what happens is the others'.
+//! The API over real connections, with the whole of TRAE behind it.
 
 mod bodies;
 mod description;
 mod door;
 mod errors;
-mod events;
-mod routes;
+mod runs;
+mod served;
 mod server;
 mod socket;
-mod stand_in;
+mod workflows;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::stand_in;
+use super::served;
 
 async fn closes(mut stream: TcpStream) -> bool {
     let mut rest = Vec::new();
@@ -14,7 +14,7 @@ async fn closes(mut stream: TcpStream) -> bool {
 
 #[tokio::test]
 async fn slow_and_silent_clients_are_cut_off_while_others_are_served() {
-    let server = stand_in::start().await;
+    let server = served::start().await;
     let silent = TcpStream::connect(server.address).await.unwrap();
     let mut slow_head = TcpStream::connect(server.address).await.unwrap();
     slow_head.write_all(b"GET /api/health/ HT").await.unwrap();
@@ -31,7 +31,7 @@ async fn slow_and_silent_clients_are_cut_off_while_others_are_served() {
 
 #[tokio::test]
 async fn a_head_that_is_too_large_is_refused() {
-    let server = stand_in::start().await;
+    let server = served::start().await;
     let answer = server.raw(&format!("GET /api/health/ HTTP/1.1\r\nHost: {{host}}\r\nX-Large: {}\r\n\r\n", "x".repeat(66_000))).await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
     assert_eq!(reqwest::get(server.url("/api/health/")).await.unwrap().status(), 200);
@@ -39,7 +39,7 @@ async fn a_head_that_is_too_large_is_refused() {
 
 #[tokio::test]
 async fn one_connection_too_many_is_told_so() {
-    let server = stand_in::start_with(|config| config.server.max_connections = 1).await;
+    let server = served::start_with(|config| config.server.max_connections = 1).await;
     let mut first = TcpStream::connect(server.address).await.unwrap();
     first.write_all(format!("GET /api/health/ HTTP/1.1\r\nHost: {}\r\n\r\n", server.address).as_bytes()).await.unwrap();
     first.read_exact(&mut [0; 12]).await.unwrap();
@@ -58,7 +58,7 @@ async fn one_connection_too_many_is_told_so() {
 
 #[tokio::test]
 async fn the_end_waits_for_what_is_under_way_but_not_for_idle_connections() {
-    let mut server = stand_in::start().await;
+    let mut server = served::start().await;
     let client = reqwest::Client::new();
     assert_eq!(client.get(server.url("/api/health/")).send().await.unwrap().status(), 200);
     server.shutdown.cancel();
