@@ -72,15 +72,17 @@ fn serve(stream: UnixStream) {
 /// Runs the program once.
 fn run(program: &mut Loaded, start: &Start, link: &Rc<Link>) -> Result<Json, ScriptError> {
     let node_types: HashMap<_, _> = program.node_types.iter().map(|(name, code)| (name.clone(), Rc::clone(code))).collect();
-    let run = Rc::new(Run::new(start, &program.name, node_types, Rc::clone(link), program.limits.operations));
+    let value = |json: &Json| from_json(json).map_err(ScriptError::from);
+    let (parameters, input) = (value(&start.parameters)?, value(&start.input)?);
+    let begins_with = if input.is_unit() { (parameters.clone(), start.parameters.clone()) } else { (input.clone(), start.input.clone()) };
+    let run = Rc::new(Run::new(start, begins_with, &program.name, node_types, Rc::clone(link), program.limits.operations));
     let (counted, printing, debugging) = (Rc::clone(&run), Rc::clone(&run), Rc::clone(&run));
     program.engine.set_default_tag(Dynamic::from(Tag(Rc::clone(&run))));
     program.engine.on_progress(move |_| counted.stop_reason().map(Dynamic::from));
     program.engine.on_print(move |text| printing.log("info", text));
     program.engine.on_debug(move |text, _, _| debugging.log("debug", text));
-    let value = |json: &Json| from_json(json).map_err(ScriptError::from);
     let nodes = Dynamic::from(Nodes(Rc::clone(&run)));
-    let mut scope = constants(value(&start.parameters)?, value(&start.input)?, nodes, Dynamic::from(RunInfo(Rc::clone(&run))));
+    let mut scope = constants(parameters, input, nodes, Dynamic::from(RunInfo(Rc::clone(&run))));
     // A panic in a native function is a defect, but one of the run's, not of the runner's next run.
     let result = catch_unwind(AssertUnwindSafe(|| program.engine.eval_ast_with_scope::<Dynamic>(&mut scope, &program.ast)));
     let result = match result {

@@ -3,6 +3,8 @@
 //! One step without a call to the outside costs one record and no round trip; a step that asks the server for something is announced
 //! first, so that a crash finds it under way.
 
+mod loops;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -10,12 +12,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rhai::{CallFnOptions, Dynamic, FnPtr, ImmutableString, Map, NativeCallContext, Position, Scope};
 
-use super::engine::NodeCode;
-use super::error;
-use super::link::Link;
-use super::values::{Returned, from_json, raise, to_json};
 use crate::error::{Failure, Kind};
 use crate::host::protocol::{Call, Json, Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted};
+use crate::script::engine::NodeCode;
+use crate::script::error;
+use crate::script::link::Link;
+use crate::script::values::{Returned, from_json, raise, to_json};
 
 /// Lines of log that one run may write; what comes after is counted, not kept.
 const MAX_LOG_LINES: usize = 10_000;
@@ -26,44 +28,48 @@ const DONE_HANDLE: &str = "done";
 /// The output at which a node goes on that failed, where its settings say so.
 const ERROR_HANDLE: &str = "error";
 
+pub(in crate::script) use loops::Each;
+
 /// What travels in the engine's tag: the run that a native function works for.
 #[derive(Clone)]
-pub(super) struct Tag(pub(super) Rc<Run>);
+pub(in crate::script) struct Tag(pub(in crate::script) Rc<Run>);
 
 /// The run that `context` works for.
-pub(super) fn run_of(context: &NativeCallContext) -> Returned<Rc<Run>> {
+pub(in crate::script) fn run_of(context: &NativeCallContext) -> Returned<Rc<Run>> {
     let tag = context.tag().and_then(|tag| tag.read_lock::<Tag>().map(|tag| Rc::clone(&tag.0)));
     tag.ok_or_else(|| raise(Failure::new(Kind::Internal, "this function works only within a run"), context.call_position()))
 }
 
 /// Asks the server to do something, on behalf of the script at `context`.
-pub(super) fn call(context: &NativeCallContext, call: Call) -> Returned<Dynamic> {
+pub(in crate::script) fn call(context: &NativeCallContext, call: Call) -> Returned<Dynamic> {
     let run = run_of(context)?;
     run.call(call).and_then(|json| from_json(&json)).map_err(|failure| raise(failure, context.call_position()))
 }
 
 /// The same, with a map of options that the script gave.
-pub(super) fn call_with<T: serde::de::DeserializeOwned>(
+pub(in crate::script) fn call_with<T: serde::de::DeserializeOwned>(
     context: &NativeCallContext,
     options: Map,
     make: impl Fn(T) -> Call,
 ) -> Returned<Dynamic> {
-    let words = super::values::read(options).map_err(|failure| raise(failure, context.call_position()))?;
+    let words = crate::script::values::read(options).map_err(|failure| raise(failure, context.call_position()))?;
     call(context, make(words))
 }
 
 /// The same, for an answer that is not handed to the script as it is.
-pub(super) fn call_for<T: serde::de::DeserializeOwned>(context: &NativeCallContext, call: Call) -> Returned<T> {
+pub(in crate::script) fn call_for<T: serde::de::DeserializeOwned>(context: &NativeCallContext, call: Call) -> Returned<T> {
     let refused = |failure| raise(failure, context.call_position());
     let json = run_of(context)?.call(call).map_err(refused)?;
     serde_json::from_str(json.get()).map_err(|error| refused(Failure::new(Kind::Internal, format!("an answer has another shape: {error}"))))
 }
 
 /// One run of a program.
-pub(super) struct Run {
-    pub(super) id: String,
-    pub(super) started_at: String,
+pub(in crate::script) struct Run {
+    pub(in crate::script) id: String,
+    pub(in crate::script) started_at: String,
     start_node: Option<String>,
+    /// What a node without edges in works on: the trigger's event, or else the run's parameters.
+    begins_with: (Dynamic, Json),
     program: String,
     node_types: HashMap<String, Rc<NodeCode>>,
     link: Rc<Link>,
@@ -115,7 +121,7 @@ struct Open {
 /// The settings that every node has.
 #[derive(Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct StepSettings {
+pub(in crate::script) struct StepSettings {
     retry: Option<Retry>,
     timeout: Option<f64>,
     on_error: OnError,
@@ -147,30 +153,31 @@ enum OnError {
 
 /// What a branch gives back: the output it chose, and what goes out there.
 #[derive(Clone)]
-pub(super) struct To {
-    pub(super) handle: ImmutableString,
-    pub(super) value: Dynamic,
+pub(in crate::script) struct To {
+    pub(in crate::script) handle: ImmutableString,
+    pub(in crate::script) value: Dynamic,
 }
 
 /// One of several edges into a node: from a branch's output.
 #[derive(Clone)]
-pub(super) struct Out {
-    pub(super) id: ImmutableString,
-    pub(super) handle: ImmutableString,
+pub(in crate::script) struct Out {
+    pub(in crate::script) id: ImmutableString,
+    pub(in crate::script) handle: ImmutableString,
 }
 
 /// A node of the graph, as a script writes it down.
-pub(super) struct GraphStep {
-    pub(super) id: ImmutableString,
-    pub(super) node_type: ImmutableString,
-    pub(super) from: Dynamic,
-    pub(super) config: Dynamic,
-    pub(super) settings: Map,
+pub(in crate::script) struct GraphStep {
+    pub(in crate::script) id: ImmutableString,
+    pub(in crate::script) node_type: ImmutableString,
+    pub(in crate::script) from: Dynamic,
+    pub(in crate::script) config: Dynamic,
+    pub(in crate::script) settings: Map,
 }
 
 impl Run {
-    pub(super) fn new(
+    pub(in crate::script) fn new(
         start: &crate::host::protocol::Start,
+        begins_with: (Dynamic, Json),
         program: &str,
         node_types: HashMap<String, Rc<NodeCode>>,
         link: Rc<Link>,
@@ -180,6 +187,7 @@ impl Run {
             id: start.run_id.clone(),
             started_at: start.started_at.clone(),
             start_node: start.start_node.clone(),
+            begins_with,
             program: program.to_owned(),
             node_types,
             link,
@@ -196,7 +204,7 @@ impl Run {
 
     /// Counts one operation of the engine, and says why it may not go on: too many of them (and from then on always, whatever the
     /// script does about it), or a step out of time.
-    pub(super) fn stop_reason(&self) -> Option<&'static str> {
+    pub(in crate::script) fn stop_reason(&self) -> Option<&'static str> {
         let operations = self.operations.get() + 1;
         self.operations.set(operations);
         if operations.is_multiple_of(4096) {
@@ -209,12 +217,12 @@ impl Run {
     }
 
     /// Whether the operation limit was hit, even if the script went on to return something.
-    pub(super) fn exceeded(&self) -> bool {
+    pub(in crate::script) fn exceeded(&self) -> bool {
         self.operations.get() > self.max_operations
     }
 
     /// Asks the server to do something. Steps that are under way are announced first.
-    pub(super) fn call(&self, call: Call) -> Result<Json, Failure> {
+    pub(in crate::script) fn call(&self, call: Call) -> Result<Json, Failure> {
         for open in self.open.borrow_mut().iter_mut().filter(|open| !open.announced) {
             open.announced = true;
             self.link.record(Record::StepStarted(open.started.clone()));
@@ -224,7 +232,7 @@ impl Run {
     }
 
     /// Writes a line of log.
-    pub(super) fn log(&self, level: &str, message: &str) {
+    pub(in crate::script) fn log(&self, level: &str, message: &str) {
         let lines = self.log_lines.get() + 1;
         self.log_lines.set(lines);
         let message = match lines {
@@ -236,12 +244,12 @@ impl Run {
     }
 
     /// Which starts a run takes that no particular trigger began.
-    pub(super) fn set_starts(&self, ids: Vec<String>) {
+    pub(in crate::script) fn set_starts(&self, ids: Vec<String>) {
         *self.starts.borrow_mut() = ids;
     }
 
     /// Whether the run began at this node.
-    pub(super) fn started(&self, id: &str) -> bool {
+    pub(in crate::script) fn started(&self, id: &str) -> bool {
         match &self.start_node {
             Some(start) => start == id,
             None => self.starts.borrow().iter().any(|start| start == id),
@@ -249,27 +257,27 @@ impl Run {
     }
 
     /// Whether the node ran.
-    pub(super) fn ran(&self, id: &str) -> bool {
+    pub(in crate::script) fn ran(&self, id: &str) -> bool {
         self.nodes.borrow().contains_key(id)
     }
 
     /// Whether the node ran and went on at that output.
-    pub(super) fn took(&self, id: &str, handle: &str) -> bool {
+    pub(in crate::script) fn took(&self, id: &str, handle: &str) -> bool {
         self.nodes.borrow().get(id).is_some_and(|node| node.took(handle))
     }
 
     /// What the node put out, or nothing where it did not run.
-    pub(super) fn output(&self, id: &str) -> Dynamic {
+    pub(in crate::script) fn output(&self, id: &str) -> Dynamic {
         self.nodes.borrow().get(id).map_or(Dynamic::UNIT, |node| node.output.clone())
     }
 
     /// The round of the innermost loop, from 0.
-    pub(super) fn index(&self) -> Option<usize> {
+    pub(in crate::script) fn index(&self) -> Option<usize> {
         self.loops.borrow().last().map(|frame| frame.index)
     }
 
     /// A node of a graph: works out its config, runs it, puts it on record.
-    pub(super) fn graph_step(self: &Rc<Self>, context: &NativeCallContext, step: GraphStep) -> Returned<Dynamic> {
+    pub(in crate::script) fn graph_step(self: &Rc<Self>, context: &NativeCallContext, step: GraphStep) -> Returned<Dynamic> {
         let settings = self.settings(&step, context)?;
         let (input, shown) = self.input(&step.from, context)?;
         let mut started = self.begin(&step.id, Some(&step.node_type), shown);
@@ -303,7 +311,12 @@ impl Run {
     }
 
     /// A step of a script's own: runs the function and puts it on record.
-    pub(super) fn own_step(self: &Rc<Self>, context: &NativeCallContext, id: &ImmutableString, work: &FnPtr) -> Returned<Dynamic> {
+    pub(in crate::script) fn own_step(
+        self: &Rc<Self>,
+        context: &NativeCallContext,
+        id: &ImmutableString,
+        work: &FnPtr,
+    ) -> Returned<Dynamic> {
         let started = self.begin(id, None, StepInput::None);
         self.open.borrow_mut().push(Open { started, announced: false });
         match work.call_within_context::<Dynamic>(context, ()) {
@@ -317,7 +330,7 @@ impl Run {
     }
 
     /// A loop: works out its items; the rounds come with [`Each`].
-    pub(super) fn each(self: &Rc<Self>, context: &NativeCallContext, step: GraphStep) -> Returned<Each> {
+    pub(in crate::script) fn each(self: &Rc<Self>, context: &NativeCallContext, step: GraphStep) -> Returned<Each> {
         let settings = self.settings(&step, context)?;
         let (input, shown) = self.input(&step.from, context)?;
         let started = self.begin(&step.id, Some(&step.node_type), shown);
@@ -342,7 +355,7 @@ impl Run {
     }
 
     /// What a round of the loop `id` comes to: the output of the named nodes that ran in it.
-    pub(super) fn collect(&self, id: &str, sinks: &[ImmutableString]) {
+    pub(in crate::script) fn collect(&self, id: &str, sinks: &[ImmutableString]) {
         let nodes = self.nodes.borrow();
         let ran: Vec<_> = sinks.iter().filter_map(|sink| Some((sink, nodes.get(sink)?))).collect();
         let value = match ran.as_slice() {
@@ -360,7 +373,7 @@ impl Run {
         if step.settings.is_empty() {
             return Ok(StepSettings::default());
         }
-        super::values::read(step.settings.clone()).map_err(|failure| raise(failure, context.call_position()))
+        crate::script::values::read(step.settings.clone()).map_err(|failure| raise(failure, context.call_position()))
     }
 
     fn run_node(
@@ -423,6 +436,9 @@ impl Run {
             taken.extend(one(from)?);
         }
         Ok(match taken.as_slice() {
+            [] if from.as_array_ref().is_ok_and(|list| list.is_empty()) => {
+                (self.begins_with.0.clone(), StepInput::Value(self.begins_with.1.clone()))
+            }
             [] => (Dynamic::UNIT, StepInput::None),
             [(_, node)] if node.step_id.is_empty() => {
                 let shown = to_json(&node.output).map_err(|failure| raise(failure, context.call_position()))?;
@@ -514,88 +530,6 @@ impl Run {
     }
 }
 
-/// The rounds of a loop, for the language's `for`.
-#[derive(Clone)]
-pub(super) struct Each {
-    run: Rc<Run>,
-    id: ImmutableString,
-    items: rhai::Array,
-    /// None where there are no rounds to be put on record.
-    started: Option<StepStarted>,
-}
-
-impl IntoIterator for Each {
-    type Item = Dynamic;
-    type IntoIter = Rounds;
-
-    fn into_iter(self) -> Rounds {
-        Rounds { run: self.run, id: self.id, items: self.items.into_iter(), started: self.started, results: Vec::new(), inside: false }
-    }
-}
-
-/// Goes through a loop: each round begins with the item as the loop's output, and ends with what was collected.
-pub(super) struct Rounds {
-    run: Rc<Run>,
-    id: ImmutableString,
-    items: std::vec::IntoIter<Dynamic>,
-    started: Option<StepStarted>,
-    results: Vec<Dynamic>,
-    inside: bool,
-}
-
-impl Iterator for Rounds {
-    type Item = Dynamic;
-
-    fn next(&mut self) -> Option<Dynamic> {
-        if self.inside {
-            let collected = self.leave();
-            self.results.push(collected);
-        }
-        if let Some(item) = self.items.next() {
-            self.enter(item.clone());
-            return Some(item);
-        }
-        if let Some(step) = self.started.take() {
-            let output = Dynamic::from_array(std::mem::take(&mut self.results));
-            if let Ok(json) = to_json(&output) {
-                self.run.finish(step, StepOutcome::Succeeded { output: json, handle: Some(DONE_HANDLE.to_owned()) });
-            }
-            self.run.keep(&self.id, output, Some(DONE_HANDLE.into()));
-        }
-        None
-    }
-}
-
-impl Rounds {
-    fn enter(&mut self, item: Dynamic) {
-        let index = self.results.len();
-        self.run.loops.borrow_mut().push(Loop { id: self.id.clone(), index, ran: Vec::new(), collected: Dynamic::UNIT });
-        // No step put the item out, so the record cannot point at one.
-        let node = Node { step_id: String::new(), output: item, handle: Some("item".into()) };
-        self.run.nodes.borrow_mut().insert(self.id.clone(), node);
-        self.inside = true;
-    }
-
-    fn leave(&mut self) -> Dynamic {
-        self.inside = false;
-        let Some(frame) = self.run.loops.borrow_mut().pop() else { return Dynamic::UNIT };
-        let mut nodes = self.run.nodes.borrow_mut();
-        for id in &frame.ran {
-            nodes.remove(id);
-        }
-        frame.collected
-    }
-}
-
-impl Drop for Rounds {
-    /// A loop that is left early, by an error or a `break`, gives its frame back; its step stays open, and the run's end closes it.
-    fn drop(&mut self) {
-        if self.inside {
-            let _ = self.leave();
-        }
-    }
-}
-
 /// The earlier of a step's own end and the one around it.
 fn deadline(seconds: Option<f64>, outer: Option<Instant>) -> Option<Instant> {
     let own = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).and_then(|wait| Instant::now().checked_add(wait));
@@ -633,7 +567,7 @@ fn clip(message: &str) -> String {
 }
 
 /// Microseconds since 1970.
-pub(super) fn now() -> i64 {
+pub(in crate::script) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
