@@ -10,6 +10,7 @@
 )]
 
 mod api;
+mod demo;
 mod desktop;
 mod house;
 mod machine;
