@@ -19,6 +19,7 @@ pub mod policy;
 pub mod runs;
 pub mod screen;
 pub mod script;
+pub mod services;
 pub mod shell;
 pub mod store;
 pub mod system;

@@ -15,6 +15,7 @@ use crate::ocr::Ocr;
 use crate::policy::Grant;
 use crate::runs::{Runs, Workflows};
 use crate::script::{Catalog, Library};
+use crate::services::{Name, Services};
 use crate::triggers::Webhooks;
 
 /// What handlers reach. Cheap to clone.
@@ -44,6 +45,8 @@ pub struct Parts {
     pub webhooks: Arc<Webhooks>,
     /// The desktops.
     pub desktops: Arc<Desktops>,
+    /// The parts, and how each is.
+    pub services: Arc<Services>,
     /// Reading text.
     pub ocr: Arc<Ocr>,
     /// Scripts and node types.
@@ -102,6 +105,16 @@ impl State {
     /// Where scripts are checked.
     pub fn host(&self) -> &Host {
         &self.0.parts.host
+    }
+
+    /// The parts, and how each is.
+    pub fn services(&self) -> &Services {
+        &self.0.parts.services
+    }
+
+    /// Refuses what needs a part that is not at work; else gives a token that is cancelled when it no longer is.
+    pub(crate) fn enter(&self, part: Name) -> Result<CancellationToken> {
+        Ok(self.services().enter(part)?)
     }
 
     /// Reading text.

@@ -1,5 +1,6 @@
 //! The one room that knows every other: settings → capabilities → library → runs → router.
 
+mod parts;
 mod programs;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::host::{self, Capabilities, Host, Job, Outcome};
 use crate::policy::{Grant, Permissions};
 use crate::runs::{self, Runs, Workflows};
 use crate::script::{self, Library};
+use crate::services::Services;
 use crate::store::Store;
 use crate::triggers::Webhooks;
 use crate::{api, fetch, ocr, shell, system};
@@ -41,6 +43,8 @@ pub struct App {
     pub webhooks: Arc<Webhooks>,
     /// The desktops.
     pub desktops: Arc<Desktops>,
+    /// The parts, and how each is.
+    pub services: Arc<Services>,
     ocr: Arc<ocr::Ocr>,
     store: Store,
     started: Instant,
@@ -93,6 +97,7 @@ impl App {
         let runs = Runs::new(store.clone(), Arc::new(HostRunner(Arc::clone(&host))), programs, runs::Settings::new(files, options.allowed));
         runs.recover().await?;
         let webhooks = Arc::new(Webhooks::open(runs.clone()).await?);
+        let services = Arc::new(Services::start(parts::parts(&config)).await);
         Ok(Self {
             workflows: runs.workflows(),
             config: Arc::new(config),
@@ -101,6 +106,7 @@ impl App {
             runs,
             webhooks,
             desktops,
+            services,
             ocr,
             store,
             started,
@@ -119,6 +125,7 @@ impl App {
             workflows: self.workflows.clone(),
             webhooks: Arc::clone(&self.webhooks),
             desktops: Arc::clone(&self.desktops),
+            services: Arc::clone(&self.services),
             host: Arc::clone(&self.host),
             started: self.started,
             shutdown: self.shutdown.clone(),
@@ -136,6 +143,7 @@ impl App {
     pub async fn shutdown(&self) {
         self.shutdown.cancel();
         self.runs.shutdown().await;
+        self.services.stop().await;
         self.host.shutdown();
         self.desktops.shutdown();
         self.store.close();
