@@ -3,7 +3,6 @@
 //! Its standard input is one end of a socket to the server; it has no other files, an empty environment, a memory limit, and dies with
 //! its parent. It serves one program, any number of times, each time with a fresh scope; then the server lets go of the socket.
 
-use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -71,11 +70,11 @@ fn serve(stream: UnixStream) {
 
 /// Runs the program once.
 fn run(program: &mut Loaded, start: &Start, link: &Rc<Link>) -> Result<Json, ScriptError> {
-    let node_types: HashMap<_, _> = program.node_types.iter().map(|(name, code)| (name.clone(), Rc::clone(code))).collect();
     let value = |json: &Json| from_json(json).map_err(ScriptError::from);
     let (parameters, input) = (value(&start.parameters)?, value(&start.input)?);
     let begins_with = if input.is_unit() { (parameters.clone(), start.parameters.clone()) } else { (input.clone(), start.input.clone()) };
-    let run = Rc::new(Run::new(start, begins_with, &program.name, node_types, Rc::clone(link), program.limits.operations));
+    let run =
+        Rc::new(Run::new(start, begins_with, &program.name, Rc::clone(&program.node_types), Rc::clone(link), program.limits.operations));
     let (counted, printing, debugging) = (Rc::clone(&run), Rc::clone(&run), Rc::clone(&run));
     program.engine.set_default_tag(Dynamic::from(Tag(Rc::clone(&run))));
     program.engine.on_progress(move |_| counted.stop_reason().map(Dynamic::from));

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rhai::{CallFnOptions, Dynamic, FnPtr, ImmutableString, Map, NativeCallContext, Position, Scope};
 
 use crate::error::{Failure, Kind};
-use crate::host::protocol::{Call, Json, Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted};
+use crate::host::protocol::{Answer, Call, Json, Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted};
 use crate::script::engine::NodeCode;
 use crate::script::error;
 use crate::script::link::Link;
@@ -71,7 +71,7 @@ pub(in crate::script) struct Run {
     /// What a node without edges in works on: the trigger's event, or else the run's parameters.
     begins_with: (Dynamic, Json),
     program: String,
-    node_types: HashMap<String, Rc<NodeCode>>,
+    node_types: Rc<HashMap<String, Rc<NodeCode>>>,
     link: Rc<Link>,
     nodes: RefCell<HashMap<ImmutableString, Node>>,
     starts: RefCell<Vec<String>>,
@@ -179,7 +179,7 @@ impl Run {
         start: &crate::host::protocol::Start,
         begins_with: (Dynamic, Json),
         program: &str,
-        node_types: HashMap<String, Rc<NodeCode>>,
+        node_types: Rc<HashMap<String, Rc<NodeCode>>>,
         link: Rc<Link>,
         max_operations: u64,
     ) -> Self {
@@ -229,6 +229,11 @@ impl Run {
         }
         let within = self.deadline.get().map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64());
         self.link.call(call, within)
+    }
+
+    /// Gives the answer of the webhook that started this run; nobody waits until it is given.
+    pub(in crate::script) fn respond(&self, answer: Answer) {
+        self.link.respond(answer);
     }
 
     /// Writes a line of log.

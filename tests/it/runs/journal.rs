@@ -185,7 +185,7 @@ async fn the_first_answer_reaches_the_webhook_before_the_run_ends() {
         Outcome::Cancelled
     }));
     let mut ticket = runs.execute_graph(&chain(&["a"]), Execute::default()).await.unwrap();
-    assert_eq!(ticket.answered().await.unwrap().status, 201);
+    assert_eq!(ticket.answered().await.unwrap().unwrap().status, 201);
     runs.cancel(&ticket.run_id).await.unwrap();
     assert_eq!(ticket.ended().await.status, RunStatus::Cancelled);
 }
