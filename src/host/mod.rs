@@ -25,6 +25,9 @@ use protocol::{FromRunner, Json, Program, Record, Reply, ScriptError, Start, ToR
 pub use broker::Capabilities;
 pub use protocol::Answer;
 
+/// So many records of one run may wait for the disk. The script waits for it then, and its end does not have to.
+const AHEAD: u32 = 1024;
+
 /// One run to be done.
 pub struct Job {
     /// What to run. Runners stay warm for the same program with the same permissions.
@@ -123,16 +126,29 @@ impl Host {
             return Outcome::Failed(failure.into());
         }
         let mut since = Instant::now();
+        let mut ahead = 0;
         loop {
             let message = tokio::select! {
                 biased;
-                message = lease.runner.receive() => message,
-                // Whatever it computes, nobody wants it any more: the runner is ended with the lease.
+                // Whatever it computes, nobody wants it any more: the runner is ended with the lease. First, or a script that never
+                // stops talking would never be stopped.
                 () = job.cancel.cancelled() => return Outcome::Cancelled,
+                message = lease.runner.receive() => message,
                 () = tokio::time::sleep_until((since + computing).into()) => return Outcome::Failed(out_of_time(&job.program)),
             };
             match message {
-                Some(FromRunner::Record(record)) => job.journal.record(record),
+                Some(FromRunner::Record(record)) => {
+                    job.journal.record(record);
+                    ahead += 1;
+                    if ahead == AHEAD {
+                        ahead = 0;
+                        computing = computing.saturating_sub(since.elapsed());
+                        if let Err(failure) = job.journal.durable().await {
+                            return Outcome::Failed(failure.into());
+                        }
+                        since = Instant::now();
+                    }
+                }
                 Some(FromRunner::Respond(answer)) => job.journal.respond(answer),
                 Some(FromRunner::Call(call, within)) => {
                     computing = computing.saturating_sub(since.elapsed());
