@@ -19,7 +19,7 @@ BUILD := build-essential pkg-config ca-certificates clang libclang-dev cmake nas
 	tesseract-ocr tesseract-ocr-eng
 # A desktop to work on, and windows, keyboards and clipboards to test it with.
 DESKTOP := xvfb openbox xterm xdotool zenity xclip x11-utils x11-xserver-utils x11-xkb-utils xkb-data fonts-dejavu-core tesseract-ocr-deu
-BENCH := xvfb wrk
+BENCH := xvfb wrk python3-venv
 
 define install
 	@missing=""; \
@@ -54,7 +54,13 @@ test: packages-build packages-desktop tools
 	@echo "==> examples in the documentation"
 	cargo test --locked --doc --quiet
 	@if command -v cargo-deny >/dev/null; then \
-		echo "==> licences, advisories and doubles of the dependencies"; cargo deny --locked check; \
+		echo "==> licences, sources and doubles of the dependencies"; \
+		cargo deny --locked check bans licenses sources || exit 1; \
+		if cargo deny fetch db 2>/dev/null; then \
+			echo "==> advisories about the dependencies"; cargo deny --locked --offline check advisories || exit 1; \
+		else \
+			echo "==> skipped: advisories about the dependencies, whose database cannot be reached"; \
+		fi; \
 	else \
 		echo "==> skipped: cargo deny check (cargo install cargo-deny --locked)"; \
 	fi

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures_util::FutureExt;
 use serde_json::value::RawValue;
@@ -32,7 +32,8 @@ pub(super) struct Inner {
     pub(super) programs: Programs,
     pub(super) runner: Arc<dyn Runner>,
     pub(super) settings: Settings,
-    pub(super) everyone: broadcast::Sender<Event>,
+    /// Made when somebody listens for the first time: its room for events is a megabyte.
+    pub(super) everyone: OnceLock<broadcast::Sender<Event>>,
     pub(super) owner: Arc<str>,
     live: Mutex<HashMap<String, Arc<Live>>>,
     turns: Arc<Semaphore>,
@@ -157,7 +158,7 @@ impl Inner {
             store,
             programs,
             runner,
-            everyone: broadcast::Sender::new(4096),
+            everyone: OnceLock::new(),
             owner: super::owner::this_process().into(),
             live: Mutex::default(),
             turns: Arc::new(Semaphore::new(settings.max_runs.max(1))),

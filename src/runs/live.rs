@@ -243,7 +243,7 @@ impl Live {
     /// Builds the event only where somebody listens.
     fn tell(&self, state: &State, id: i64, at: i64, what: impl FnOnce() -> Happening) {
         let here = state.listeners.as_ref().filter(|listeners| listeners.receiver_count() > 0);
-        let everywhere = Some(&self.inner.everyone).filter(|listeners| listeners.receiver_count() > 0);
+        let everywhere = self.inner.everyone.get().filter(|listeners| listeners.receiver_count() > 0);
         if here.is_none() && everywhere.is_none() {
             return;
         }

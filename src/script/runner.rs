@@ -16,7 +16,7 @@ use super::engine::{Loaded, Stdlib, constants};
 use super::error;
 use super::link::Link;
 use super::steps::{Run, Tag};
-use super::values::{from_json, to_json};
+use super::values::from_json;
 use crate::error::Kind;
 use crate::host::protocol::{FromRunner, Json, Limits, ScriptError, Start, ToRunner};
 
@@ -85,7 +85,7 @@ fn run(program: &mut Loaded, start: &Start, link: &Rc<Link>) -> Result<Json, Scr
     // A panic in a native function is a defect, but one of the run's, not of the runner's next run.
     let result = catch_unwind(AssertUnwindSafe(|| program.engine.eval_ast_with_scope::<Dynamic>(&mut scope, &program.ast)));
     let result = match result {
-        Ok(Ok(value)) => to_json(&value).map_err(ScriptError::from),
+        Ok(Ok(value)) => run.result(&value).map_err(ScriptError::from),
         Ok(Err(raised)) => Err(error::of_running(&raised, &program.name)),
         Err(_) => Err(ScriptError { code: Kind::Internal, message: "a host function panicked".to_owned(), ..unknown() }),
     };

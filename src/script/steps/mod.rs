@@ -82,6 +82,10 @@ pub(in crate::script) struct Run {
     /// When the step that is under way must be over, where its settings say so.
     deadline: Cell<Option<Instant>>,
     log_lines: Cell<usize>,
+    /// The node that ran last, outside of loops or as one.
+    last: RefCell<Option<ImmutableString>>,
+    /// What the webhook's caller was answered, where it was.
+    answered: RefCell<Option<Json>>,
 }
 
 /// What a node put out.
@@ -199,6 +203,8 @@ impl Run {
             max_operations,
             deadline: Cell::new(None),
             log_lines: Cell::new(0),
+            last: RefCell::default(),
+            answered: RefCell::default(),
         }
     }
 
@@ -233,7 +239,22 @@ impl Run {
 
     /// Gives the answer of the webhook that started this run; nobody waits until it is given.
     pub(in crate::script) fn respond(&self, answer: Answer) {
+        self.answered.borrow_mut().get_or_insert_with(|| answer.body.clone());
         self.link.respond(answer);
+    }
+
+    /// What the run comes to: the script's value; of a graph, whose script has none, the body of its answer, or what its last node put out.
+    pub(in crate::script) fn result(&self, value: &Dynamic) -> Result<Json, Failure> {
+        if !value.is_unit() {
+            return to_json(value);
+        }
+        if let Some(body) = &*self.answered.borrow() {
+            return Ok(body.clone());
+        }
+        match &*self.last.borrow() {
+            Some(last) => to_json(&self.output(last)),
+            None => to_json(value),
+        }
     }
 
     /// Writes a line of log.
@@ -324,8 +345,14 @@ impl Run {
     ) -> Returned<Dynamic> {
         let started = self.begin(id, None, StepInput::None);
         self.open.borrow_mut().push(Open { started, announced: false });
+        // What a script's own step gives is the script's to use.
+        let last = self.last.borrow().clone();
         match work.call_within_context::<Dynamic>(context, ()) {
-            Ok(output) => self.succeed(context, id, output.clone(), None).map(|_| output),
+            Ok(output) => {
+                let done = self.succeed(context, id, output.clone(), None).map(|_| output);
+                *self.last.borrow_mut() = last;
+                done
+            }
             Err(raised) => {
                 let error = error::of_running(&raised, &self.program);
                 self.close(StepOutcome::Failed { error, handle: None });
@@ -529,6 +556,7 @@ impl Run {
     fn keep(&self, id: &ImmutableString, output: Dynamic, handle: Option<ImmutableString>) {
         let step_id = self.step_id(id);
         self.nodes.borrow_mut().insert(id.clone(), Node { step_id, output, handle });
+        *self.last.borrow_mut() = Some(id.clone());
         if let Some(frame) = self.loops.borrow_mut().last_mut() {
             frame.ran.push(id.clone());
         }
