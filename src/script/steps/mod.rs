@@ -4,6 +4,7 @@
 //! first, so that a crash finds it under way.
 
 mod loops;
+mod settings;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -29,6 +30,7 @@ const DONE_HANDLE: &str = "done";
 const ERROR_HANDLE: &str = "error";
 
 pub(in crate::script) use loops::Each;
+use settings::{OnError, Retry, StepSettings, retriable};
 
 /// What travels in the engine's tag: the run that a native function works for.
 #[derive(Clone)]
@@ -120,39 +122,6 @@ struct Loop {
 struct Open {
     started: StepStarted,
     announced: bool,
-}
-
-/// The settings that every node has.
-#[derive(Default, serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(in crate::script) struct StepSettings {
-    retry: Option<Retry>,
-    timeout: Option<f64>,
-    on_error: OnError,
-    disabled: bool,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Retry {
-    times: u32,
-    wait: f64,
-    backoff: f64,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { times: 1, wait: 1.0, backoff: 1.0 }
-    }
-}
-
-#[derive(Default, PartialEq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum OnError {
-    #[default]
-    Stop,
-    Continue,
-    Route,
 }
 
 /// What a branch gives back: the output it chose, and what goes out there.
@@ -567,20 +536,6 @@ impl Run {
 fn deadline(seconds: Option<f64>, outer: Option<Instant>) -> Option<Instant> {
     let own = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).and_then(|wait| Instant::now().checked_add(wait));
     own.into_iter().chain(outer).min()
-}
-
-/// Limits and refusals are not worth a second try.
-fn retriable(error: &ScriptError) -> bool {
-    !matches!(
-        error.code,
-        Kind::PermissionDenied
-            | Kind::Cancelled
-            | Kind::LimitOps
-            | Kind::LimitTime
-            | Kind::LimitDepth
-            | Kind::LimitMemory
-            | Kind::LimitSource
-    )
 }
 
 fn failure_at(message: &str, file: &str, context: &NativeCallContext) -> ScriptError {
