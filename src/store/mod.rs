@@ -133,7 +133,9 @@ impl Inner {
         }
         self.queue.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // What [`Store::when_durable`] calls may be the last to hold the store, and no thread can wait for itself.
         if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
             && thread.join().is_err()
         {
             tracing::error!("the database's thread ended in a panic");
