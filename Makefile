@@ -21,7 +21,7 @@ BUILD := build-essential pkg-config ca-certificates clang libclang-dev cmake nas
 DESKTOP := xvfb openbox xterm xdotool zenity xclip x11-utils x11-xserver-utils x11-xkb-utils xkb-data fonts-dejavu-core tesseract-ocr-deu
 # The clients in examples/clients, and the one that asks the API everything it says of itself.
 CLIENTS := curl nodejs node-ws python3 python3-venv util-linux
-BENCH := xvfb wrk
+BENCH := xvfb wrk python3-venv
 
 define install
 	@missing=""; \
@@ -58,7 +58,13 @@ test: packages-build packages-desktop packages-clients tools
 	@echo "==> the API against its own description"
 	tests/schema/run.sh target/debug/trae
 	@if command -v cargo-deny >/dev/null; then \
-		echo "==> licences, advisories and doubles of the dependencies"; cargo deny --locked check; \
+		echo "==> licences, sources and doubles of the dependencies"; \
+		cargo deny --locked check bans licenses sources || exit 1; \
+		if cargo deny fetch db 2>/dev/null; then \
+			echo "==> advisories about the dependencies"; cargo deny --locked --offline check advisories || exit 1; \
+		else \
+			echo "==> skipped: advisories about the dependencies, whose database cannot be reached"; \
+		fi; \
 	else \
 		echo "==> skipped: cargo deny check (cargo install cargo-deny --locked)"; \
 	fi

@@ -10,11 +10,25 @@ use utoipa::OpenApi;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::path::Paths;
 use utoipa::openapi::schema::Schema;
-use utoipa_axum::routes;
 
 use super::door::Door;
 use super::state::State;
 use super::{automation, describe, desktop, docs, error, health, node_configs, runs, webhooks, workflow_automation, workflows};
+
+/// A route at once, and its description when somebody asks: a server that nobody asks for it never makes it.
+macro_rules! routes {
+    ($first:path $(, $more:path)* $(,)?) => {
+        utoipa_axum::paste! {{
+            use utoipa_axum::PathItemExt as _;
+            let on = |methods: Vec<utoipa::openapi::HttpMethod>| methods.into_iter().map(|method| method.to_method_filter());
+            let path = utoipa_axum::routes!(@path [path()] of $first);
+            let methods = axum::routing::MethodRouter::new();
+            let methods = on(utoipa_axum::routes!(@path [methods()] of $first)).fold(methods, |all, method| all.on(method, $first));
+            $(let methods = on(utoipa_axum::routes!(@path [methods()] of $more)).fold(methods, |all, method| all.on(method, $more));)*
+            Line { path, methods, described: || utoipa_axum::routes!($first $(, $more)*) }
+        }}
+    };
+}
 
 /// Every route.
 fn table() -> Table {
@@ -65,7 +79,7 @@ pub fn door(state: State) -> Door {
 
 /// The description of every route.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    let mut described = table().described;
+    let mut described = table().describe();
     describe::complete(&mut described);
     described
 }
@@ -89,27 +103,40 @@ struct Description;
 /// Routes and their description, filled from the same lines.
 struct Table {
     router: Router<State>,
-    described: utoipa::openapi::OpenApi,
+    described: Vec<fn() -> Described>,
     routed: BTreeSet<String>,
 }
 
-/// What `routes!` makes of a handler.
-type Line = (Vec<(String, RefOr<Schema>)>, Paths, axum::routing::MethodRouter<State>);
+/// What `routes!` makes of handlers.
+struct Line {
+    path: String,
+    methods: axum::routing::MethodRouter<State>,
+    described: fn() -> Described,
+}
+
+/// What utoipa makes of them.
+type Described = (Vec<(String, RefOr<Schema>)>, Paths, axum::routing::MethodRouter<State>);
 
 impl Table {
     fn new() -> Self {
-        Self { router: Router::new(), described: Description::openapi(), routed: BTreeSet::new() }
+        Self { router: Router::new(), described: Vec::new(), routed: BTreeSet::new() }
     }
 
-    fn add(mut self, (schemas, paths, methods): Line) -> Self {
-        for (path, item) in paths.paths {
-            let route = routed(&path);
-            self.router = self.router.route(&route, methods.clone());
-            self.routed.insert(route);
-            self.described.paths.paths.insert(path, item);
-        }
-        self.described.components.get_or_insert_default().schemas.extend(schemas);
+    fn add(mut self, line: Line) -> Self {
+        let route = routed(&line.path);
+        self.router = self.router.route(&route, line.methods);
+        self.routed.insert(route);
+        self.described.push(line.described);
         self
+    }
+
+    fn describe(self) -> utoipa::openapi::OpenApi {
+        let mut whole = Description::openapi();
+        for (schemas, paths, _) in self.described.into_iter().map(|described| described()) {
+            whole.paths.paths.extend(paths.paths);
+            whole.components.get_or_insert_default().schemas.extend(schemas);
+        }
+        whole
     }
 }
 

@@ -48,11 +48,11 @@ pub(crate) async fn receive(
         return Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run_ids": run_ids }))).into_response());
     };
     if when == Respond::ResponseNode
-        && let Some(answer) = first.answered().await
+        && let Some(answer) = first.answered().await?
     {
-        return respond(answer);
+        return respond(&answer);
     }
-    let ended = first.ended().await;
+    let ended = first.recorded().await?;
     let answer =
         json!({ "run_id": first.run_id, "status": ended.status, "result": ended.result, "error": ended.error, "run_ids": run_ids });
     Ok(axum::Json(answer).into_response())
@@ -68,7 +68,7 @@ fn joined(headers: &HeaderMap) -> BTreeMap<String, String> {
 }
 
 /// A run's own answer: a text is sent as it is, anything else as JSON.
-fn respond(answer: Answer) -> Result<Response> {
+fn respond(answer: &Answer) -> Result<Response> {
     let status = StatusCode::from_u16(answer.status).ok().filter(|status| status.as_u16() >= 200);
     let status = status
         .ok_or_else(|| Error::new(Kind::ScriptError, format!("the workflow answered {}: write a status from 200 to 599", answer.status)))?;

@@ -64,6 +64,8 @@ pub(super) fn read(path: &Path) -> Result<String, ExitCode> {
 pub(super) fn placed(message: &str, file: &str, line: Option<u32>, column: Option<u32>, source: Option<&str>) {
     let Some(line) = line else { return complaint(&format!("{file}: {message}")) };
     let place = column.map_or_else(|| format!("{file}:{line}"), |column| format!("{file}:{line}:{column}"));
+    // Some rooms say the place themselves, for those who see only the sentence.
+    let message = message.strip_prefix(&format!("{place}: ")).unwrap_or(message);
     complaint(&format!("{place}: {message}"));
     if let Some(text) = source.and_then(|source| source.lines().nth(line.saturating_sub(1) as usize)) {
         note(&excerpt(text, line, column));

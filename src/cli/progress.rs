@@ -1,5 +1,6 @@
-//! How a run goes on, on standard error: a moving line on a terminal, a log elsewhere.
+//! How a run goes on, on standard error: a moving line on a terminal, a log elsewhere; at its end, how long it took.
 
+use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -12,47 +13,66 @@ use super::print;
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     quiet: bool,
+    /// When the run and its open steps began, in microseconds.
+    begun: i64,
+    open: HashMap<(String, u32), i64>,
+    done: usize,
 }
 
 impl Progress {
-    pub(super) fn new(quiet: bool) -> Self {
+    /// Progress of a run of so many steps, where that is known. `quiet`: standard output is for a program, and nothing is shown.
+    pub(super) fn new(quiet: bool, steps: Option<usize>) -> Self {
         let terminal = std::io::stderr().is_terminal() && !quiet;
         let bar = terminal.then(|| {
-            let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} steps  {elapsed}  {msg}") {
+            let (bar, template) = match steps {
+                Some(steps) => (ProgressBar::new(steps as u64), "{spinner} {bar:24} {pos}/{len} steps  {elapsed}  {msg}"),
+                None => (ProgressBar::new_spinner(), "{spinner} {pos} steps  {elapsed}  {msg}"),
+            };
+            if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Self { bar, quiet }
+        Self { bar, quiet, begun: 0, open: HashMap::new(), done: 0 }
     }
 
-    pub(super) fn show(&self, event: &Event) {
+    pub(super) fn show(&mut self, event: &Event) {
+        let now = event.timestamp.0;
         match &event.what {
-            Happening::StepStarted { step_id, .. } => {
+            Happening::RunStarted { .. } => self.begun = now,
+            Happening::StepStarted { step_id, attempt, .. } => {
+                self.open.insert((step_id.clone(), *attempt), now);
                 if let Some(bar) = &self.bar {
                     bar.set_message(step_id.clone());
                 }
             }
-            Happening::StepFinished { step_id, node_type, status, error, .. } => {
-                if let Some(bar) = &self.bar {
+            Happening::StepFinished { step_id, node_type, attempt, status, error, .. } => {
+                self.done += 1;
+                // The rounds of a loop are more steps than the graph has nodes.
+                if let Some(bar) = self.bar.as_ref().filter(|bar| bar.length().is_none() || !step_id.contains('[')) {
                     bar.inc(1);
                 }
                 let kind = node_type.as_ref().map_or_else(String::new, |node_type| format!(" ({node_type})"));
+                let took = self.open.remove(&(step_id.clone(), *attempt)).map_or_else(String::new, |begun| span(now - begun));
                 match error {
-                    Some(error) => self.line(&format!("step {step_id}{kind}: {}: {}", name(*status), error.message)),
+                    Some(error) => self.line(&format!("step {step_id}{kind}: {} after {took}: {}", name(*status), error.message)),
                     // On a terminal the moving line says it; thousands of lines would not.
-                    None if self.bar.is_none() => self.line(&format!("step {step_id}{kind}: {}", name(*status))),
+                    None if self.bar.is_none() => self.line(&format!("step {step_id}{kind}: {} in {took}", name(*status))),
                     None => {}
                 }
             }
             Happening::Log { level, message } => self.line(&format!("{level}: {message}")),
-            Happening::RunStarted { .. } => {}
-            Happening::RunFinished { .. } => {
-                if let Some(bar) = &self.bar {
+            Happening::RunFinished { status, .. } => {
+                if let Some(bar) = self.bar.take() {
                     bar.finish_and_clear();
                 }
+                let steps = match self.done {
+                    0 => String::new(),
+                    1 => "1 step, ".to_owned(),
+                    steps => format!("{steps} steps, "),
+                };
+                self.line(&format!("run {}: {steps}{}", status.as_str(), span(now - self.begun)));
             }
         }
     }
@@ -64,6 +84,11 @@ impl Progress {
             None => {}
         }
     }
+}
+
+/// A time as people read it.
+fn span(microseconds: i64) -> String {
+    format!("{:.3} s", Duration::from_micros(microseconds.max(0).unsigned_abs()).as_secs_f64())
 }
 
 /// A status as the wire writes it.

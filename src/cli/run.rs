@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use futures_util::StreamExt;
 use serde_json::Value;
-use trae::app::App;
+use trae::app::{App, Programs};
+use trae::error::Kind;
 use trae::policy::Permissions;
-use trae::runs::{Execute, Run as Record, RunStatus, Ticket};
+use trae::runs::{Execute, Library as _, Run as Record, RunStatus, Ticket};
 use trae::script::header::ScriptHeader;
 
 use super::check::{graph, is_graph};
@@ -70,8 +72,10 @@ impl Run {
     }
 
     async fn on(&self, app: &App, source: &str, execute: Execute) -> Result<ExitCode, ExitCode> {
+        let mut steps = None;
         let started = if is_graph(&self.file) {
             let (_, graph) = graph(&self.file)?;
+            steps = Some(graph.nodes.len());
             let checked = app.workflows.check(&graph);
             print::problems(&self.file.display().to_string(), &checked.problems);
             if !checked.valid {
@@ -82,13 +86,17 @@ impl Run {
             app.runs.execute_source(&self.file.display().to_string(), source, execute).await
         };
         let ticket = started.map_err(|failure| self.refused(&failure, source))?;
-        let run = self.follow(app, ticket).await?;
-        self.report(&run, source)
+        let run = self.follow(app, ticket, steps).await?;
+        let reported = self.report(&run, source);
+        if reported.is_err() && steps.is_none() && !compiles(app, &run, source).await {
+            return Err(exit::DATA.into());
+        }
+        reported
     }
 
     /// Shows the run until it ends; the first Ctrl-C cancels it.
-    async fn follow(&self, app: &App, mut ticket: Ticket) -> Result<Record, ExitCode> {
-        let progress = Progress::new(self.json);
+    async fn follow(&self, app: &App, mut ticket: Ticket, steps: Option<usize>) -> Result<Record, ExitCode> {
+        let mut progress = Progress::new(self.json, steps);
         let events = app.runs.subscribe(&ticket.run_id, 0).await.map_err(|failure| failed(&failure))?;
         let mut events = std::pin::pin!(events);
         let mut ending = std::pin::pin!(asked_to_end());
@@ -148,6 +156,18 @@ impl Run {
             Some(_) => exit::DATA.into(),
             None => exit::code(failure.code),
         }
+    }
+}
+
+/// Whether a script that failed was one at all: a broken one is not a run that failed.
+async fn compiles(app: &App, run: &Record, source: &str) -> bool {
+    let at_once = run.error.as_ref().is_some_and(|error| error.code == Kind::ScriptError) && run.steps.is_empty() && run.logs.is_empty();
+    if !at_once {
+        return true;
+    }
+    match Programs::new(Arc::clone(&app.library)).source(run.script.as_deref().unwrap_or_default(), source) {
+        Ok(loaded) => app.host.check(loaded.program).await.is_empty(),
+        Err(_) => false,
     }
 }
 

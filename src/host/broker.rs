@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use super::Journal;
 use super::protocol::{Call, ImageRef, Json};
-use super::{Answer, Journal};
 use crate::desktop::{Desktop, Desktops, Lease};
 use crate::error::{Failure, Kind};
 use crate::policy::{Access, Grant, Program};
@@ -168,10 +168,6 @@ impl Broker {
                 json(&std::env::var(name).ok())
             }
             Call::TimeSleep { seconds } => self.sleep(seconds).await,
-            Call::FlowRespond { status, headers, body } => {
-                self.journal.respond(Answer { status, headers, body });
-                json(&())
-            }
             Call::FlowRunScript { path, parameters } => {
                 self.grant.script(&path)?;
                 self.journal.run_script(path, parameters, self.cancel.clone()).await

@@ -9,7 +9,6 @@ pub mod protocol;
 mod runner;
 pub mod wire;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +23,10 @@ use pool::{Lease, Pool};
 use protocol::{FromRunner, Json, Program, Record, Reply, ScriptError, Start, ToRunner};
 
 pub use broker::Capabilities;
+pub use protocol::Answer;
+
+/// So many records of one run may wait for the disk. The script waits for it then, and its end does not have to.
+const AHEAD: u32 = 1024;
 
 /// One run to be done.
 pub struct Job {
@@ -56,21 +59,10 @@ pub trait Journal: Send + Sync {
     fn record(&self, record: Record);
     /// Resolves once everything recorded so far is committed.
     fn durable(&self) -> BoxFuture<'_, Result<(), Failure>>;
-    /// The answer that the run gives to the webhook that started it.
+    /// The answer that the run gives to the webhook that started it, for when everything recorded so far is committed.
     fn respond(&self, answer: Answer);
     /// Runs a script of the library within this run's grant, and gives its result.
     fn run_script(&self, path: String, parameters: Json, cancel: CancellationToken) -> BoxFuture<'_, Result<Json, Failure>>;
-}
-
-/// What a webhook's caller gets.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// HTTP status.
-    pub status: u16,
-    /// Header fields.
-    pub headers: BTreeMap<String, String>,
-    /// The body: a text is sent as it is, anything else as JSON.
-    pub body: Json,
 }
 
 /// How the host runs scripts.
@@ -134,16 +126,30 @@ impl Host {
             return Outcome::Failed(failure.into());
         }
         let mut since = Instant::now();
+        let mut ahead = 0;
         loop {
             let message = tokio::select! {
                 biased;
-                message = lease.runner.receive() => message,
-                // Whatever it computes, nobody wants it any more: the runner is ended with the lease.
+                // Whatever it computes, nobody wants it any more: the runner is ended with the lease. First, or a script that never
+                // stops talking would never be stopped.
                 () = job.cancel.cancelled() => return Outcome::Cancelled,
+                message = lease.runner.receive() => message,
                 () = tokio::time::sleep_until((since + computing).into()) => return Outcome::Failed(out_of_time(&job.program)),
             };
             match message {
-                Some(FromRunner::Record(record)) => job.journal.record(record),
+                Some(FromRunner::Record(record)) => {
+                    job.journal.record(record);
+                    ahead += 1;
+                    if ahead == AHEAD {
+                        ahead = 0;
+                        computing = computing.saturating_sub(since.elapsed());
+                        if let Err(failure) = job.journal.durable().await {
+                            return Outcome::Failed(failure.into());
+                        }
+                        since = Instant::now();
+                    }
+                }
+                Some(FromRunner::Respond(answer)) => job.journal.respond(answer),
                 Some(FromRunner::Call(call, within)) => {
                     computing = computing.saturating_sub(since.elapsed());
                     let within = within.map_or(Duration::MAX, |seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());

@@ -1,11 +1,11 @@
 //! Runners kept warm: one serves successive runs of the same program, and is replaced after a number of runs or when it has grown.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::protocol::{FromRunner, Program, ScriptError, ToRunner};
 use super::runner::{Runner, Spawner};
@@ -19,10 +19,9 @@ const LOOK_EVERY: u32 = 256;
 const MAX_RESIDENT_BYTES: u64 = 128 << 20;
 /// Idle runners that are kept.
 const MAX_IDLE: usize = 16;
-/// With so many runners of one program at work, a further run waits a moment for one of them: short runs are then served by a few
-/// warm processes, and long ones hold nobody up.
-const BUSY_ENOUGH: usize = 3;
-const MOMENT: Duration = Duration::from_millis(2);
+/// With one runner of a program more at work than there are cores, a further run waits a moment for one of them: short runs are then
+/// served by a few warm processes, and long ones hold nobody up. The moment is about what it takes to start another.
+const MOMENT: Duration = Duration::from_millis(10);
 /// Compiling may take this long, and a second more for each 100 KiB of source.
 const COMPILE_SECONDS: u64 = 2;
 
@@ -30,7 +29,8 @@ const COMPILE_SECONDS: u64 = 2;
 pub(super) struct Pool {
     spawner: Spawner,
     state: Mutex<State>,
-    freed: Notify,
+    /// So many runners of one program at work are enough for short runs.
+    busy_enough: usize,
     slots: Arc<Semaphore>,
 }
 
@@ -40,12 +40,14 @@ struct State {
     idle: Vec<Runner>,
     /// How many runners work for each program, by its address.
     busy: HashMap<usize, usize>,
+    /// The runs that wait a moment for a runner of their program, the first one first.
+    waiting: VecDeque<(usize, oneshot::Sender<Runner>)>,
 }
 
 /// A runner that serves one run. Dropped without [`Lease::give_back`], it is ended.
 pub(super) struct Lease {
     pub(super) runner: Runner,
-    _slot: Busy,
+    slot: Busy,
 }
 
 struct Busy {
@@ -54,10 +56,29 @@ struct Busy {
     _permit: OwnedSemaphorePermit,
 }
 
+/// Whether there is a runner for a program.
+enum Warm {
+    Here(Box<Runner>),
+    Soon(oneshot::Receiver<Runner>),
+    None,
+}
+
+/// The runner that came within a moment. One that comes at its very end is not lost.
+async fn in_a_moment(mut waiting: oneshot::Receiver<Runner>) -> Option<Runner> {
+    match tokio::time::timeout(MOMENT, &mut waiting).await {
+        Ok(runner) => runner.ok(),
+        Err(_) => {
+            waiting.close();
+            waiting.try_recv().ok()
+        }
+    }
+}
+
 impl Pool {
     pub(super) fn new(program: PathBuf, max_runners: usize) -> std::io::Result<Arc<Self>> {
         let slots = Arc::new(Semaphore::new(max_runners.max(1)));
-        Ok(Arc::new(Self { spawner: Spawner::new(program)?, state: Mutex::default(), freed: Notify::new(), slots }))
+        let busy_enough = std::thread::available_parallelism().map_or(2, usize::from) + 1;
+        Ok(Arc::new(Self { spawner: Spawner::new(program)?, state: Mutex::default(), busy_enough, slots }))
     }
 
     /// A runner that has compiled `program`.
@@ -67,23 +88,20 @@ impl Pool {
             .acquire_owned()
             .await
             .map_err(|_| Failure::new(Kind::ServiceUnavailable, "the server is shutting down"))?;
-        let mut runner = self.warm(program);
-        if runner.is_none() && self.state().busy.get(&key).is_some_and(|busy| *busy >= BUSY_ENOUGH) {
-            let freed = self.freed.notified();
-            tokio::pin!(freed);
-            let _ = tokio::time::timeout(MOMENT, freed).await;
-            runner = self.warm(program);
-        }
-        *self.state().busy.entry(key).or_default() += 1;
-        let slot = Busy { pool: Arc::clone(self), key, _permit: permit };
-        let mut runner = match runner {
+        let warm = match self.warm(program, key) {
+            Warm::Here(runner) => Some(*runner),
+            Warm::Soon(waiting) => in_a_moment(waiting).await,
+            Warm::None => None,
+        };
+        let slot = self.busy(key, permit);
+        let mut runner = match warm {
             Some(runner) => runner,
             None => self.spawner.spawn().await?,
         };
         if runner.program.is_none() {
             runner = load(runner, program).await?;
         }
-        Ok(Lease { runner, _slot: slot })
+        Ok(Lease { runner, slot })
     }
 
     /// Everything that is wrong with `program`.
@@ -104,10 +122,41 @@ impl Pool {
         self.state().idle.clear();
     }
 
-    fn warm(&self, program: &Arc<Program>) -> Option<Runner> {
+    /// A runner that serves `program`, or a place in the queue for one.
+    fn warm(&self, program: &Arc<Program>, key: usize) -> Warm {
         let mut state = self.state();
-        let at = state.idle.iter().rposition(|runner| runner.program.as_ref().is_some_and(|p| Arc::ptr_eq(p, program)))?;
-        Some(state.idle.remove(at))
+        let at = state.idle.iter().rposition(|runner| runner.program.as_ref().is_some_and(|p| Arc::ptr_eq(p, program)));
+        if let Some(at) = at {
+            return Warm::Here(Box::new(state.idle.remove(at)));
+        }
+        if state.busy.get(&key).is_none_or(|busy| *busy < self.busy_enough) {
+            return Warm::None;
+        }
+        let (hand, waiting) = oneshot::channel();
+        state.waiting.push_back((key, hand));
+        Warm::Soon(waiting)
+    }
+
+    fn busy(self: &Arc<Self>, key: usize, permit: OwnedSemaphorePermit) -> Busy {
+        *self.state().busy.entry(key).or_default() += 1;
+        Busy { pool: Arc::clone(self), key, _permit: permit }
+    }
+
+    /// Hands a runner that is free again to whoever waits for one of its program, or keeps it.
+    fn take_back(&self, key: usize, mut runner: Runner) {
+        let mut state = self.state();
+        state.waiting.retain(|(_, hand)| !hand.is_closed());
+        while let Some(at) = state.waiting.iter().position(|(wanted, _)| *wanted == key) {
+            let Some((_, hand)) = state.waiting.remove(at) else { break };
+            match hand.send(runner) {
+                Ok(()) => return,
+                Err(back) => runner = back,
+            }
+        }
+        state.idle.push(runner);
+        let evicted = (state.idle.len() > MAX_IDLE).then(|| state.idle.remove(0));
+        drop(state);
+        drop(evicted);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -124,15 +173,9 @@ impl Lease {
         {
             return;
         }
-        let pool = Arc::clone(&self._slot.pool);
-        let evicted = {
-            let mut state = pool.state();
-            state.idle.push(self.runner);
-            (state.idle.len() > MAX_IDLE).then(|| state.idle.remove(0))
-        };
-        drop(self._slot);
-        drop(evicted);
-        pool.freed.notify_one();
+        let (pool, key) = (Arc::clone(&self.slot.pool), self.slot.key);
+        drop(self.slot);
+        pool.take_back(key, self.runner);
     }
 }
 

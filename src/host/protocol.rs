@@ -143,12 +143,6 @@ pub enum Call {
     },
 
     // flow
-    /// → null; gives the answer of the webhook that started this run
-    FlowRespond {
-        status: u16,
-        headers: std::collections::BTreeMap<String, String>,
-        body: Json,
-    },
     /// → the script's result
     FlowRunScript {
         path: String,
@@ -174,8 +168,7 @@ impl Call {
             | Self::SystemLoad
             | Self::SystemProcesses
             | Self::SystemEnv { .. }
-            | Self::TimeSleep { .. }
-            | Self::FlowRespond { .. } => false,
+            | Self::TimeSleep { .. } => false,
             Self::ImageSave { .. }
             | Self::MouseMove(_)
             | Self::MouseClick(_)
@@ -251,8 +244,21 @@ pub enum FromRunner {
     Call(Call, Option<f64>),
     /// Something to be put on record; nobody waits.
     Record(Record),
+    /// The answer of the webhook that started the run; nobody waits. It leaves once everything before it is on record.
+    Respond(Answer),
     /// The run is over. All records of it came before.
     Finished(Result<Json, ScriptError>),
+}
+
+/// What a webhook's caller gets.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Header fields.
+    pub headers: std::collections::BTreeMap<String, String>,
+    /// The body: a text is sent as it is, anything else as JSON.
+    pub body: Json,
 }
 
 /// Everything a runner needs to compile a script: sources only, no paths it could open.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures_util::FutureExt;
 use serde_json::value::RawValue;
@@ -32,7 +32,8 @@ pub(super) struct Inner {
     pub(super) programs: Programs,
     pub(super) runner: Arc<dyn Runner>,
     pub(super) settings: Settings,
-    pub(super) everyone: broadcast::Sender<Event>,
+    /// Made when somebody listens for the first time: its room for events is a megabyte.
+    pub(super) everyone: OnceLock<broadcast::Sender<Event>>,
     pub(super) owner: Arc<str>,
     live: Mutex<HashMap<String, Arc<Live>>>,
     turns: Arc<Semaphore>,
@@ -50,13 +51,23 @@ pub struct Execute {
     pub trigger: String,
     /// The trigger node that fired; without it the graph's own choice.
     pub start_node: Option<String>,
+    /// Whoever starts the run waits for its answer or its end, which come after everything before them is on record: so nobody waits
+    /// for the record of its beginning alone.
+    pub awaited: bool,
     /// Permissions beside the declared ones, for a script that is in no folder: what a person at their own terminal grants it.
     pub lent: Permissions,
 }
 
 impl Default for Execute {
     fn default() -> Self {
-        Self { parameters: raw("{}"), input: raw("null"), trigger: "manual".to_owned(), start_node: None, lent: Permissions::default() }
+        Self {
+            parameters: raw("{}"),
+            input: raw("null"),
+            trigger: "manual".to_owned(),
+            start_node: None,
+            awaited: false,
+            lent: Permissions::default(),
+        }
     }
 }
 
@@ -99,11 +110,30 @@ impl Ticket {
         }
     }
 
-    /// Waits for the answer that the run gives to its webhook. None where it ended without one.
-    pub async fn answered(&mut self) -> Option<Answer> {
+    /// The same, for whoever was not told yet that the run was taken ([`Execute::awaited`]).
+    ///
+    /// # Errors
+    /// `STORAGE_FULL`: it is not on record.
+    pub async fn recorded(&mut self) -> Result<Arc<Ended>, Failure> {
+        let ended = self.ended().await;
+        match &ended.error {
+            Some(error) if error.code == Kind::StorageFull => Err(Failure::new(error.code, error.message.clone())),
+            _ => Ok(ended),
+        }
+    }
+
+    /// Waits for the answer that the run gives to its webhook, and until all that came before it is on record. None where it ended
+    /// without one.
+    ///
+    /// # Errors
+    /// `STORAGE_FULL`: it is not on record.
+    pub async fn answered(&mut self) -> Result<Option<Arc<Answer>>, Failure> {
         let mut progress = self.live.progress.subscribe();
-        let progress = progress.wait_for(|progress| progress.answer.is_some() || progress.ended.is_some()).await.ok()?;
-        progress.answer.as_deref().cloned()
+        let answer = match progress.wait_for(|progress| progress.answer.is_some() || progress.ended.is_some()).await {
+            Ok(progress) => progress.answer.clone(),
+            Err(_) => None,
+        };
+        answer.transpose()
     }
 }
 
@@ -128,7 +158,7 @@ impl Inner {
             store,
             programs,
             runner,
-            everyone: broadcast::Sender::new(4096),
+            everyone: OnceLock::new(),
             owner: super::owner::this_process().into(),
             live: Mutex::default(),
             turns: Arc::new(Semaphore::new(settings.max_runs.max(1))),
@@ -161,7 +191,7 @@ impl Inner {
         }
     }
 
-    /// Starts a run; resolves once it is on record.
+    /// Starts a run; resolves once it is on record, or at once where it is awaited.
     pub(super) async fn start(self: &Arc<Self>, order: Order, execute: Execute) -> Result<Ticket, Error> {
         let declared = order.prepared.program.permissions.clone();
         let grant = Grant::new(vec![declared, self.settings.allowed.clone()], self.settings.files.clone());
@@ -169,7 +199,11 @@ impl Inner {
             Ok(permit) => Turn::Taken(permit),
             Err(_) => Turn::Waits,
         };
+        let awaited = execute.awaited;
         let live = self.launch(order, execute, grant, 0, CancellationToken::new(), turn)?;
+        if awaited {
+            return Ok(Ticket { run_id: live.head.run_id.clone(), live });
+        }
         if let Err(error) = self.store.durable().await {
             // It may have begun; whoever asked for it hears that it was not taken, so it must not go on, even if there is room again.
             live.refuse(error.clone().into());
@@ -214,6 +248,7 @@ impl Inner {
             owner: Arc::clone(&self.owner),
             created_at: now.0,
             started_at: at_once.then_some(now.0),
+            end: None,
         };
         self.store.write(Write::Run(Box::new(row)))?;
         let head = RunSummary {

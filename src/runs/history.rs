@@ -17,6 +17,9 @@ use crate::error::{Failure, Kind};
 use crate::host::protocol::ScriptError;
 use crate::store::runs::{OpenRun, RunEnd, RunQuery, StepEnd, Write};
 
+/// Events of all runs that a listener to them may lag behind.
+const EVERYONE_BUFFER: usize = 4096;
+
 /// Which runs to list. Each field that is set narrows the list.
 #[derive(Debug, Clone, Default)]
 pub struct RunFilter {
@@ -98,7 +101,7 @@ impl Runs {
 
     /// The events of all runs from now on. A reader that falls behind misses some, and is told so.
     pub fn subscribe_all(&self) -> broadcast::Receiver<Event> {
-        self.inner.everyone.subscribe()
+        self.inner.everyone.get_or_init(|| broadcast::Sender::new(EVERYONE_BUFFER)).subscribe()
     }
 
     /// Marks the runs of dead processes as interrupted; gives their ids. What their steps did is on record.

@@ -40,7 +40,8 @@ pub(super) struct Live {
 /// What those who wait for a run see of it.
 #[derive(Clone, Default)]
 pub(super) struct Progress {
-    pub(super) answer: Option<Arc<Answer>>,
+    /// What the webhook's caller gets; or why the run could not be put on record, which is then what it hears.
+    pub(super) answer: Option<Result<Arc<Answer>, Failure>>,
     pub(super) ended: Option<Arc<Ended>>,
 }
 
@@ -62,6 +63,8 @@ struct State {
     started_at: Option<i64>,
     last_event: i64,
     next_seq: u32,
+    /// It gave its webhook's answer; a second one does not count.
+    answered: bool,
     /// The steps that began and did not end: their place and what they are.
     open: HashMap<(String, u32), (u32, StepStarted)>,
     /// Made when somebody listens for the first time.
@@ -240,7 +243,7 @@ impl Live {
     /// Builds the event only where somebody listens.
     fn tell(&self, state: &State, id: i64, at: i64, what: impl FnOnce() -> Happening) {
         let here = state.listeners.as_ref().filter(|listeners| listeners.receiver_count() > 0);
-        let everywhere = Some(&self.inner.everyone).filter(|listeners| listeners.receiver_count() > 0);
+        let everywhere = self.inner.everyone.get().filter(|listeners| listeners.receiver_count() > 0);
         if here.is_none() && everywhere.is_none() {
             return;
         }
@@ -386,12 +389,18 @@ impl Journal for LiveJournal {
     }
 
     fn respond(&self, answer: Answer) {
-        self.0.progress.send_if_modified(|progress| {
-            let first = progress.answer.is_none();
-            if first {
-                progress.answer = Some(Arc::new(answer));
-            }
-            first
+        let live = Arc::clone(&self.0);
+        if std::mem::replace(&mut live.state().answered, true) {
+            return;
+        }
+        // On the writing thread, so that the caller is woken once, with everything on record.
+        self.0.inner.store.when_durable(move |committed| {
+            let answer = committed.map(|()| Arc::new(answer)).map_err(|error| {
+                let failure = Failure::from(Error::from(error));
+                live.refuse(failure.clone());
+                failure
+            });
+            live.progress.send_modify(|progress| progress.answer = Some(answer));
         });
     }
 

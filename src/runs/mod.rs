@@ -79,7 +79,8 @@ impl Runs {
         self.inner.programs.library.generation()
     }
 
-    /// Runs a stored workflow. Resolves once the run is on record; it may have begun by then.
+    /// Runs a stored workflow. Resolves once the run is on record (at once for one that is [`Execute::awaited`]); it may have begun by
+    /// then.
     ///
     /// # Errors
     /// `NOT_FOUND`, `INVALID_WORKFLOW` with `details.problems`, `RATE_LIMITED`, `STORAGE_FULL`.

@@ -23,7 +23,7 @@ pub(super) struct Loaded {
     pub(super) ast: AST,
     pub(super) name: String,
     pub(super) limits: Limits,
-    pub(super) node_types: HashMap<String, Rc<NodeCode>>,
+    pub(super) node_types: Rc<HashMap<String, Rc<NodeCode>>>,
 }
 
 /// A node type that compiled.
@@ -59,7 +59,9 @@ impl Loaded {
         let scope = constants(Dynamic::UNIT, Dynamic::UNIT, Dynamic::UNIT, Dynamic::UNIT);
         let ast = engine.compile_with_scope(&scope, &program.source).map_err(|e| error::of_parsing(&e, &program.name));
         match ast {
-            Ok(ast) if errors.is_empty() => Ok(Self { engine, ast, name: program.name, limits: program.limits, node_types }),
+            Ok(ast) if errors.is_empty() => {
+                Ok(Self { engine, ast, name: program.name, limits: program.limits, node_types: node_types.into() })
+            }
             Ok(_) => Err(errors),
             Err(error) => {
                 errors.push(error);

@@ -6,13 +6,15 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Kind};
-use crate::host::protocol::{Call, FromRunner, Json, Record, Reply, ToRunner};
+use crate::host::protocol::{Answer, Call, FromRunner, Json, Record, Reply, ToRunner};
 use crate::host::wire::{Decoder, encode};
 
 /// Records are sent on their own once they are this long, so that a busy run is seen to move and memory stays small.
 const FLUSH_BYTES: usize = 64 << 10;
 /// … or this old.
 const FLUSH_AFTER: Duration = Duration::from_millis(20);
+/// Somebody waits for an answer; but most runs that give one end right after it, and both then travel together.
+const ANSWER_AFTER: Duration = Duration::from_millis(1);
 
 /// The runner's connection to the server.
 pub(super) struct Link {
@@ -23,18 +25,29 @@ pub(super) struct Link {
 struct Inner {
     outgoing: Vec<u8>,
     flushed: Instant,
+    /// Since when an answer is among what waits.
+    answered: Option<Instant>,
     incoming: Decoder,
 }
 
 impl Link {
     pub(super) fn new(stream: UnixStream) -> Self {
-        Self { stream, inner: RefCell::new(Inner { outgoing: Vec::new(), flushed: Instant::now(), incoming: Decoder::default() }) }
+        Self {
+            stream,
+            inner: RefCell::new(Inner { outgoing: Vec::new(), flushed: Instant::now(), answered: None, incoming: Decoder::default() }),
+        }
     }
 
     /// Puts a record on its way; nobody waits for it.
     pub(super) fn record(&self, record: Record) {
         self.queue(&FromRunner::Record(record));
         self.flush_if_due();
+    }
+
+    /// Puts the answer for a webhook's caller on its way.
+    pub(super) fn respond(&self, answer: Answer) {
+        self.queue(&FromRunner::Respond(answer));
+        self.inner.borrow_mut().answered.get_or_insert_with(Instant::now);
     }
 
     /// Sends a message and everything that was recorded before it.
@@ -47,7 +60,8 @@ impl Link {
     pub(super) fn flush_if_due(&self) {
         let due = {
             let inner = self.inner.borrow();
-            !inner.outgoing.is_empty() && (inner.outgoing.len() > FLUSH_BYTES || inner.flushed.elapsed() > FLUSH_AFTER)
+            let old = || inner.flushed.elapsed() > FLUSH_AFTER || inner.answered.is_some_and(|since| since.elapsed() > ANSWER_AFTER);
+            !inner.outgoing.is_empty() && (inner.outgoing.len() > FLUSH_BYTES || old())
         };
         if due {
             self.flush();
@@ -93,5 +107,6 @@ impl Link {
         }
         inner.outgoing.clear();
         inner.flushed = Instant::now();
+        inner.answered = None;
     }
 }

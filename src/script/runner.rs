@@ -3,7 +3,6 @@
 //! Its standard input is one end of a socket to the server; it has no other files, an empty environment, a memory limit, and dies with
 //! its parent. It serves one program, any number of times, each time with a fresh scope; then the server lets go of the socket.
 
-use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +16,7 @@ use super::engine::{Loaded, Stdlib, constants};
 use super::error;
 use super::link::Link;
 use super::steps::{Run, Tag};
-use super::values::{from_json, to_json};
+use super::values::from_json;
 use crate::error::Kind;
 use crate::host::protocol::{FromRunner, Json, Limits, ScriptError, Start, ToRunner};
 
@@ -71,11 +70,11 @@ fn serve(stream: UnixStream) {
 
 /// Runs the program once.
 fn run(program: &mut Loaded, start: &Start, link: &Rc<Link>) -> Result<Json, ScriptError> {
-    let node_types: HashMap<_, _> = program.node_types.iter().map(|(name, code)| (name.clone(), Rc::clone(code))).collect();
     let value = |json: &Json| from_json(json).map_err(ScriptError::from);
     let (parameters, input) = (value(&start.parameters)?, value(&start.input)?);
     let begins_with = if input.is_unit() { (parameters.clone(), start.parameters.clone()) } else { (input.clone(), start.input.clone()) };
-    let run = Rc::new(Run::new(start, begins_with, &program.name, node_types, Rc::clone(link), program.limits.operations));
+    let run =
+        Rc::new(Run::new(start, begins_with, &program.name, Rc::clone(&program.node_types), Rc::clone(link), program.limits.operations));
     let (counted, printing, debugging) = (Rc::clone(&run), Rc::clone(&run), Rc::clone(&run));
     program.engine.set_default_tag(Dynamic::from(Tag(Rc::clone(&run))));
     program.engine.on_progress(move |_| counted.stop_reason().map(Dynamic::from));
@@ -86,7 +85,7 @@ fn run(program: &mut Loaded, start: &Start, link: &Rc<Link>) -> Result<Json, Scr
     // A panic in a native function is a defect, but one of the run's, not of the runner's next run.
     let result = catch_unwind(AssertUnwindSafe(|| program.engine.eval_ast_with_scope::<Dynamic>(&mut scope, &program.ast)));
     let result = match result {
-        Ok(Ok(value)) => to_json(&value).map_err(ScriptError::from),
+        Ok(Ok(value)) => run.result(&value).map_err(ScriptError::from),
         Ok(Err(raised)) => Err(error::of_running(&raised, &program.name)),
         Err(_) => Err(ScriptError { code: Kind::Internal, message: "a host function panicked".to_owned(), ..unknown() }),
     };

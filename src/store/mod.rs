@@ -79,8 +79,14 @@ impl Store {
     /// [`Error::Full`]: it is not, but is kept and written as soon as there is room. [`Error::Closed`].
     pub async fn durable(&self) -> Result<(), Error> {
         let (reply, committed) = oneshot::channel();
-        self.inner.queue.ask(Item::Barrier(reply));
+        self.when_durable(|result| drop(reply.send(result)));
         committed.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Calls `then` once everything queued before is committed, or with the reason why it is not, as [`Store::durable`] says it. It is
+    /// called on the thread that writes, which must not be kept waiting; not at all where that thread is gone.
+    pub fn when_durable(&self, then: impl FnOnce(Result<(), Error>) + Send + 'static) {
+        self.inner.queue.ask(Item::Barrier(Box::new(then)));
     }
 
     /// Why nothing can be committed at the moment, if so.
@@ -127,7 +133,9 @@ impl Inner {
         }
         self.queue.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // What [`Store::when_durable`] calls may be the last to hold the store, and no thread can wait for itself.
         if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
             && thread.join().is_err()
         {
             tracing::error!("the database's thread ended in a panic");

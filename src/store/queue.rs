@@ -4,8 +4,6 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-
 use super::Error;
 use super::runs::Write;
 
@@ -24,8 +22,8 @@ pub(super) enum Item {
     Write(Write),
     /// Anything else, with somebody who waits for its result.
     Task(Box<dyn Task>),
-    /// Resolves once everything before it is committed.
-    Barrier(oneshot::Sender<Result<(), Error>>),
+    /// Called once everything before it is committed.
+    Barrier(Box<dyn FnOnce(Result<(), Error>) + Send>),
 }
 
 /// Work on the writing connection, within the common transaction.
@@ -36,9 +34,22 @@ pub(super) trait Task: Send {
     fn done(self: Box<Self>, committed: Result<(), Error>);
 }
 
+/// What the writing thread does: waking one that is awake costs a call of the system all the same.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Writer {
+    /// It works, or was woken, and looks at the queue before it sleeps again.
+    #[default]
+    Awake,
+    /// It sleeps until anything comes.
+    Idle,
+    /// It sleeps until somebody waits, or enough has gathered.
+    Gathering,
+}
+
 #[derive(Default)]
 struct State {
     items: VecDeque<Item>,
+    writer: Writer,
     /// Bytes of the rows among them.
     bytes: usize,
     /// Somebody waits: commit at once.
@@ -85,11 +96,12 @@ impl Queue {
         }
         state.bytes += write.bytes();
         state.items.push_back(Item::Write(write));
-        let waiting = state.items.len();
-        drop(state);
-        if waiting == 1 || waiting == ENOUGH {
-            self.work.notify_one();
-        }
+        let wake = match state.writer {
+            Writer::Awake => false,
+            Writer::Idle => true,
+            Writer::Gathering => state.items.len() >= ENOUGH,
+        };
+        self.wake(state, wake);
         Ok(())
     }
 
@@ -100,15 +112,25 @@ impl Queue {
             drop(state);
             match item {
                 Item::Task(task) => task.done(Err(Error::Closed)),
-                Item::Barrier(reply) => drop(reply.send(Err(Error::Closed))),
+                Item::Barrier(then) => then(Err(Error::Closed)),
                 Item::Write(_) => {}
             }
             return;
         }
         state.items.push_back(item);
         state.urgent = true;
+        let wake = state.writer != Writer::Awake;
+        self.wake(state, wake);
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>, wake: bool) {
+        if wake {
+            state.writer = Writer::Awake;
+        }
         drop(state);
-        self.work.notify_one();
+        if wake {
+            self.work.notify_one();
+        }
     }
 
     /// Takes everything there is into `batch`, once somebody waits for it, enough has gathered, or it has waited long enough.
@@ -117,6 +139,7 @@ impl Queue {
         let mut state = self.state();
         let idle_until = retry.map(|after| Instant::now() + after);
         while state.items.is_empty() && !state.closed {
+            state.writer = Writer::Idle;
             match idle_until.map(|until| until.saturating_duration_since(Instant::now())) {
                 Some(left) if left.is_zero() => break,
                 Some(left) => state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
@@ -129,8 +152,10 @@ impl Queue {
             if left.is_zero() {
                 break;
             }
+            state.writer = Writer::Gathering;
             state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+        state.writer = Writer::Awake;
         let open = !state.closed || !state.items.is_empty();
         batch.extend(state.items.drain(..));
         state.bytes = 0;

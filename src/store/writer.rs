@@ -1,12 +1,13 @@
 //! The one thread that writes: everything that waits goes into one transaction, and those who wait hear of it after the commit.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
 use super::Error;
 use super::queue::{Item, Queue};
-use super::runs::Write;
+use super::runs::{RunKey, Write};
 
 /// After a commit that found no room, the next attempt comes so much later.
 const RETRY: Duration = Duration::from_millis(250);
@@ -42,7 +43,29 @@ impl Drop for Abandon<'_> {
     }
 }
 
+/// Puts the end of a run that begins in the same batch into its beginning: one row written, instead of a row, a change to it, and
+/// changes to every index that knows its status.
+fn fold(batch: &mut Vec<Item>) {
+    let mut begun: HashMap<RunKey, usize> = HashMap::new();
+    let mut folded: Vec<Item> = Vec::with_capacity(batch.len());
+    for item in batch.drain(..) {
+        match item {
+            Item::Write(Write::Run(row)) => {
+                begun.insert(row.key, folded.len());
+                folded.push(Item::Write(Write::Run(row)));
+            }
+            Item::Write(Write::RunEnd { run, end }) => match begun.get(&run).and_then(|place| folded.get_mut(*place)) {
+                Some(Item::Write(Write::Run(row))) => row.end = Some(*end),
+                _ => folded.push(Item::Write(Write::RunEnd { run, end })),
+            },
+            other => folded.push(other),
+        }
+    }
+    *batch = folded;
+}
+
 fn commit(connection: &mut Connection, queue: &Queue, kept: &mut Vec<Write>, batch: &mut Vec<Item>) {
+    fold(batch);
     let mut waiting: Vec<Waiting> = Vec::new();
     // Where nothing is to be written, whoever waits need not wait for a transaction.
     let idle = kept.is_empty() && batch.iter().all(|item| matches!(item, Item::Barrier(_)));
@@ -67,7 +90,7 @@ fn commit(connection: &mut Connection, queue: &Queue, kept: &mut Vec<Write>, bat
                 }
                 waiting.push(Waiting::Task(task, outcome));
             }
-            Item::Barrier(reply) => waiting.push(Waiting::Barrier(reply)),
+            Item::Barrier(then) => waiting.push(Waiting::Barrier(then)),
         }
     }
     if result.is_ok() && !idle {
@@ -86,14 +109,14 @@ fn commit(connection: &mut Connection, queue: &Queue, kept: &mut Vec<Write>, bat
     for waiting in waiting {
         match waiting {
             Waiting::Task(task, outcome) => task.done(outcome.and(result.clone())),
-            Waiting::Barrier(reply) => drop(reply.send(result.clone())),
+            Waiting::Barrier(then) => then(result.clone()),
         }
     }
 }
 
 enum Waiting {
     Task(Box<dyn super::queue::Task>, Result<(), Error>),
-    Barrier(tokio::sync::oneshot::Sender<Result<(), Error>>),
+    Barrier(Box<dyn FnOnce(Result<(), Error>) + Send>),
 }
 
 fn begin(connection: &Connection) -> Result<(), Error> {

@@ -93,11 +93,14 @@ impl Webhooks {
         let event = event(&delivery)?;
         let mut fired = Fired { runs: Vec::with_capacity(hooks.len()), respond: Respond::default() };
         let mut refused = None;
+        // Those whose caller waits for more than their beginning wait for the record only once.
+        let awaited = hooks.iter().all(|hook| hook.respond != Respond::Immediately);
         for hook in hooks {
             let execute = Execute {
                 input: event.clone(),
                 trigger: format!("webhook:{}", trimmed(&delivery.path)),
                 start_node: Some(hook.node_id.clone()),
+                awaited,
                 ..Execute::default()
             };
             match self.runs.execute_workflow(&hook.workflow_id, execute).await {

@@ -10,6 +10,7 @@
 )]
 
 mod api;
+mod cli;
 mod demo;
 mod desktop;
 mod docker;

@@ -6,7 +6,7 @@ use rhai::plugin::*;
 use rhai::{Array, Engine, FnPtr, Map};
 
 use crate::error::{Failure, Kind};
-use crate::host::protocol::Call;
+use crate::host::protocol::{Answer, Call};
 use crate::script::steps::{Each, GraphStep, Out, Run, To, call, run_of};
 use crate::script::values::{Returned, raise, to_json};
 
@@ -333,7 +333,8 @@ fn respond(context: &NativeCallContext, mut answer: Map) -> Returned<Dynamic> {
         return Err(refused(&format!("an answer has `status`, `headers` and `body`, not `{name}`")));
     }
     let body = to_json(&body).map_err(|failure| raise(failure, context.call_position()))?;
-    call(context, Call::FlowRespond { status, headers, body })
+    run_of(context)?.respond(Answer { status, headers, body });
+    Ok(Dynamic::UNIT)
 }
 
 /// Texts as they are, anything else as JSON.

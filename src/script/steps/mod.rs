@@ -4,6 +4,7 @@
 //! first, so that a crash finds it under way.
 
 mod loops;
+mod settings;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rhai::{CallFnOptions, Dynamic, FnPtr, ImmutableString, Map, NativeCallContext, Position, Scope};
 
 use crate::error::{Failure, Kind};
-use crate::host::protocol::{Call, Json, Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted};
+use crate::host::protocol::{Answer, Call, Json, Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted};
 use crate::script::engine::NodeCode;
 use crate::script::error;
 use crate::script::link::Link;
@@ -29,6 +30,7 @@ const DONE_HANDLE: &str = "done";
 const ERROR_HANDLE: &str = "error";
 
 pub(in crate::script) use loops::Each;
+use settings::{OnError, Retry, StepSettings, retriable};
 
 /// What travels in the engine's tag: the run that a native function works for.
 #[derive(Clone)]
@@ -71,7 +73,7 @@ pub(in crate::script) struct Run {
     /// What a node without edges in works on: the trigger's event, or else the run's parameters.
     begins_with: (Dynamic, Json),
     program: String,
-    node_types: HashMap<String, Rc<NodeCode>>,
+    node_types: Rc<HashMap<String, Rc<NodeCode>>>,
     link: Rc<Link>,
     nodes: RefCell<HashMap<ImmutableString, Node>>,
     starts: RefCell<Vec<String>>,
@@ -82,6 +84,10 @@ pub(in crate::script) struct Run {
     /// When the step that is under way must be over, where its settings say so.
     deadline: Cell<Option<Instant>>,
     log_lines: Cell<usize>,
+    /// The node that ran last, outside of loops or as one.
+    last: RefCell<Option<ImmutableString>>,
+    /// What the webhook's caller was answered, where it was.
+    answered: RefCell<Option<Json>>,
 }
 
 /// What a node put out.
@@ -118,39 +124,6 @@ struct Open {
     announced: bool,
 }
 
-/// The settings that every node has.
-#[derive(Default, serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(in crate::script) struct StepSettings {
-    retry: Option<Retry>,
-    timeout: Option<f64>,
-    on_error: OnError,
-    disabled: bool,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Retry {
-    times: u32,
-    wait: f64,
-    backoff: f64,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { times: 1, wait: 1.0, backoff: 1.0 }
-    }
-}
-
-#[derive(Default, PartialEq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum OnError {
-    #[default]
-    Stop,
-    Continue,
-    Route,
-}
-
 /// What a branch gives back: the output it chose, and what goes out there.
 #[derive(Clone)]
 pub(in crate::script) struct To {
@@ -179,7 +152,7 @@ impl Run {
         start: &crate::host::protocol::Start,
         begins_with: (Dynamic, Json),
         program: &str,
-        node_types: HashMap<String, Rc<NodeCode>>,
+        node_types: Rc<HashMap<String, Rc<NodeCode>>>,
         link: Rc<Link>,
         max_operations: u64,
     ) -> Self {
@@ -199,6 +172,8 @@ impl Run {
             max_operations,
             deadline: Cell::new(None),
             log_lines: Cell::new(0),
+            last: RefCell::default(),
+            answered: RefCell::default(),
         }
     }
 
@@ -229,6 +204,26 @@ impl Run {
         }
         let within = self.deadline.get().map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64());
         self.link.call(call, within)
+    }
+
+    /// Gives the answer of the webhook that started this run; nobody waits until it is given.
+    pub(in crate::script) fn respond(&self, answer: Answer) {
+        self.answered.borrow_mut().get_or_insert_with(|| answer.body.clone());
+        self.link.respond(answer);
+    }
+
+    /// What the run comes to: the script's value; of a graph, whose script has none, the body of its answer, or what its last node put out.
+    pub(in crate::script) fn result(&self, value: &Dynamic) -> Result<Json, Failure> {
+        if !value.is_unit() {
+            return to_json(value);
+        }
+        if let Some(body) = &*self.answered.borrow() {
+            return Ok(body.clone());
+        }
+        match &*self.last.borrow() {
+            Some(last) => to_json(&self.output(last)),
+            None => to_json(value),
+        }
     }
 
     /// Writes a line of log.
@@ -319,8 +314,14 @@ impl Run {
     ) -> Returned<Dynamic> {
         let started = self.begin(id, None, StepInput::None);
         self.open.borrow_mut().push(Open { started, announced: false });
+        // What a script's own step gives is the script's to use.
+        let last = self.last.borrow().clone();
         match work.call_within_context::<Dynamic>(context, ()) {
-            Ok(output) => self.succeed(context, id, output.clone(), None).map(|_| output),
+            Ok(output) => {
+                let done = self.succeed(context, id, output.clone(), None).map(|_| output);
+                *self.last.borrow_mut() = last;
+                done
+            }
             Err(raised) => {
                 let error = error::of_running(&raised, &self.program);
                 self.close(StepOutcome::Failed { error, handle: None });
@@ -524,6 +525,7 @@ impl Run {
     fn keep(&self, id: &ImmutableString, output: Dynamic, handle: Option<ImmutableString>) {
         let step_id = self.step_id(id);
         self.nodes.borrow_mut().insert(id.clone(), Node { step_id, output, handle });
+        *self.last.borrow_mut() = Some(id.clone());
         if let Some(frame) = self.loops.borrow_mut().last_mut() {
             frame.ran.push(id.clone());
         }
@@ -534,20 +536,6 @@ impl Run {
 fn deadline(seconds: Option<f64>, outer: Option<Instant>) -> Option<Instant> {
     let own = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).and_then(|wait| Instant::now().checked_add(wait));
     own.into_iter().chain(outer).min()
-}
-
-/// Limits and refusals are not worth a second try.
-fn retriable(error: &ScriptError) -> bool {
-    !matches!(
-        error.code,
-        Kind::PermissionDenied
-            | Kind::Cancelled
-            | Kind::LimitOps
-            | Kind::LimitTime
-            | Kind::LimitDepth
-            | Kind::LimitMemory
-            | Kind::LimitSource
-    )
 }
 
 fn failure_at(message: &str, file: &str, context: &NativeCallContext) -> ScriptError {

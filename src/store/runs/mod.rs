@@ -48,6 +48,8 @@ pub struct NewRun {
     pub created_at: i64,
     /// Where it started at once.
     pub started_at: Option<i64>,
+    /// Its end, if that came along.
+    pub end: Option<RunEnd>,
 }
 
 /// A program, kept once for all its runs.

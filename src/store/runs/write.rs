@@ -49,7 +49,8 @@ pub enum Write {
 
 const PROGRAM: &str = "INSERT INTO programs (hash, source, nodes) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING";
 const RUN: &str = "INSERT INTO runs (key, run_id, kind, workflow_id, script, trigger, status, parameters, input, start_node, program, owner, \
-                   created_at, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                   created_at, started_at, result, error, finished_at, finish_event) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const RUN_STARTED: &str = "UPDATE runs SET status = 'running', started_at = ? WHERE key = ?";
 const STEP: &str = "INSERT INTO steps (run, seq, step_id, node_id, node_type, attempt, input_of, input, started_at, start_event, \
                     status, output, handle, error, finished_at, finish_event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -73,7 +74,10 @@ impl Write {
         let end = |end: &StepEnd| json(&end.output) + end.error.as_ref().map_or(0, String::len);
         match self {
             Self::Program(_) | Self::RunStarted { .. } => 0,
-            Self::Run(row) => row.parameters.get().len() + row.input.get().len(),
+            Self::Run(row) => {
+                let result = row.end.as_ref().map_or(0, |end| json(&end.result));
+                row.parameters.get().len() + row.input.get().len() + result
+            }
             Self::Step(row) => row.step_id.len() + json(&row.input) + row.end.as_ref().map_or(0, end),
             Self::StepEnd { end: step, .. } => end(step),
             Self::Log { row, .. } => row.message.len(),
@@ -122,6 +126,7 @@ impl Write {
 }
 
 fn insert_run(connection: &Connection, row: &NewRun) -> rusqlite::Result<()> {
+    let end = row.end.as_ref();
     connection.prepare_cached(RUN)?.execute(params![
         row.key.0,
         row.run_id,
@@ -129,14 +134,18 @@ fn insert_run(connection: &Connection, row: &NewRun) -> rusqlite::Result<()> {
         row.workflow_id,
         row.script,
         row.trigger,
-        row.status,
+        end.map_or(row.status, |end| end.status),
         row.parameters.get(),
         row.input.get(),
         row.start_node,
         row.program.as_ref(),
         row.owner.as_ref(),
         row.created_at,
-        row.started_at
+        row.started_at,
+        end.and_then(|end| end.result.as_ref()).map(|json| json.get()),
+        end.and_then(|end| end.error.as_ref()),
+        end.map(|end| end.finished_at),
+        end.map(|end| end.finish_event)
     ])?;
     Ok(())
 }

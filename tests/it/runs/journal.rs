@@ -13,7 +13,7 @@ use trae::policy::Permissions;
 use trae::runs::{Execute, Happening, RunStatus, Runs, Settings, StepStatus};
 use trae::store::Store;
 
-use super::fakes::{FakeLibrary, FakeRunner, begun, chain, done, failed, json_text, log, runs, script, settings, succeeded};
+use super::fakes::{FakeLibrary, FakeRunner, begun, chain, done, failed, json_text, log, runs, runs_on, script, settings, succeeded};
 
 #[tokio::test]
 async fn a_run_leaves_its_steps_with_their_inputs_and_the_nodes_it_passed_by() {
@@ -185,7 +185,7 @@ async fn the_first_answer_reaches_the_webhook_before_the_run_ends() {
         Outcome::Cancelled
     }));
     let mut ticket = runs.execute_graph(&chain(&["a"]), Execute::default()).await.unwrap();
-    assert_eq!(ticket.answered().await.unwrap().status, 201);
+    assert_eq!(ticket.answered().await.unwrap().unwrap().status, 201);
     runs.cancel(&ticket.run_id).await.unwrap();
     assert_eq!(ticket.ended().await.status, RunStatus::Cancelled);
 }
@@ -203,4 +203,41 @@ async fn shutdown_interrupts_and_everyone_hears_it() {
     assert!(matches!(all.recv().await.unwrap().what, Happening::RunStarted { .. }));
     assert!(matches!(all.recv().await.unwrap().what, Happening::RunFinished { status: RunStatus::Interrupted, .. }));
     assert!(runs.execute_graph(&chain(&["a"]), Execute::default()).await.is_err());
+}
+
+#[tokio::test]
+async fn what_a_webhooks_caller_hears_is_on_record_by_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trae.db");
+    let runner = FakeRunner::new(|job| async move {
+        job.journal.record(done("a", StepInput::None, &json!(1), 1));
+        job.journal.respond(Answer { status: 201, headers: std::collections::BTreeMap::new(), body: json_text(&json!("yes")) });
+        job.cancel.cancelled().await;
+        Outcome::Cancelled
+    });
+    let runs = runs_on(Store::open(&path).unwrap(), runner);
+    let mut ticket = runs.execute_graph(&chain(&["a"]), Execute { awaited: true, ..Execute::default() }).await.unwrap();
+    assert_eq!(ticket.answered().await.unwrap().unwrap().status, 201);
+    let record = rusqlite::Connection::open(&path).unwrap();
+    let status: String = record.query_row("SELECT status FROM runs WHERE run_id = ?", [&ticket.run_id], |row| row.get(0)).unwrap();
+    let steps: u32 = record.query_row("SELECT count(*) FROM steps", [], |row| row.get(0)).unwrap();
+    assert_eq!((status.as_str(), steps), ("running", 1));
+    runs.cancel(&ticket.run_id).await.unwrap();
+    assert_eq!(ticket.recorded().await.unwrap().status, RunStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn a_run_that_ends_before_it_is_written_down_is_written_down_as_ended() {
+    let runs = runs(FakeRunner::new(|job| async move { Outcome::Succeeded(job.start.parameters) }));
+    let mut tickets = Vec::new();
+    for _ in 0..20 {
+        tickets.push(runs.execute_graph(&chain(&["a"]), Execute { awaited: true, ..Execute::default() }).await.unwrap());
+    }
+    for mut ticket in tickets {
+        let run = ticket.finished().await;
+        assert_eq!((run.status, run.result.unwrap().get()), (RunStatus::Succeeded, "{}"));
+        assert!(run.started_at.is_some() && run.finished_at >= run.started_at);
+        let events = futures_util::StreamExt::collect::<Vec<_>>(runs.subscribe(&ticket.run_id, 0).await.unwrap()).await;
+        assert_eq!(events.iter().map(|event| event.event_id).collect::<Vec<_>>(), [1, 2]);
+    }
 }

@@ -158,6 +158,11 @@ async fn a_full_disk_fails_runs_loses_nothing_and_is_left_behind_when_there_is_r
         }
     };
     assert_eq!(error, Kind::StorageFull);
+    let unheard = match runs.execute_graph(&chain(&["a"]), Execute { awaited: true, ..Execute::default() }).await {
+        Ok(mut ticket) => ticket.recorded().await.err().unwrap(),
+        Err(failure) => failure,
+    };
+    assert_eq!(unheard.code, Kind::StorageFull);
     assert_eq!(store.failing().unwrap().kind(), Kind::StorageFull);
     let still = runs.get(&before.run_id).await.unwrap().unwrap();
     assert_eq!(still.steps[0].output.as_ref().unwrap().get().len(), 100_002);

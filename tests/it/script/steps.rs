@@ -104,3 +104,14 @@ async fn one_run_leaves_nothing_to_the_next() {
         assert_eq!(ran.value(), json!(null));
     }
 }
+
+#[tokio::test]
+async fn a_graph_comes_to_its_answer_or_to_what_its_last_node_put_out() {
+    let set = r#"step("start", "manual_trigger"); step("set", "set_variable", "start", #{ name: "n", value: 7 });"#;
+    assert_eq!(run(set).await.value(), json!({ "name": "Ada", "n": 7 }));
+    let ran = run(&format!("{set} flow::respond(#{{ status: 201, body: [1, 2] }}); flow::respond(#{{ body: 3 }});")).await;
+    assert_eq!(ran.value(), json!([1, 2]));
+    assert_eq!(ran.journal.answers.lock().unwrap().first().unwrap().status, 201);
+    assert_eq!(run(&format!("{set} 42")).await.value(), json!(42), "a script's own value is its result");
+    assert_eq!(run("step(\"own\", || 1); let a = 2;").await.value(), json!(null));
+}
