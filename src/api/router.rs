@@ -14,7 +14,9 @@ use utoipa_axum::routes;
 
 use super::door::Door;
 use super::state::State;
-use super::{automation, desktop, docs, error, health, node_configs, runs, webhooks, workflow_automation, workflows};
+use super::{
+    automation, desktop, docs, error, health, node_configs, node_templates, runs, snapshots, webhooks, workflow_automation, workflows,
+};
 
 /// Every route.
 fn table() -> Table {
@@ -30,9 +32,21 @@ fn table() -> Table {
         .add(routes!(automation::capabilities))
         .add(routes!(automation::click))
         .add(routes!(automation::type_text))
-        // node types
-        .add(routes!(node_configs::list))
-        .add(routes!(node_configs::get))
+        // node types and node configs
+        .add(routes!(node_templates::list))
+        .add(routes!(node_templates::get))
+        .add(routes!(node_configs::list, node_configs::create))
+        .add(routes!(node_configs::get, node_configs::update, node_configs::delete))
+        // snapshots
+        .add(routes!(snapshots::create))
+        .add(routes!(snapshots::list))
+        .add(routes!(snapshots::work::ocr))
+        .add(routes!(snapshots::work::click))
+        .add(routes!(snapshots::templates::list, snapshots::templates::create))
+        .add(routes!(snapshots::templates::get, snapshots::templates::update, snapshots::templates::delete))
+        .add(routes!(snapshots::templates::apply))
+        .add(routes!(snapshots::get, snapshots::delete))
+        .add(routes!(snapshots::image))
         // workflows
         .add(routes!(workflows::list, workflows::create))
         .add(routes!(workflows::status))

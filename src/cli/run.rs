@@ -72,7 +72,7 @@ impl Run {
     async fn on(&self, app: &App, source: &str, execute: Execute) -> Result<ExitCode, ExitCode> {
         let started = if is_graph(&self.file) {
             let (_, graph) = graph(&self.file)?;
-            let checked = app.workflows.check(&graph);
+            let checked = app.workflows.check(graph.clone()).await.map_err(|failure| failed(&failure))?;
             print::problems(&self.file.display().to_string(), &checked.problems);
             if !checked.valid {
                 return Err(exit::DATA.into());
