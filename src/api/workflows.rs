@@ -264,7 +264,7 @@ pub(crate) async fn create(
     State(state): State<super::State>,
     Written(Drawn(graph), text): Written<Drawn>,
 ) -> Result<(StatusCode, axum::Json<Workflow>)> {
-    Ok((StatusCode::CREATED, axum::Json(state.workflows().create(drawing(graph, &text)?).await?)))
+    Ok((StatusCode::CREATED, axum::Json(state.workflows().create_drawn(drawing(graph, &text)?).await?)))
 }
 
 /// A stored workflow.
@@ -280,7 +280,7 @@ pub(crate) async fn update(
     Path(id): Path<String>,
     Written(Drawn(graph), text): Written<Drawn>,
 ) -> Result<axum::Json<Workflow>> {
-    Ok(axum::Json(state.workflows().update(&id, drawing(graph, &text)?).await?))
+    Ok(axum::Json(state.workflows().update_drawn(&id, drawing(graph, &text)?).await?))
 }
 
 /// Removes a workflow; its runs stay on record.

@@ -70,8 +70,15 @@ impl Workflows {
     ///
     /// # Errors
     /// A malformed id is a `VALIDATION_ERROR`, a taken one a `CONFLICT`.
-    pub async fn create(&self, drawing: impl Into<Drawing>) -> Result<Workflow, Failure> {
-        let drawing = drawing.into();
+    pub async fn create(&self, graph: Graph) -> Result<Workflow, Failure> {
+        self.create_drawn(graph.into()).await
+    }
+
+    /// The same for a graph that is to keep the text it came as.
+    ///
+    /// # Errors
+    /// As [`Workflows::create`].
+    pub async fn create_drawn(&self, drawing: Drawing) -> Result<Workflow, Failure> {
         let id = new_id(drawing.graph().id.as_deref())?;
         let row = row(&id, &drawing);
         self.runs.inner.store.create_workflow(row.clone(), index(&id, drawing.graph())).await?;
@@ -82,8 +89,15 @@ impl Workflows {
     ///
     /// # Errors
     /// `NOT_FOUND`; an `id` in the graph that is another's is a `VALIDATION_ERROR`.
-    pub async fn update(&self, id: &str, drawing: impl Into<Drawing>) -> Result<Workflow, Failure> {
-        let drawing = drawing.into();
+    pub async fn update(&self, id: &str, graph: Graph) -> Result<Workflow, Failure> {
+        self.update_drawn(id, graph.into()).await
+    }
+
+    /// The same for a graph that is to keep the text it came as.
+    ///
+    /// # Errors
+    /// As [`Workflows::update`].
+    pub async fn update_drawn(&self, id: &str, drawing: Drawing) -> Result<Workflow, Failure> {
         same_id(id, drawing.graph().id.as_deref(), "workflow")?;
         let row = self.runs.inner.store.update_workflow(row(id, &drawing), index(id, drawing.graph())).await?;
         self.stored(row, drawing).await
