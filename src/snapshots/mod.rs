@@ -81,20 +81,23 @@ impl Snapshots {
     /// Where the folder or the database cannot be read or written.
     pub async fn start(&self) -> Result<(), Error> {
         let _alone = self.inner.order.write().await;
-        let mut orphans: HashSet<FileName> = self.on_images(Images::names).await?.into_iter().collect();
-        let mut gone = Vec::new();
+        let mut records = Vec::new();
         for (id, format) in self.inner.store.all_snapshots().await? {
-            let name = file_name(&id, &format)?;
-            let there = self.on_images({
-                let name = name.clone();
-                move |images| Ok(images.holds(&name))
-            });
-            if there.await? {
-                orphans.remove(&name);
-            } else {
-                gone.push(id);
-            }
+            records.push((file_name(&id, &format)?, id));
         }
+        let compared = self.on_images(move |images| {
+            let mut orphans: HashSet<FileName> = images.names()?.into_iter().collect();
+            let mut gone = Vec::new();
+            for (name, id) in records {
+                if images.holds(&name) {
+                    orphans.remove(&name);
+                } else {
+                    gone.push(id);
+                }
+            }
+            Ok((orphans, gone))
+        });
+        let (orphans, gone) = compared.await?;
         for id in &gone {
             self.inner.store.delete_snapshot(id).await?;
         }

@@ -78,10 +78,10 @@ pub struct Zone {
     /// Top edge.
     pub y: u32,
     /// Width.
-    #[schema(exclusive_minimum = 0)]
+    #[schema(minimum = 1)]
     pub width: u32,
     /// Height.
-    #[schema(exclusive_minimum = 0)]
+    #[schema(minimum = 1)]
     pub height: u32,
     /// Tesseract's name of the language, several joined by `+`; without it those of `OCR_LANGUAGES`.
     #[serde(default)]

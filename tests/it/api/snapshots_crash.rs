@@ -46,6 +46,7 @@ fn files(data: &Path) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_kill_at_any_moment_each_snapshot_is_whole_or_not_there() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let display = Display::start((640, 480));
     let folder = tempfile::tempdir().unwrap();
     let client = reqwest::Client::new();

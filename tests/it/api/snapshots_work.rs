@@ -25,7 +25,8 @@ fn display(server: &Server) -> String {
 
 fn terminal(server: &Server, corner: (u32, u32), text: &str) -> Terminal {
     let geometry = format!("40x6+{}+{}", corner.0, corner.1);
-    let show = format!("printf '{text}'; sleep 100");
+    // Without the cursor, which would be read as a letter.
+    let show = format!("printf '\\033[?25l{text}'; sleep 100");
     let font = ["-fa", "DejaVu Sans Mono", "-fs", "14", "-bg", "white", "-fg", "black", "+sb", "-bw", "0"];
     let mut command = Command::new("xterm");
     command.args(font).args(["-geometry", &geometry, "-e", "sh", "-c", &show]).env("DISPLAY", display(server));
