@@ -309,10 +309,8 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         Storage { data_dir: r.get("DATA_DIR", data_dir), script_dirs: r.get("SCRIPT_DIRS", Vec::new()), reload: r.get("RELOAD", true) };
     let days: u32 = r.within("SNAPSHOT_MAX_AGE_DAYS", 30, 0..=36_500);
     let total: u64 = r.within("SNAPSHOT_MAX_TOTAL_BYTES", 1 << 30, 0..=1 << 50);
-    let snapshots = Snapshots {
-        max_age: (days > 0).then(|| Duration::from_secs(u64::from(days) * 86_400)),
-        max_total: (total > 0).then_some(total),
-    };
+    let snapshots =
+        Snapshots { max_age: (days > 0).then(|| Duration::from_secs(u64::from(days) * 86_400)), max_total: (total > 0).then_some(total) };
     let desktop = Desktop {
         mode: r.get("DISPLAY_MODE", DisplayMode::Auto),
         virtual_size: {

@@ -68,7 +68,12 @@ async fn pause(milliseconds: u64, cancel: &CancellationToken) -> Result<(), Erro
 }
 
 /// Does one click: gives the point of the screen, or why it was not done. Fails only where no other can be done either.
-async fn act(desktop: &Arc<Desktop>, shot: &Snapshot, action: &Action, cancel: &CancellationToken) -> Result<Result<(i32, i32), String>, Error> {
+async fn act(
+    desktop: &Arc<Desktop>,
+    shot: &Snapshot,
+    action: &Action,
+    cancel: &CancellationToken,
+) -> Result<Result<(i32, i32), String>, Error> {
     let (desktop, shot, action, cancel) = (Arc::clone(desktop), shot.clone(), action.clone(), cancel.clone());
     blocking(move || {
         let monitors = desktop.screen().monitors()?;

@@ -27,7 +27,9 @@ pub enum Error {
     #[error("the engine {0} is not there: its models are not installed; use tesseract, or auto, which takes what there is")]
     Engine(&'static str),
     /// The folder of images cannot be read or written.
-    #[error("the images in {folder} cannot be {verb} ({reason}): make room, or let TRAE's user write there; what was kept before is intact")]
+    #[error(
+        "the images in {folder} cannot be {verb} ({reason}): make room, or let TRAE's user write there; what was kept before is intact"
+    )]
     Folder {
         /// The folder.
         folder: String,
@@ -109,7 +111,9 @@ impl Classify for Error {
                 "engine": engine,
                 "hint": "send engine = tesseract, or auto; the neural models come with a later version"
             })),
-            Self::Folder { folder, .. } => Some(json!({ "service": "snapshot", "hint": format!("look at the disk and the rights of {folder}") })),
+            Self::Folder { folder, .. } => {
+                Some(json!({ "service": "snapshot", "hint": format!("look at the disk and the rights of {folder}") }))
+            }
             Self::Damaged { .. } | Self::Ended | Self::Cancelled => None,
             Self::Screen(error) => error.details(),
             Self::Desktop(error) => error.details(),

@@ -47,7 +47,13 @@ impl Snapshots {
             })
         };
         let results = reading.await?;
-        Ok(OcrAnswer { success: true, snapshot_id, engine: "tesseract".to_owned(), results, execution_time: started.elapsed().as_secs_f64() })
+        Ok(OcrAnswer {
+            success: true,
+            snapshot_id,
+            engine: "tesseract".to_owned(),
+            results,
+            execution_time: started.elapsed().as_secs_f64(),
+        })
     }
 }
 
@@ -134,7 +140,13 @@ fn decoded(row: &SnapshotRow, image: &Image) -> Result<GrayImage, Error> {
     reader.limits(limits);
     let picture = reader.decode().map_err(|error| damaged(error.to_string()))?.into_luma8();
     if picture.dimensions() != (row.width, row.height) {
-        return Err(damaged(format!("it is {}×{} pixels large instead of {}×{}", picture.width(), picture.height(), row.width, row.height)));
+        return Err(damaged(format!(
+            "it is {}×{} pixels large instead of {}×{}",
+            picture.width(),
+            picture.height(),
+            row.width,
+            row.height
+        )));
     }
     Ok(picture)
 }

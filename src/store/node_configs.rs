@@ -126,8 +126,7 @@ impl Store {
     /// Where the database cannot be read.
     pub async fn node_configs(&self, node_type: Option<String>, limit: u32, offset: u32) -> Result<(Vec<NodeConfigRow>, u64), Error> {
         self.read(move |connection| {
-            let sql =
-                format!("SELECT {COLUMNS} FROM node_configs WHERE ?1 IS NULL OR node_type = ?1 ORDER BY key DESC LIMIT ?2 OFFSET ?3");
+            let sql = format!("SELECT {COLUMNS} FROM node_configs WHERE ?1 IS NULL OR node_type = ?1 ORDER BY key DESC LIMIT ?2 OFFSET ?3");
             let mut query = connection.prepare_cached(&sql)?;
             let rows = query.query_map(params![node_type, limit, offset], NodeConfigRow::from_row)?.collect::<Result<_, _>>()?;
             let sql = "SELECT count(*) FROM node_configs WHERE ?1 IS NULL OR node_type = ?1";

@@ -54,8 +54,7 @@ impl Store {
         self.transact(move |connection| {
             let sql = format!("INSERT INTO snapshots ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING");
             let size = i64::try_from(row.size_bytes).unwrap_or(i64::MAX);
-            let values =
-                params![row.id, row.monitor, row.region, row.width, row.height, row.quality, row.format, size, row.created_at];
+            let values = params![row.id, row.monitor, row.region, row.width, row.height, row.quality, row.format, size, row.created_at];
             match connection.prepare_cached(&sql)?.execute(values)? {
                 0 => Err(Error::Taken { kind: "snapshot", id: row.id }),
                 _ => Ok(()),

@@ -140,10 +140,9 @@ impl Store {
 
 /// Notes which stored node configs a workflow names.
 fn name_configs(connection: &Connection, id: &str, configs: &[String]) -> Result<(), Error> {
-    connection
-        .prepare_cached("DELETE FROM workflow_configs WHERE workflow = (SELECT key FROM workflows WHERE id = ?)")?
-        .execute([id])?;
-    let mut add = connection.prepare_cached("INSERT INTO workflow_configs (workflow, config_id) SELECT key, ?2 FROM workflows WHERE id = ?1")?;
+    connection.prepare_cached("DELETE FROM workflow_configs WHERE workflow = (SELECT key FROM workflows WHERE id = ?)")?.execute([id])?;
+    let mut add =
+        connection.prepare_cached("INSERT INTO workflow_configs (workflow, config_id) SELECT key, ?2 FROM workflows WHERE id = ?1")?;
     for config in configs {
         add.execute([id, config])?;
     }

@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::plan::{Link, Obstacle, Plan, Shape, closing_links, plan, reachable};
 use super::schema::{faults, listed, nearest, shortened, validator};
-use super::{Expressions, Graph, Node, NodeKind, NodeType, NodeTypes, Problem, Severity, StoredConfig, StoredConfigs, Trigger, config, permissions};
+use super::{
+    Expressions, Graph, Node, NodeKind, NodeType, NodeTypes, Problem, Severity, StoredConfig, StoredConfigs, Trigger, config, permissions,
+};
 use crate::policy::Permissions;
 
 /// The longest expression, in bytes.
@@ -81,12 +83,7 @@ impl Checked<'_> {
 }
 
 /// Looks through `graph`.
-pub(super) fn check<'g>(
-    graph: &'g Graph,
-    types: &dyn NodeTypes,
-    expressions: &dyn Expressions,
-    configs: &StoredConfigs,
-) -> Checked<'g> {
+pub(super) fn check<'g>(graph: &'g Graph, types: &dyn NodeTypes, expressions: &dyn Expressions, configs: &StoredConfigs) -> Checked<'g> {
     let mut checker = Checker { graph, types, expressions, configs, problems: Vec::new(), validators: HashMap::new(), settings: None };
     for (count, limit, what) in [(graph.nodes.len(), MAX_NODES, "nodes"), (graph.edges.len(), MAX_EDGES, "edges")] {
         if count > limit {

@@ -82,13 +82,21 @@ impl Drawing {
         ]);
         for (name, value) in &mut fields.0 {
             match name.as_str() {
-                "nodes" => *value = each(value, |node| node.complete(&[("id", "\"\""), ("type", "\"\""), ("position", "{}"), ("data", "{}")]))?,
+                "nodes" => {
+                    *value = each(value, |node| node.complete(&[("id", "\"\""), ("type", "\"\""), ("position", "{}"), ("data", "{}")]))?
+                }
                 "edges" => {
                     *value = each(value, |edge| {
                         for (name, other) in HANDLES {
                             edge.unite(name, other);
                         }
-                        edge.complete(&[("id", "\"\""), ("source", "\"\""), ("target", "\"\""), ("source_handle", "null"), ("target_handle", "null")]);
+                        edge.complete(&[
+                            ("id", "\"\""),
+                            ("source", "\"\""),
+                            ("target", "\"\""),
+                            ("source_handle", "null"),
+                            ("target_handle", "null"),
+                        ]);
                     })?;
                 }
                 _ => {}
@@ -185,10 +193,15 @@ mod tests {
             r#"{"source":"a","source_handle":"true","target":"b","target_handle":null,"id":"e","animated":true}"#
         );
         assert_eq!(
-            edges(r#"{"id":"e","source":"a","target":"b","source_handle":"old","sourceHandle":"new","target_handle":"t","targetHandle":null}"#),
+            edges(
+                r#"{"id":"e","source":"a","target":"b","source_handle":"old","sourceHandle":"new","target_handle":"t","targetHandle":null}"#
+            ),
             r#"{"id":"e","source":"a","target":"b","source_handle":"new","target_handle":"t"}"#
         );
-        assert_eq!(edges(r#"{"id":"e","source":"a","target":"b"}"#), r#"{"id":"e","source":"a","target":"b","source_handle":null,"target_handle":null}"#);
+        assert_eq!(
+            edges(r#"{"id":"e","source":"a","target":"b"}"#),
+            r#"{"id":"e","source":"a","target":"b","source_handle":null,"target_handle":null}"#
+        );
     }
 
     #[test]

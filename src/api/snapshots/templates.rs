@@ -88,10 +88,7 @@ pub(crate) async fn list(State(state): State<Rooms>, Query(query): Query<PageQue
 
 /// Keeps a template.
 #[utoipa::path(post, path = "/api/snapshots/templates", tag = "snapshots", operation_id = "snapshot_templates_create", request_body = TemplateRequest, responses((status = 201, body = Template), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
-pub(crate) async fn create(
-    State(state): State<Rooms>,
-    Json(request): Json<TemplateRequest>,
-) -> Result<(StatusCode, Answer<Template>)> {
+pub(crate) async fn create(State(state): State<Rooms>, Json(request): Json<TemplateRequest>) -> Result<(StatusCode, Answer<Template>)> {
     state.enter(Name::Snapshot)?;
     Ok((StatusCode::CREATED, Answer(state.snapshots().create_template(request.into()).await?)))
 }

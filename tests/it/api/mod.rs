@@ -6,7 +6,7 @@ mod door;
 mod errors;
 mod node_configs;
 mod runs;
-mod served;
+pub mod served;
 mod server;
 mod snapshots;
 mod snapshots_crash;

@@ -77,11 +77,13 @@ async fn a_config_that_its_type_does_not_accept_is_refused_with_every_place() {
     ] {
         let (status, refused) = server.post("/api/node-configs", &body).await;
         assert_eq!((status, &refused["error_code"]), (422, &json!("VALIDATION_ERROR")), "{body}: {refused}");
-        let mut found: Vec<_> = refused["details"]["errors"].as_array().unwrap().iter().map(|error| error["path"].as_str().unwrap()).collect();
+        let mut found: Vec<_> =
+            refused["details"]["errors"].as_array().unwrap().iter().map(|error| error["path"].as_str().unwrap()).collect();
         found.sort_unstable();
         assert_eq!(found, paths, "{refused}");
     }
-    let (status, refused) = put(&server, "/api/node-configs/mine", &json!({ "id": "other", "node_type": "delay", "config": { "seconds": 1 } })).await;
+    let (status, refused) =
+        put(&server, "/api/node-configs/mine", &json!({ "id": "other", "node_type": "delay", "config": { "seconds": 1 } })).await;
     assert_eq!((status, &refused["details"]["errors"][0]["path"]), (422, &json!("/id")));
     let (_, refused) = server.post("/api/node-configs", &json!({ "node_type": "click_acton" })).await;
     assert!(refused["error"].as_str().unwrap().contains("did you mean `click_action`"), "{refused}");
@@ -93,7 +95,8 @@ async fn a_config_that_its_type_does_not_accept_is_refused_with_every_place() {
         assert_eq!(server.get(&format!("/api/node-configs/{bad}")).await.0, 404, "{bad}");
     }
     // An expression may stand wherever the value is only known later.
-    let (status, _) = server.post("/api/node-configs", &json!({ "node_type": "click_action", "config": { "x": "{{ input.x }}", "y": 1 } })).await;
+    let (status, _) =
+        server.post("/api/node-configs", &json!({ "node_type": "click_action", "config": { "x": "{{ input.x }}", "y": 1 } })).await;
     assert_eq!(status, 201);
 }
 
@@ -141,10 +144,15 @@ async fn what_is_wrong_with_a_named_config_is_a_problem_of_the_node() {
         let (_, checked) = server.post("/api/workflows/validate", &graph("g", data)).await;
         let problems = checked["problems"].as_array().unwrap().clone();
         assert!(problems.iter().all(|problem| problem["node_id"] == "say"), "{checked}");
-        problems.iter().map(|problem| (problem["path"].as_str().unwrap().to_owned(), problem["message"].as_str().unwrap().to_owned())).collect::<Vec<_>>()
+        problems
+            .iter()
+            .map(|problem| (problem["path"].as_str().unwrap().to_owned(), problem["message"].as_str().unwrap().to_owned()))
+            .collect::<Vec<_>>()
     };
     let at = "/nodes/1/data/config_id".to_owned();
-    for (id, words) in [(json!("nobody"), "no stored node config `nobody`"), (json!("pause"), "of the type `delay`"), (json!(7), "is a text")] {
+    for (id, words) in
+        [(json!("nobody"), "no stored node config `nobody`"), (json!("pause"), "of the type `delay`"), (json!(7), "is a text")]
+    {
         let found = problems(json!({ "config_id": id })).await;
         assert!(found.len() == 1 && found[0].0 == at && found[0].1.contains(words), "{found:?}");
     }
@@ -158,7 +166,10 @@ async fn what_is_wrong_with_a_named_config_is_a_problem_of_the_node() {
     let (status, stored) = server.post("/api/workflows/", &graph("draft", json!({ "config_id": "later" }))).await;
     assert_eq!((status, &stored["problems"][0]["path"]), (201, &json!(at)));
     let (status, refused) = server.post("/api/workflows/draft/execute", &json!({})).await;
-    assert_eq!((status, &refused["error_code"], &refused["details"]["problems"][0]["node_id"]), (422, &json!("INVALID_WORKFLOW"), &json!("say")));
+    assert_eq!(
+        (status, &refused["error_code"], &refused["details"]["problems"][0]["node_id"]),
+        (422, &json!("INVALID_WORKFLOW"), &json!("say"))
+    );
     server.post("/api/node-configs", &json!({ "id": "later", "node_type": "log_message", "config": { "message": "at last" } })).await;
     assert_eq!(server.get("/api/workflows/draft").await.1["problems"], json!([]));
     assert_eq!(said(&server, "draft").await, "at last");
@@ -169,7 +180,8 @@ async fn a_webhook_follows_the_stored_config_that_names_its_path() {
     let server = start().await;
     let config = |path: &str| json!({ "id": "hook", "node_type": "webhook_trigger", "config": { "path": path } });
     server.post("/api/node-configs", &config("old")).await;
-    let hooked = json!({ "id": "hooked", "nodes": [{ "id": "in", "type": "webhook_trigger", "data": { "config_id": "hook" } }], "edges": [] });
+    let hooked =
+        json!({ "id": "hooked", "nodes": [{ "id": "in", "type": "webhook_trigger", "data": { "config_id": "hook" } }], "edges": [] });
     assert_eq!(server.post("/api/workflows/", &hooked).await.0, 201);
     assert_eq!(server.post("/api/webhooks/old", &json!({})).await.0, 202);
     assert_eq!(put(&server, "/api/node-configs/hook", &config("new")).await.0, 200);
@@ -183,7 +195,8 @@ async fn every_template_is_a_config_that_can_be_stored() {
     let (_, all) = server.get("/api/node-configs/templates").await;
     let templates = all["templates"].as_array().unwrap();
     assert_eq!(all["count"], templates.len());
-    let seeds = "manual_trigger webhook_trigger click_action type_action http_request_action if_condition delay n8n_webhook send_to_filesystem";
+    let seeds =
+        "manual_trigger webhook_trigger click_action type_action http_request_action if_condition delay n8n_webhook send_to_filesystem";
     for name in seeds.split(' ') {
         assert!(templates.iter().any(|template| template["node_type"] == name), "{name}");
     }

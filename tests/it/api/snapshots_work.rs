@@ -103,7 +103,10 @@ async fn zones_that_are_none_are_named_and_nothing_is_read() {
     for (zones, paths) in [
         (json!([]), json!(["/zones"])),
         (json!(many), json!(["/zones"])),
-        (json!([good, zone("b", (91, 0), (10, 10)), zone("c", (0, 41), (10, 10)), zone("d", (90, 40), (10, 10))]), json!(["/zones/1", "/zones/2"])),
+        (
+            json!([good, zone("b", (91, 0), (10, 10)), zone("c", (0, 41), (10, 10)), zone("d", (90, 40), (10, 10))]),
+            json!(["/zones/1", "/zones/2"]),
+        ),
         (with("x", json!(4_294_967_295_u32)), json!(["/zones/0"])),
         (with("x", json!(-1)), json!(["/zones/0/x"])),
         (with("width", json!(0)), json!(["/zones/0/width"])),
@@ -179,7 +182,8 @@ async fn clicks_reach_the_window_through_the_region_and_the_monitor() {
     // The primary monitor is number 0: the right one.
     let region = json!({ "x": 100, "y": 50, "width": 300, "height": 200 });
     let snapshot = id(&create(&server, json!({ "monitor": 0, "region": region })).await);
-    let actions = json!([action("one", (10, 20), "click"), action("two", (299, 199), "double_click"), action("menu", (0, 0), "right_click")]);
+    let actions =
+        json!([action("one", (10, 20), "click"), action("two", (299, 199), "double_click"), action("menu", (0, 0), "right_click")]);
     let (status, answer) = click(&server, &snapshot, actions, json!({ "delay_between_actions": 10 })).await;
     assert_eq!((status, &answer["success"]), (200, &json!(true)), "{answer}");
     let result = &answer["results"][0];
@@ -197,9 +201,14 @@ async fn clicks_reach_the_window_through_the_region_and_the_monitor() {
     assert_eq!(
         story,
         [
-            "press 1 at 610,70", "release 1 at 610,70",
-            "press 1 at 899,249", "release 1 at 899,249", "press 1 at 899,249", "release 1 at 899,249",
-            "press 3 at 600,50", "release 3 at 600,50",
+            "press 1 at 610,70",
+            "release 1 at 610,70",
+            "press 1 at 899,249",
+            "release 1 at 899,249",
+            "press 1 at 899,249",
+            "release 1 at 899,249",
+            "press 3 at 600,50",
+            "release 3 at 600,50",
         ]
     );
 
@@ -331,7 +340,10 @@ async fn a_template_is_kept_and_used_on_another_snapshot() {
         (json!({ "name": "" }), "/name"),
         (json!({ "name": "x", "zones": [zone("a", (0, 0), (0, 1))] }), "/zones/0/width"),
         (json!({ "name": "x", "zones": [zone("a", (0, 0), (1, 1)), zone("a", (0, 0), (1, 1))] }), "/zones/1/id"),
-        (json!({ "name": "x", "zones": [{ "id": "a", "name": "a", "x": 0, "y": 0, "width": 1, "height": 1, "language": "e g" }] }), "/zones/0/language"),
+        (
+            json!({ "name": "x", "zones": [{ "id": "a", "name": "a", "x": 0, "y": 0, "width": 1, "height": 1, "language": "e g" }] }),
+            "/zones/0/language",
+        ),
         (json!({ "name": "x", "actions": [action("a", (0, 0), "jump")] }), "/actions/0/action_type"),
         (json!({ "name": "x", "id": "mine" }), "/id"),
         (json!({ "name": "x", "colour": 1 }), "/colour"),

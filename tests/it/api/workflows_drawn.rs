@@ -65,7 +65,9 @@ async fn both_spellings_of_handles_are_accepted_and_one_is_answered() {
     let sent = graph(json!({ "id": "b", "source": "if", "target": "end", "source_handle": "true", "target_handle": "input" }));
     let (_, stored) = server.post("/api/workflows/", &sent).await;
     assert_eq!((&stored["edges"][1], &stored["problems"]), (&sent["edges"][1], &json!([])), "{stored}");
-    let camel = graph(json!({ "id": "b", "source": "if", "target": "end", "source_handle": "true", "sourceHandle": "false", "targetHandle": "input" }));
+    let camel = graph(
+        json!({ "id": "b", "source": "if", "target": "end", "source_handle": "true", "sourceHandle": "false", "targetHandle": "input" }),
+    );
     let answer = reqwest::Client::new().put(server.url("/api/workflows/h")).json(&camel).send().await.unwrap();
     let stored: Value = answer.json().await.unwrap();
     let expected = json!({ "id": "b", "source": "if", "target": "end", "source_handle": "false", "target_handle": "input" });
@@ -83,7 +85,10 @@ async fn drafts_are_kept_with_their_problems_and_refused_only_to_run() {
         (json!({ "nodes": [{ "id": "a" }] }), "/nodes/0/type"),
         (json!({ "nodes": many }), "/nodes"),
         (json!({ "nodes": [{ "id": "a", "type": "merge", "data": { "x": deep } }] }), "/nodes/0/data"),
-        (json!({ "nodes": [{ "id": "a", "type": "manual_trigger" }], "edges": [{ "id": "e", "source": "a", "target": "b" }] }), "/edges/0/target"),
+        (
+            json!({ "nodes": [{ "id": "a", "type": "manual_trigger" }], "edges": [{ "id": "e", "source": "a", "target": "b" }] }),
+            "/edges/0/target",
+        ),
     ] {
         let (status, stored) = server.post("/api/workflows/", &graph).await;
         assert_eq!(status, 201, "{path}");
@@ -109,13 +114,15 @@ async fn lists_are_newest_first_searched_and_paged() {
     let ids = async |query: &str| {
         let (status, page) = server.get(&format!("/api/workflows/?{query}")).await;
         assert_eq!(status, 200, "{query}: {page}");
-        let ids: Vec<_> = page["workflows"].as_array().unwrap().iter().map(|workflow| workflow["id"].as_str().unwrap().to_owned()).collect();
+        let ids: Vec<_> =
+            page["workflows"].as_array().unwrap().iter().map(|workflow| workflow["id"].as_str().unwrap().to_owned()).collect();
         (ids, page["count"].as_u64().unwrap())
     };
     assert_eq!(ids("limit=2").await, (vec!["three".to_owned(), "two".to_owned()], 7));
     assert_eq!(ids("limit=2&offset=1").await.0, ["two", "one"]);
     assert_eq!(ids("offset=4000000000").await, (vec![], 7));
-    for (search, expected) in [("%C3%A4rzte", "one"), ("%C3%BCbersicht", "two"), ("INVOICES", "two"), ("thre", "three"), ("monthly", "one")] {
+    for (search, expected) in [("%C3%A4rzte", "one"), ("%C3%BCbersicht", "two"), ("INVOICES", "two"), ("thre", "three"), ("monthly", "one")]
+    {
         assert_eq!(ids(&format!("search={search}")).await, (vec![expected.to_owned()], 1), "{search}");
     }
     // Nothing in a search is a pattern.
