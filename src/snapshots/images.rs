@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 
 use super::Error;
@@ -49,6 +49,23 @@ pub(super) fn is_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
+/// A claim to the folder, among all processes that use it. It goes with the process, however that ends.
+#[derive(Debug)]
+pub(super) struct Claim {
+    folder: OwnedFd,
+    /// Nobody else uses the folder.
+    pub(super) alone: bool,
+}
+
+impl Claim {
+    /// Lets others use the folder as well; until then they wait.
+    pub(super) fn share(&mut self) {
+        // It cannot fail where the claim was made; where there are no locks, there is nothing to let go of.
+        let _ = flock(&self.folder, FlockOperation::LockShared);
+        self.alone = false;
+    }
+}
+
 /// The folder. Every call blocks.
 #[derive(Debug)]
 pub(super) struct Images {
@@ -58,6 +75,21 @@ pub(super) struct Images {
 impl Images {
     pub(super) fn new(folder: PathBuf) -> Self {
         Self { folder }
+    }
+
+    /// Claims the folder: alone where nobody else uses it, else together with the others. Makes it where it is not there.
+    pub(super) fn claim(&self) -> Result<Claim, Error> {
+        std::fs::create_dir_all(&self.folder).map_err(|error| self.failed("written", &error))?;
+        let folder = self.open().map_err(|errno| self.failed("read", &errno.into()))?;
+        let alone = match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => {
+                flock(&folder, FlockOperation::LockShared).map_err(|errno| self.failed("locked", &errno.into()))?;
+                false
+            }
+            // Some network file systems have no locks; there, nobody can be told from nobody.
+            Ok(()) | Err(_) => true,
+        };
+        Ok(Claim { folder, alone })
     }
 
     /// Writes an image. It is on the disk afterwards, whole, or there is nothing of that name.
@@ -169,6 +201,21 @@ mod tests {
         images.remove(&name("a")).unwrap();
         images.remove(&name("a")).unwrap();
         assert!(images.names().unwrap().is_empty());
+    }
+
+    #[test]
+    fn only_one_claims_the_folder_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let images = Images::new(folder.path().join("snapshots"));
+        let mut first = images.claim().unwrap();
+        assert!(first.alone);
+        first.share();
+        let second = images.claim().unwrap();
+        assert!(!second.alone);
+        drop(first);
+        assert!(!images.claim().unwrap().alone);
+        drop(second);
+        assert!(images.claim().unwrap().alone);
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod words;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -29,7 +29,7 @@ use crate::store::snapshots::SnapshotRow;
 use crate::store::{self, Store};
 
 pub use error::Error;
-use images::{FileName, Images, is_id};
+use images::{Claim, FileName, Images, is_id};
 pub use words::*;
 
 /// Where images lie, and how long.
@@ -55,6 +55,8 @@ struct Inner {
     ocr: Arc<Ocr>,
     images: Images,
     settings: Settings,
+    /// Held while the snapshots are in use, so that no other process puts the folder in order meanwhile.
+    claim: Mutex<Option<Claim>>,
     /// Held for writing by whoever puts records and images in order: what is being made or removed would look like an orphan.
     order: RwLock<()>,
 }
@@ -72,15 +74,30 @@ impl Snapshots {
     /// Snapshots of what is on `desktops`.
     pub fn new(store: Store, desktops: Arc<Desktops>, ocr: Arc<Ocr>, settings: Settings) -> Self {
         let images = Images::new(settings.folder.clone());
-        Self { inner: Arc::new(Inner { store, desktops, ocr, images, settings, order: RwLock::default() }) }
+        Self { inner: Arc::new(Inner { store, desktops, ocr, images, settings, claim: Mutex::default(), order: RwLock::default() }) }
     }
 
     /// Makes the folder, removes images without a record and records without an image, and those that are too old or too many.
+    /// Another process that uses the same folder, such as a server beside a command, keeps orphans from being told from what it is
+    /// just making: they are left for the next start then.
     ///
     /// # Errors
     /// Where the folder or the database cannot be read or written.
     pub async fn start(&self) -> Result<(), Error> {
         let _alone = self.inner.order.write().await;
+        // That of an earlier start would stand in its own way.
+        drop(self.claim().take());
+        let mut claim = self.on_images(Images::claim).await?;
+        if claim.alone {
+            self.put_in_order().await?;
+            claim.share();
+        }
+        *self.claim() = Some(claim);
+        self.keep_to_limits().await
+    }
+
+    /// Removes images without a record and records without an image.
+    async fn put_in_order(&self) -> Result<(), Error> {
         let mut records = Vec::new();
         for (id, format) in self.inner.store.all_snapshots().await? {
             records.push((file_name(&id, &format)?, id));
@@ -108,13 +125,17 @@ impl Snapshots {
         if !orphans.is_empty() {
             tracing::warn!(count = orphans.len(), "images without a snapshot were removed");
         }
-        self.on_images(move |images| orphans.iter().try_for_each(|name| images.remove(name))).await?;
-        self.keep_to_limits().await
+        self.on_images(move |images| orphans.iter().try_for_each(|name| images.remove(name))).await
     }
 
     /// Returns once nothing is being made or removed.
-    pub async fn settle(&self) {
-        drop(self.inner.order.write().await);
+    pub async fn stop(&self) {
+        let _alone = self.inner.order.write().await;
+        drop(self.claim().take());
+    }
+
+    fn claim(&self) -> MutexGuard<'_, Option<Claim>> {
+        self.inner.claim.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a picture and keeps it.

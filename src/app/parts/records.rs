@@ -23,7 +23,7 @@ impl Service for SnapshotService {
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.snapshots.settle())
+        Box::pin(self.snapshots.stop())
     }
 
     fn details(&self) -> String {

@@ -136,6 +136,21 @@ async fn at_the_start_orphans_of_either_kind_are_put_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_beside_a_server_leaves_alone_what_that_is_making() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = app(folder.path().to_path_buf(), |_| {}).await;
+    // As it is between the image and its record.
+    let making = "0199c3a0-5f0e-7c3a-9b1e-0d2f4a6b8c03.jpg";
+    std::fs::write(folder.path().join("snapshots").join(making), "image").unwrap();
+    let command = app(folder.path().to_path_buf(), |_| {}).await;
+    command.shutdown().await;
+    assert_eq!(files(folder.path()), BTreeSet::from([making.to_owned()]));
+    server.shutdown().await;
+    app(folder.path().to_path_buf(), |_| {}).await.shutdown().await;
+    assert!(files(folder.path()).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn at_the_start_the_aged_and_the_surplus_go() {
     let folder = tempfile::tempdir().unwrap();
     let first = app(folder.path().to_path_buf(), |_| {}).await;
