@@ -94,9 +94,9 @@ pub(super) fn zone_faults(zones: &[Zone], path: &str) -> Vec<(String, String)> {
 /// The ids that were there already.
 pub(super) fn twice<'a>(ids: impl Iterator<Item = &'a str>, path: &str) -> Vec<(String, String)> {
     let mut first = BTreeMap::new();
-    let again = ids.enumerate().filter_map(|(index, id)| match first.insert(id, index) {
-        Some(earlier) => Some((format!("{path}/{index}/id"), format!("this id is taken by {path}/{earlier} already"))),
-        None => None,
+    let again = ids.enumerate().filter_map(|(index, id)| {
+        let earlier = first.insert(id, index)?;
+        Some((format!("{path}/{index}/id"), format!("this id is taken by {path}/{earlier} already")))
     });
     again.collect()
 }
