@@ -39,6 +39,8 @@ pub struct Config {
     pub security: Security,
     /// Where it keeps things.
     pub storage: Storage,
+    /// Kept pictures.
+    pub snapshots: Snapshots,
     /// The screen it works on.
     pub desktop: Desktop,
     /// What it writes to its log.
@@ -148,6 +150,15 @@ pub struct Storage {
     pub script_dirs: Vec<PathBuf>,
     /// `RELOAD`, default `true`: hot reload of the script folders.
     pub reload: bool,
+}
+
+/// Kept pictures.
+#[derive(Debug, Clone, Copy)]
+pub struct Snapshots {
+    /// `SNAPSHOT_MAX_AGE_DAYS`, default `30`: older ones are removed; `0` keeps them.
+    pub max_age: Option<Duration>,
+    /// `SNAPSHOT_MAX_TOTAL_BYTES`, default 1 GiB: the oldest make room, the newest stays; `0` sets no limit.
+    pub max_total: Option<u64>,
 }
 
 /// The screen it works on.
@@ -296,6 +307,10 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
     };
     let storage =
         Storage { data_dir: r.get("DATA_DIR", data_dir), script_dirs: r.get("SCRIPT_DIRS", Vec::new()), reload: r.get("RELOAD", true) };
+    let days: u32 = r.within("SNAPSHOT_MAX_AGE_DAYS", 30, 0..=36_500);
+    let total: u64 = r.within("SNAPSHOT_MAX_TOTAL_BYTES", 1 << 30, 0..=1 << 50);
+    let snapshots =
+        Snapshots { max_age: (days > 0).then(|| Duration::from_secs(u64::from(days) * 86_400)), max_total: (total > 0).then_some(total) };
     let desktop = Desktop {
         mode: r.get("DISPLAY_MODE", DisplayMode::Auto),
         virtual_size: {
@@ -311,7 +326,7 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         password: r.optional("PROXMOX_PASSWORD"),
     };
     let settings = r.settings();
-    Config { application, server, cors, services, ocr, websockets, security, storage, desktop, logging, proxmox, settings }
+    Config { application, server, cors, services, ocr, websockets, security, storage, snapshots, desktop, logging, proxmox, settings }
 }
 
 /// What single values cannot say: how they fit together.

@@ -21,6 +21,7 @@ pub mod screen;
 pub mod script;
 pub mod services;
 pub mod shell;
+pub mod snapshots;
 pub mod store;
 pub mod system;
 pub mod triggers;

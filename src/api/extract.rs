@@ -26,6 +26,9 @@ use crate::error::{Failure, Kind};
 /// A JSON body that fits its schema.
 pub struct Json<T>(pub T);
 
+/// The same together with the text it came as.
+pub struct Written<T>(pub T, pub Bytes);
+
 /// The same, where no body at all stands for `{}`.
 pub struct OptionalJson<T>(pub T);
 
@@ -41,6 +44,16 @@ impl<T: DeserializeOwned + ToSchema + 'static> FromRequest<State> for Json<T> {
     async fn from_request(request: Request, state: &State) -> Result<Self, Error> {
         is_json(request.headers())?;
         read(&body::read(request.into_body(), state.config().server.max_body_bytes).await?).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned + ToSchema + 'static> FromRequest<State> for Written<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &State) -> Result<Self, Error> {
+        is_json(request.headers())?;
+        let bytes = body::read(request.into_body(), state.config().server.max_body_bytes).await?;
+        Ok(Self(read(&bytes)?, bytes))
     }
 }
 

@@ -13,7 +13,10 @@ use utoipa::openapi::schema::Schema;
 
 use super::door::Door;
 use super::state::State;
-use super::{automation, describe, desktop, docs, error, health, node_configs, runs, webhooks, workflow_automation, workflows};
+use super::{
+    automation, describe, desktop, docs, error, health, node_configs, node_templates, runs, snapshots, webhooks, workflow_automation,
+    workflows,
+};
 
 /// A route at once, and its description when somebody asks: a server that nobody asks for it never makes it.
 macro_rules! routes {
@@ -44,9 +47,21 @@ fn table() -> Table {
         .add(routes!(automation::capabilities))
         .add(routes!(automation::click))
         .add(routes!(automation::type_text))
-        // node types
-        .add(routes!(node_configs::list))
-        .add(routes!(node_configs::get))
+        // node types and node configs
+        .add(routes!(node_templates::list))
+        .add(routes!(node_templates::get))
+        .add(routes!(node_configs::list, node_configs::create))
+        .add(routes!(node_configs::get, node_configs::update, node_configs::delete))
+        // snapshots
+        .add(routes!(snapshots::create))
+        .add(routes!(snapshots::list))
+        .add(routes!(snapshots::work::ocr))
+        .add(routes!(snapshots::work::click))
+        .add(routes!(snapshots::templates::list, snapshots::templates::create))
+        .add(routes!(snapshots::templates::get, snapshots::templates::update, snapshots::templates::delete))
+        .add(routes!(snapshots::templates::apply))
+        .add(routes!(snapshots::get, snapshots::delete))
+        .add(routes!(snapshots::image))
         // workflows
         .add(routes!(workflows::list, workflows::create))
         .add(routes!(workflows::status))

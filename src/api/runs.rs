@@ -50,7 +50,7 @@ pub(crate) struct EventsQuery {
 }
 
 /// Runs, newest first.
-#[utoipa::path(get, path = "/api/runs", tag = "runs", operation_id = "runs_list", params(ListQuery), responses((status = 200, body = Object), (status = 422, body = ErrorResponse)))]
+#[utoipa::path(get, path = "/api/runs", tag = "runs", operation_id = "runs_list", params(ListQuery), responses((status = 200, body = RunPage), (status = 422, body = ErrorResponse)))]
 pub(crate) async fn list(State(state): State<super::State>, Query(query): Query<ListQuery>) -> Result<axum::Json<RunPage>> {
     let ListQuery { workflow_id, script, status, limit, before } = query;
     let filter = RunFilter { workflow_id, script, status, limit: Some(within_limit(limit)?), before };
@@ -63,7 +63,7 @@ pub(crate) async fn list(State(state): State<super::State>, Query(query): Query<
 }
 
 /// A run with its steps and log.
-#[utoipa::path(get, path = "/api/runs/{run_id}", tag = "runs", operation_id = "runs_get", params(("run_id" = String, Path)), responses((status = 200, body = Object), (status = 404, body = ErrorResponse)))]
+#[utoipa::path(get, path = "/api/runs/{run_id}", tag = "runs", operation_id = "runs_get", params(("run_id" = String, Path)), responses((status = 200, body = Run), (status = 404, body = ErrorResponse)))]
 pub(crate) async fn get(State(state): State<super::State>, Path(id): Path<String>) -> Result<axum::Json<Run>> {
     Ok(axum::Json(state.runs().get(&id).await?.ok_or_else(|| Error::not_found("run", &id))?))
 }

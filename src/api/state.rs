@@ -13,9 +13,10 @@ use crate::error::{Failure, Kind};
 use crate::host::Host;
 use crate::ocr::Ocr;
 use crate::policy::Grant;
-use crate::runs::{Runs, Workflows};
+use crate::runs::{NodeConfigs, Runs, Workflows};
 use crate::script::{Catalog, Library};
 use crate::services::{Name, Services};
+use crate::snapshots::Snapshots;
 use crate::triggers::Webhooks;
 
 /// What handlers reach. Cheap to clone.
@@ -43,8 +44,12 @@ pub struct Parts {
     pub runs: Runs,
     /// Webhooks.
     pub webhooks: Arc<Webhooks>,
+    /// Stored node configs.
+    pub node_configs: NodeConfigs,
     /// The desktops.
     pub desktops: Arc<Desktops>,
+    /// Kept pictures.
+    pub snapshots: Snapshots,
     /// The parts, and how each is.
     pub services: Arc<Services>,
     /// Reading text.
@@ -85,6 +90,16 @@ impl State {
     /// Stored workflows.
     pub fn workflows(&self) -> &Workflows {
         &self.0.parts.workflows
+    }
+
+    /// Stored node configs.
+    pub fn node_configs(&self) -> &NodeConfigs {
+        &self.0.parts.node_configs
+    }
+
+    /// Kept pictures.
+    pub fn snapshots(&self) -> &Snapshots {
+        &self.0.parts.snapshots
     }
 
     /// Runs.

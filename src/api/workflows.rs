@@ -13,16 +13,20 @@ use utoipa::openapi::schema::Schema;
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::error::{Error, ErrorResponse, Result};
-use super::extract::{Json, OptionalJson, Path, Query};
-use super::state::blocking;
+use super::extract::{Json, OptionalJson, Path, Query, Written};
 use super::success::SuccessResponse;
 use crate::error::{Failure, Kind};
-use crate::runs::{Checked, Execute, RunFilter, RunStatus, Workflow, WorkflowPage};
-use crate::workflow::Graph;
+use crate::runs::{Checked, Execute, Run, RunFilter, RunStatus, Workflow, WorkflowPage};
+use crate::services::{Name, Status};
+use crate::workflow::{Drawing, Graph, Problem};
 
 /// A graph as it is drawn. What is not named here (React Flow's `viewport`, `measured`, …) survives a round trip.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "only describes what `Drawn` passes on")]
+#[schema(example = json!({
+    "name": "My Workflow", "description": "Automated task workflow",
+    "nodes": [{ "id": "node1", "type": "manual_trigger", "position": { "x": 100, "y": 100 }, "data": {} }], "edges": []
+}))]
 pub(crate) struct WorkflowDefinition {
     /// Made where it is missing.
     #[schema(pattern = "^[A-Za-z0-9_-]{1,128}$")]
@@ -80,6 +84,85 @@ pub(crate) struct WorkflowEdge {
     target_handle: Option<String>,
 }
 
+/// A stored workflow. Fields that are not named here came with the graph.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "only describes")]
+#[schema(example = json!({
+    "id": "0199c3a0-5f0e-7c3a-9b1e-0d2f4a6b8c03", "name": "My Workflow", "description": "Automated task workflow",
+    "nodes": [{ "id": "node1", "type": "manual_trigger", "position": { "x": 100, "y": 100 }, "data": {} }], "edges": [], "metadata": {},
+    "created_at": "2026-01-31T12:00:00.000000Z", "updated_at": "2026-01-31T12:00:00.000000Z", "problems": []
+}))]
+pub(crate) struct WorkflowResponse {
+    /// Its id.
+    id: String,
+    /// For people.
+    name: String,
+    /// For people.
+    description: Option<String>,
+    /// What it does.
+    nodes: Vec<WorkflowNode>,
+    /// In which order.
+    edges: Vec<WorkflowEdge>,
+    /// Anything else worth keeping.
+    #[schema(value_type = Object)]
+    metadata: Map<String, Value>,
+    /// RFC 3339 UTC.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// RFC 3339 UTC; grows with each change.
+    #[schema(format = DateTime)]
+    updated_at: String,
+    /// All that is wrong with it; left out in lists. With an error among them it cannot run.
+    #[schema(required = false)]
+    problems: Vec<Problem>,
+}
+
+/// A list of workflows.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "only describes")]
+pub(crate) struct WorkflowList {
+    /// Newest first.
+    workflows: Vec<WorkflowResponse>,
+    /// How many match in all.
+    count: u64,
+}
+
+/// What a graph would do.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "only describes")]
+#[schema(example = json!({
+    "valid": false, "script": null, "permissions": {},
+    "problems": [{ "node_id": "node2", "path": "/nodes/1/data/config/x", "message": "the field `x` is missing", "severity": "error" }]
+}))]
+pub(crate) struct ValidateResponse {
+    /// Whether it can run.
+    valid: bool,
+    /// All that is wrong with it.
+    problems: Vec<Problem>,
+    /// The script it compiles to; null where it does not.
+    script: Option<String>,
+    /// What it needs: `screen`, `input`, `shell`, `http`, `read`, `write`, …
+    #[schema(value_type = Object)]
+    permissions: Value,
+}
+
+/// How workflows are doing.
+#[derive(Debug, serde::Serialize, ToSchema)]
+#[schema(example = json!({ "status": "running", "details": "ready", "workflows": 3, "running": 1, "queued": 0 }))]
+pub(crate) struct WorkflowsStatus {
+    /// `running`, `stopped`, `disabled` or `failed`.
+    #[schema(value_type = String)]
+    status: Status,
+    /// The same as a sentence.
+    details: String,
+    /// Stored workflows.
+    workflows: u64,
+    /// Runs that go on.
+    running: u64,
+    /// Runs that wait for their turn.
+    queued: u64,
+}
+
 /// A graph on its way to where graphs are read.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
@@ -115,6 +198,7 @@ pub(crate) struct ListQuery {
 /// How to run.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "parameters": { "customer": "Ada" }, "wait": true, "timeout": 30 }))]
 pub(crate) struct ExecuteRequest {
     /// What the graph sees as `params`.
     #[serde(default)]
@@ -141,6 +225,13 @@ pub(crate) struct Started {
     status: RunStatus,
 }
 
+/// A graph with the text it came as, which was read once already.
+fn drawing(graph: Graph, text: &[u8]) -> Result<Drawing> {
+    let read = std::str::from_utf8(text).map_err(|error| error.to_string());
+    let drawing = read.and_then(|text| Drawing::new(graph, text).map_err(|error| error.to_string()));
+    drawing.map_err(|error| Error::invalid_at("", format!("this is no graph: {error}")))
+}
+
 pub(crate) fn fifty() -> u32 {
     50
 }
@@ -150,43 +241,46 @@ pub(crate) fn within_limit(limit: u32) -> Result<u32> {
     if (1..=500).contains(&limit) { Ok(limit) } else { Err(Error::invalid_at("/query/limit", "write a number from 1 to 500")) }
 }
 
-/// Whether workflows can be run, and how many there are.
-#[utoipa::path(get, path = "/api/workflows/status", tag = "workflows", operation_id = "workflows_status", responses((status = 200, body = Object)))]
-pub(crate) async fn status(State(state): State<super::State>) -> Result<axum::Json<Value>> {
+/// Whether workflows can be run, how many there are, and how many runs go on.
+#[utoipa::path(get, path = "/api/workflows/status", tag = "workflows", operation_id = "workflows_status", responses((status = 200, body = WorkflowsStatus)))]
+pub(crate) async fn status(State(state): State<super::State>) -> Result<axum::Json<WorkflowsStatus>> {
+    let report = state.services().report(Name::GraphExecution);
+    let (status, details) = report.map_or((Status::Disabled, String::new()), |report| (report.status, report.details));
     let stored = state.workflows().list(None, 1, 0).await?;
-    let running = state.runs().list(RunFilter { status: Some(RunStatus::Running), limit: Some(1), ..RunFilter::default() }).await?;
-    Ok(axum::Json(json!({ "status": "running", "workflows": stored.count, "running": running.count })))
+    let of = |status| state.runs().list(RunFilter { status: Some(status), limit: Some(1), ..RunFilter::default() });
+    let (running, queued) = (of(RunStatus::Running).await?.count, of(RunStatus::Queued).await?.count);
+    Ok(axum::Json(WorkflowsStatus { status, details, workflows: stored.count, running, queued }))
 }
 
 /// Stored workflows, newest first.
-#[utoipa::path(get, path = "/api/workflows/", tag = "workflows", operation_id = "workflows_list", params(ListQuery), responses((status = 200, body = Object), (status = 422, body = ErrorResponse)))]
+#[utoipa::path(get, path = "/api/workflows/", tag = "workflows", operation_id = "workflows_list", params(ListQuery), responses((status = 200, body = WorkflowList), (status = 422, body = ErrorResponse)))]
 pub(crate) async fn list(State(state): State<super::State>, Query(query): Query<ListQuery>) -> Result<axum::Json<WorkflowPage>> {
     Ok(axum::Json(state.workflows().list(query.search.as_deref(), within_limit(query.limit)?, query.offset).await?))
 }
 
 /// Stores a workflow, also one that does not compile yet: the answer's `problems` say what is wrong.
-#[utoipa::path(post, path = "/api/workflows/", tag = "workflows", operation_id = "workflows_create", request_body = WorkflowDefinition, responses((status = 201, body = WorkflowDefinition), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse)))]
+#[utoipa::path(post, path = "/api/workflows/", tag = "workflows", operation_id = "workflows_create", request_body = WorkflowDefinition, responses((status = 201, body = WorkflowResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse)))]
 pub(crate) async fn create(
     State(state): State<super::State>,
-    Json(Drawn(graph)): Json<Drawn>,
+    Written(Drawn(graph), text): Written<Drawn>,
 ) -> Result<(StatusCode, axum::Json<Workflow>)> {
-    Ok((StatusCode::CREATED, axum::Json(state.workflows().create(graph).await?)))
+    Ok((StatusCode::CREATED, axum::Json(state.workflows().create_drawn(drawing(graph, &text)?).await?)))
 }
 
 /// A stored workflow.
-#[utoipa::path(get, path = "/api/workflows/{workflow_id}", tag = "workflows", operation_id = "workflows_get", params(("workflow_id" = String, Path)), responses((status = 200, body = WorkflowDefinition), (status = 404, body = ErrorResponse)))]
+#[utoipa::path(get, path = "/api/workflows/{workflow_id}", tag = "workflows", operation_id = "workflows_get", params(("workflow_id" = String, Path)), responses((status = 200, body = WorkflowResponse), (status = 404, body = ErrorResponse)))]
 pub(crate) async fn get(State(state): State<super::State>, Path(id): Path<String>) -> Result<axum::Json<Workflow>> {
     Ok(axum::Json(state.workflows().get(&id).await?.ok_or_else(|| Error::not_found("workflow", &id))?))
 }
 
 /// Stores a workflow anew.
-#[utoipa::path(put, path = "/api/workflows/{workflow_id}", tag = "workflows", operation_id = "workflows_update", params(("workflow_id" = String, Path)), request_body = WorkflowDefinition, responses((status = 200, body = WorkflowDefinition), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse)))]
+#[utoipa::path(put, path = "/api/workflows/{workflow_id}", tag = "workflows", operation_id = "workflows_update", params(("workflow_id" = String, Path)), request_body = WorkflowDefinition, responses((status = 200, body = WorkflowResponse), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse)))]
 pub(crate) async fn update(
     State(state): State<super::State>,
     Path(id): Path<String>,
-    Json(Drawn(graph)): Json<Drawn>,
+    Written(Drawn(graph), text): Written<Drawn>,
 ) -> Result<axum::Json<Workflow>> {
-    Ok(axum::Json(state.workflows().update(&id, graph).await?))
+    Ok(axum::Json(state.workflows().update_drawn(&id, drawing(graph, &text)?).await?))
 }
 
 /// Removes a workflow; its runs stay on record.
@@ -197,10 +291,9 @@ pub(crate) async fn delete(State(state): State<super::State>, Path(id): Path<Str
 }
 
 /// Compiles a graph without storing it: `{valid, problems, script, permissions}`.
-#[utoipa::path(post, path = "/api/workflows/validate", tag = "workflows", operation_id = "workflows_validate", request_body = WorkflowDefinition, responses((status = 200, body = Object), (status = 422, body = ErrorResponse)))]
+#[utoipa::path(post, path = "/api/workflows/validate", tag = "workflows", operation_id = "workflows_validate", request_body = WorkflowDefinition, responses((status = 200, body = ValidateResponse), (status = 422, body = ErrorResponse)))]
 pub(crate) async fn validate(State(state): State<super::State>, Json(Drawn(graph)): Json<Drawn>) -> Result<axum::Json<Checked>> {
-    let workflows = state.workflows().clone();
-    Ok(axum::Json(blocking(move || Ok(workflows.check(&graph))).await?))
+    Ok(axum::Json(state.workflows().check(graph).await?))
 }
 
 /// The Rhai script that a workflow compiles to.
@@ -211,12 +304,13 @@ pub(crate) async fn script(State(state): State<super::State>, Path(id): Path<Str
 }
 
 /// Starts a workflow; with `wait` the answer is the finished run.
-#[utoipa::path(post, path = "/api/workflows/{workflow_id}/execute", tag = "workflows", operation_id = "workflows_execute", params(("workflow_id" = String, Path)), request_body = ExecuteRequest, responses((status = 200, description = "The finished run", body = Object), (status = 202, body = Started), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 504, body = ErrorResponse)))]
+#[utoipa::path(post, path = "/api/workflows/{workflow_id}/execute", tag = "workflows", operation_id = "workflows_execute", params(("workflow_id" = String, Path)), request_body = ExecuteRequest, responses((status = 200, description = "The finished run", body = Run), (status = 202, body = Started), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse), (status = 504, body = ErrorResponse)))]
 pub(crate) async fn execute(
     State(state): State<super::State>,
     Path(id): Path<String>,
     OptionalJson(request): OptionalJson<ExecuteRequest>,
 ) -> Result<Response> {
+    state.enter(Name::GraphExecution)?;
     if request.dry_run {
         let details = json!({ "service": "dry_run", "hint": "POST /api/workflows/validate says whether it compiles and what it may do" });
         return Err(Failure::new(Kind::ServiceUnavailable, "this version cannot run dry: nothing was started").with(details).into());

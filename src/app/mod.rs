@@ -21,6 +21,7 @@ use crate::policy::{Grant, Permissions};
 use crate::runs::{self, Runs, Workflows};
 use crate::script::{self, Library};
 use crate::services::Services;
+use crate::snapshots::{self, Snapshots};
 use crate::store::Store;
 use crate::triggers::Webhooks;
 use crate::{api, fetch, ocr, shell, system};
@@ -43,6 +44,8 @@ pub struct App {
     pub webhooks: Arc<Webhooks>,
     /// The desktops.
     pub desktops: Arc<Desktops>,
+    /// Kept pictures.
+    pub snapshots: Snapshots,
     /// The parts, and how each is.
     pub services: Arc<Services>,
     ocr: Arc<ocr::Ocr>,
@@ -97,7 +100,8 @@ impl App {
         let runs = Runs::new(store.clone(), Arc::new(HostRunner(Arc::clone(&host))), programs, runs::Settings::new(files, options.allowed));
         runs.recover().await?;
         let webhooks = Arc::new(Webhooks::open(runs.clone()).await?);
-        let services = Arc::new(Services::start(parts::parts(&config)).await);
+        let snapshots = Snapshots::new(store.clone(), Arc::clone(&desktops), Arc::clone(&ocr), snapshot_settings(&config));
+        let services = Arc::new(Services::start(parts::parts(&config, &snapshots)).await);
         Ok(Self {
             workflows: runs.workflows(),
             config: Arc::new(config),
@@ -106,6 +110,7 @@ impl App {
             runs,
             webhooks,
             desktops,
+            snapshots,
             services,
             ocr,
             store,
@@ -125,6 +130,8 @@ impl App {
             workflows: self.workflows.clone(),
             webhooks: Arc::clone(&self.webhooks),
             desktops: Arc::clone(&self.desktops),
+            snapshots: self.snapshots.clone(),
+            node_configs: self.runs.node_configs(),
             services: Arc::clone(&self.services),
             host: Arc::clone(&self.host),
             started: self.started,
@@ -193,6 +200,11 @@ fn desktop_settings(config: &Config) -> desktop::Settings {
         DisplayMode::None => desktop::Mode::None,
     };
     desktop::Settings { mode, virtual_size: config.desktop.virtual_size }
+}
+
+fn snapshot_settings(config: &Config) -> snapshots::Settings {
+    let folder = config.storage.data_dir.join("snapshots");
+    snapshots::Settings { folder, max_age: config.snapshots.max_age, max_total: config.snapshots.max_total }
 }
 
 /// The shells by name, as command lines that take the script as their last argument.

@@ -10,7 +10,7 @@ use crate::host::protocol::{Limits, NodeSource, Program};
 use crate::runs::{CompiledGraph, LoadedScript};
 use crate::script::expression::RhaiExpressions;
 use crate::script::{Catalog, Library, ScriptFile};
-use crate::workflow::{self, Graph, NodeType, NodeTypes};
+use crate::workflow::{self, Graph, NodeType, NodeTypes, StoredConfigs};
 
 /// Bytes of a compiled graph: it is written by the compiler, which writes nothing that is slow to read.
 const MAX_COMPILED: usize = 64 << 20;
@@ -32,9 +32,9 @@ impl crate::runs::Library for Programs {
         self.library.catalog().generation()
     }
 
-    fn graph(&self, graph: &Graph) -> CompiledGraph {
+    fn graph(&self, graph: &Graph, configs: &StoredConfigs) -> CompiledGraph {
         let catalog = self.library.catalog();
-        let compiled = workflow::compile(graph, catalog.as_ref(), &RhaiExpressions);
+        let compiled = workflow::compile_with(graph, catalog.as_ref(), &RhaiExpressions, configs);
         CompiledGraph::new(compiled, |compiled| Program {
             name: graph.name.clone(),
             source: compiled.script.clone(),
@@ -43,6 +43,14 @@ impl crate::runs::Library for Programs {
             permissions: compiled.permissions.clone(),
             limits: Limits { source: MAX_COMPILED, ..Limits::default() },
         })
+    }
+
+    fn check_config(&self, node_type: &str, config: &Map<String, Value>) -> Result<Vec<(String, String)>, String> {
+        let catalog = self.library.catalog();
+        match catalog.get(node_type) {
+            Some(node_type) => Ok(workflow::check_config(&node_type, config, &RhaiExpressions)),
+            None => Err(workflow::unknown_type(node_type, catalog.as_ref())),
+        }
     }
 
     fn script(&self, path: &str) -> Option<Arc<LoadedScript>> {

@@ -39,7 +39,7 @@ impl Compile {
         log_to_stderr(&config.logging, true);
         runtime(1)?.block_on(async {
             let app = App::new(config).await.map_err(|failure| failed(&failure))?;
-            let checked = app.workflows.check(&graph);
+            let checked = app.workflows.check(graph).await.map_err(|failure| failed(&failure))?;
             app.shutdown().await;
             print::problems(&self.file.display().to_string(), &checked.problems);
             match checked.script {
@@ -74,7 +74,7 @@ async fn check(app: &App, file: &Path) -> Result<bool, ExitCode> {
     let name = file.display().to_string();
     if is_graph(file) {
         let (_, graph) = graph(file)?;
-        let Checked { valid, problems, permissions, .. } = app.workflows.check(&graph);
+        let Checked { valid, problems, permissions, .. } = app.workflows.check(graph).await.map_err(|failure| failed(&failure))?;
         print::problems(&name, &problems);
         if valid {
             print::result(&format!("{name}: ok; it needs {}", needs(&permissions)));

@@ -76,7 +76,7 @@ impl Run {
         let started = if is_graph(&self.file) {
             let (_, graph) = graph(&self.file)?;
             steps = Some(graph.nodes.len());
-            let checked = app.workflows.check(&graph);
+            let checked = app.workflows.check(graph.clone()).await.map_err(|failure| failed(&failure))?;
             print::problems(&self.file.display().to_string(), &checked.problems);
             if !checked.valid {
                 return Err(exit::DATA.into());

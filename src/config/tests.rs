@@ -137,3 +137,15 @@ fn lists_are_written_as_the_shell_or_as_toml_does() {
         assert_eq!(config.storage.script_dirs.len(), 2);
     }
 }
+
+#[test]
+fn snapshots_stay_a_month_and_a_gibibyte_unless_told_otherwise() {
+    let kept = |flags: &[(&str, &str)]| {
+        let (_folder, sources) = sources(&[], &[], flags);
+        let snapshots = Config::load(&sources).unwrap().snapshots;
+        (snapshots.max_age.map(|age| age.as_secs() / 86_400), snapshots.max_total)
+    };
+    assert_eq!(kept(&[]), (Some(30), Some(1 << 30)));
+    assert_eq!(kept(&[("SNAPSHOT_MAX_AGE_DAYS", "7"), ("SNAPSHOT_MAX_TOTAL_BYTES", "5000000")]), (Some(7), Some(5_000_000)));
+    assert_eq!(kept(&[("SNAPSHOT_MAX_AGE_DAYS", "0"), ("SNAPSHOT_MAX_TOTAL_BYTES", "0")]), (None, None));
+}

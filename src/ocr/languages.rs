@@ -55,7 +55,7 @@ pub(super) fn chosen(asked: Option<&str>, configured: &[String]) -> Result<(Stri
 }
 
 /// Tesseract takes what it is given for a file's name, and its binding panics on NUL: so the shape is checked first.
-fn split(text: &str) -> Result<Vec<String>, Error> {
+pub(super) fn split(text: &str) -> Result<Vec<String>, Error> {
     let names: Vec<String> = text.split('+').map(str::to_owned).collect();
     let well_formed = |name: &String| {
         let name = name.strip_prefix("script/").unwrap_or(name);

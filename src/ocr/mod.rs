@@ -57,10 +57,27 @@ impl Ocr {
         languages::installed()
     }
 
+    /// The language, or several joined by `+`, in which a reading that asks for `asked` would be read.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what is no language; [`Error::Language`] for one that is not installed.
+    pub fn language(&self, asked: Option<&str>) -> Result<String, Error> {
+        Ok(languages::chosen(asked, &self.settings.languages)?.1)
+    }
+
+    /// The longest that one reading may take.
+    pub fn timeout(&self) -> Duration {
+        self.settings.timeout
+    }
+
     /// Reads a picture. Boxes are in its pixels.
     pub fn read(&self, picture: &GrayImage, reading: &Reading, cancel: &CancellationToken) -> Result<Text, Error> {
+        self.read_until(picture, reading, Instant::now() + self.settings.timeout, cancel)
+    }
+
+    /// The same for one of several readings, which have to be done by `deadline` together.
+    pub fn read_until(&self, picture: &GrayImage, reading: &Reading, deadline: Instant, cancel: &CancellationToken) -> Result<Text, Error> {
         let started = Instant::now();
-        let deadline = started + self.settings.timeout;
         let (width, height) = picture.dimensions();
         if width == 0 || height == 0 {
             return Err(Error::Invalid("the picture is empty: give one with at least one pixel".to_owned()));
@@ -114,4 +131,12 @@ impl Ocr {
     fn stopped(&self, cancel: &CancellationToken) -> Error {
         if cancel.is_cancelled() { Error::Cancelled } else { Error::Timeout(self.settings.timeout.as_secs_f64()) }
     }
+}
+
+/// Whether `language` is written like one, installed or not.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub fn check_language(language: &str) -> Result<(), Error> {
+    languages::split(language).map(drop)
 }

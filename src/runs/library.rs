@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::Failure;
 use crate::host::protocol::Program;
 use crate::host::{Job, Outcome};
-use crate::workflow::{Compiled, Graph, Problem, Trigger};
+use crate::workflow::{Compiled, Graph, Problem, StoredConfigs, Trigger};
 
 /// Runs a program, as the host does.
 pub trait Runner: Send + Sync {
@@ -20,8 +20,14 @@ pub trait Runner: Send + Sync {
 pub trait Library: Send + Sync {
     /// Grows whenever a script or a node type changed: programs made before are then stale.
     fn generation(&self) -> u64;
-    /// Compiles a graph.
-    fn graph(&self, graph: &Graph) -> CompiledGraph;
+    /// Compiles a graph, whose nodes may name one of `configs`.
+    fn graph(&self, graph: &Graph, configs: &StoredConfigs) -> CompiledGraph;
+    /// All that is wrong with a node config of that type: a JSON Pointer into it and a sentence each. `Err` says that there is no such
+    /// type.
+    ///
+    /// # Errors
+    /// A sentence.
+    fn check_config(&self, node_type: &str, config: &Map<String, Value>) -> Result<Vec<(String, String)>, String>;
     /// The script at that path, as it last compiled.
     fn script(&self, path: &str) -> Option<Arc<LoadedScript>>;
     /// A script that is in no folder.

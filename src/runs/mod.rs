@@ -1,6 +1,6 @@
 //! Runs: from a workflow or a script to a finished record, with every step in the journal.
 //!
-//! Here: who may run and when, the journal of a run and its events, cancel, history, and the stored workflows. Not here: how a script
+//! Here: who may run and when, the journal of a run and its events, cancel, history, and the stored workflows and node configs. Not here: how a script
 //! runs (`host`), how a graph becomes one (`workflow`), how rows are kept (`store`), what starts runs by itself (`triggers`).
 
 mod error;
@@ -9,6 +9,7 @@ mod execute;
 mod history;
 mod library;
 mod live;
+mod node_configs;
 mod owner;
 mod programs;
 mod record;
@@ -25,6 +26,7 @@ use execute::{Inner, Order};
 pub use history::RunFilter;
 pub use library::{CompiledGraph, Library, LoadedScript, Runner};
 pub use live::Ended;
+pub use node_configs::{NodeConfig, NodeConfigDraft, NodeConfigPage, NodeConfigs};
 pub use record::{LogLine, Run, RunError, RunPage, RunStatus, RunSummary, SharedJson, Step, StepStatus};
 pub use timestamp::Timestamp;
 pub use workflows::{Checked, Observer, Workflow, WorkflowPage, Workflows};
@@ -74,6 +76,11 @@ impl Runs {
         Workflows { runs: self.clone() }
     }
 
+    /// The stored node configs.
+    pub fn node_configs(&self) -> NodeConfigs {
+        NodeConfigs { runs: self.clone() }
+    }
+
     /// Grows whenever a script or a node type changed.
     pub fn library_generation(&self) -> u64 {
         self.inner.programs.library.generation()
@@ -96,7 +103,8 @@ impl Runs {
     /// # Errors
     /// As [`Runs::execute_workflow`].
     pub async fn execute_graph(&self, graph: &Graph, execute: Execute) -> Result<Ticket, Failure> {
-        let graph = self.inner.programs.compile(graph);
+        let configs = self.node_configs().named_by(graph).await?;
+        let graph = self.inner.programs.compile(graph, &configs);
         graph.check_start(execute.start_node.as_deref())?;
         let order = Order { kind: "workflow", workflow_id: None, script: None, prepared: graph.ready()? };
         Ok(self.inner.start(order, execute).await?)

@@ -12,7 +12,7 @@ use crate::error::Failure;
 use crate::host::protocol::{Json, Program};
 use crate::store::runs::{ProgramRow, Write};
 use crate::store::{self, Store};
-use crate::workflow::Graph;
+use crate::workflow::{Graph, StoredConfigs};
 
 /// So many programs are kept; past that the cache begins anew.
 const KEPT: usize = 512;
@@ -55,7 +55,7 @@ pub(super) struct Programs {
 #[derive(Default)]
 struct State {
     generation: u64,
-    /// Grows with each change to a stored workflow: what was read before it is not kept.
+    /// Grows with each change to a stored workflow or node config: what was read before it is not kept.
     epoch: u64,
     workflows: HashMap<String, Arc<PreparedGraph>>,
     scripts: HashMap<String, (Arc<Prepared>, Option<Arc<jsonschema::Validator>>)>,
@@ -103,9 +103,16 @@ impl Programs {
         state.workflows.remove(id);
     }
 
-    /// Compiles a graph.
-    pub(super) fn compile(&self, graph: &Graph) -> PreparedGraph {
-        let mut compiled = self.library.graph(graph);
+    /// A stored node config changed, or is gone: any workflow may have been compiled with it.
+    pub(super) fn forget_all(&self) {
+        let mut state = self.state();
+        state.epoch += 1;
+        state.workflows.clear();
+    }
+
+    /// Compiles a graph, whose nodes may name one of `configs`.
+    pub(super) fn compile(&self, graph: &Graph, configs: &StoredConfigs) -> PreparedGraph {
+        let mut compiled = self.library.graph(graph, configs);
         let prepared = compiled.program.take().map(|program| Arc::new(prepare(program, &compiled.nodes)));
         PreparedGraph { compiled, prepared }
     }

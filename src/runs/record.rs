@@ -17,6 +17,17 @@ pub type SharedJson = Arc<RawValue>;
 
 /// A run with its steps and log.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({
+    "run_id": "0199c3a0-5f0e-7c3a-9b1e-0d2f4a6b8c04", "kind": "workflow", "workflow_id": "workflow_123", "script": null,
+    "trigger": "manual", "status": "succeeded", "parameters": {}, "result": { "x": 100, "y": 200 }, "error": null,
+    "steps": [{
+        "step_id": "node1", "node_id": "node1", "node_type": "click_action", "status": "succeeded", "attempt": 1,
+        "input": {}, "output": { "x": 100, "y": 200 }, "handle": null, "error": null,
+        "started_at": "2026-01-31T12:00:00.001000Z", "finished_at": "2026-01-31T12:00:00.103000Z"
+    }],
+    "logs": [{ "event_id": 3, "timestamp": "2026-01-31T12:00:00.100000Z", "level": "info", "message": "clicked" }],
+    "created_at": "2026-01-31T12:00:00.000000Z", "started_at": "2026-01-31T12:00:00.001000Z", "finished_at": "2026-01-31T12:00:00.104000Z"
+}))]
 pub struct Run {
     /// Its id.
     pub run_id: String,
@@ -89,6 +100,14 @@ pub struct RunSummary {
 
 /// A list of runs.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({
+    "runs": [{
+        "run_id": "0199c3a0-5f0e-7c3a-9b1e-0d2f4a6b8c04", "kind": "workflow", "workflow_id": "workflow_123", "script": null,
+        "trigger": "manual", "status": "succeeded", "parameters": {}, "result": { "x": 100, "y": 200 }, "error": null,
+        "created_at": "2026-01-31T12:00:00.000000Z", "started_at": "2026-01-31T12:00:00.001000Z", "finished_at": "2026-01-31T12:00:00.104000Z"
+    }],
+    "count": 1
+}))]
 pub struct RunPage {
     /// Newest first.
     pub runs: Vec<RunSummary>,

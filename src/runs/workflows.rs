@@ -3,31 +3,24 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::programs::{PreparedGraph, Programs};
 use super::{Error, Runs, Timestamp};
 use crate::error::Failure;
-use crate::store::workflows::WorkflowRow;
-use crate::workflow::{Graph, Problem, Severity, Trigger};
-
-/// Fields that the record has; in the graph's own text they are not kept.
-const OWN: [&str; 4] = ["id", "created_at", "updated_at", "problems"];
+use crate::store::workflows::{WorkflowIndex, WorkflowRow};
+use crate::workflow::{Drawing, Fields, Graph, Problem, Severity, Trigger};
 
 /// A stored workflow: its graph's fields at the top level, and what the server knows of it.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Workflow {
     /// Its id.
     pub id: String,
     /// The graph as drawn: `name`, `description`, `nodes`, `edges`, and whatever else came with it.
     #[serde(flatten)]
-    #[schema(value_type = Object)]
-    pub graph: Map<String, Value>,
+    pub graph: Fields,
     /// When it was made.
-    #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// When it last changed.
-    #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
     /// All that is wrong with it; left out in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +28,7 @@ pub struct Workflow {
 }
 
 /// A list of workflows.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize)]
 pub struct WorkflowPage {
     /// Newest first.
     pub workflows: Vec<Workflow>,
@@ -78,17 +71,18 @@ impl Workflows {
     /// # Errors
     /// A malformed id is a `VALIDATION_ERROR`, a taken one a `CONFLICT`.
     pub async fn create(&self, graph: Graph) -> Result<Workflow, Failure> {
-        let id = match &graph.id {
-            None => uuid::Uuid::now_v7().to_string(),
-            Some(id) if is_id(id) => id.clone(),
-            Some(_) => {
-                let message = "an id has 1 to 128 letters, digits, hyphens and underscores".to_owned();
-                return Err(Error::Validation(vec![("/id".to_owned(), message)]).into());
-            }
-        };
-        let row = row(&id, &graph);
-        self.runs.inner.store.create_workflow(row.clone()).await?;
-        Ok(self.stored(row, &graph))
+        self.create_drawn(graph.into()).await
+    }
+
+    /// The same for a graph that is to keep the text it came as.
+    ///
+    /// # Errors
+    /// As [`Workflows::create`].
+    pub async fn create_drawn(&self, drawing: Drawing) -> Result<Workflow, Failure> {
+        let id = new_id(drawing.graph().id.as_deref())?;
+        let row = row(&id, &drawing);
+        self.runs.inner.store.create_workflow(row.clone(), index(&id, drawing.graph())).await?;
+        self.stored(row, drawing).await
     }
 
     /// Replaces a workflow's graph.
@@ -96,12 +90,17 @@ impl Workflows {
     /// # Errors
     /// `NOT_FOUND`; an `id` in the graph that is another's is a `VALIDATION_ERROR`.
     pub async fn update(&self, id: &str, graph: Graph) -> Result<Workflow, Failure> {
-        if graph.id.as_deref().is_some_and(|other| other != id) {
-            let message = format!("this workflow's id is {id:?}: leave the field out, or create a new workflow");
-            return Err(Error::Validation(vec![("/id".to_owned(), message)]).into());
-        }
-        let row = self.runs.inner.store.update_workflow(row(id, &graph)).await?;
-        Ok(self.stored(row, &graph))
+        self.update_drawn(id, graph.into()).await
+    }
+
+    /// The same for a graph that is to keep the text it came as.
+    ///
+    /// # Errors
+    /// As [`Workflows::update`].
+    pub async fn update_drawn(&self, id: &str, drawing: Drawing) -> Result<Workflow, Failure> {
+        same_id(id, drawing.graph().id.as_deref(), "workflow")?;
+        let row = self.runs.inner.store.update_workflow(row(id, &drawing), index(id, drawing.graph())).await?;
+        self.stored(row, drawing).await
     }
 
     /// The workflow of that id, with its problems.
@@ -138,15 +137,18 @@ impl Workflows {
     }
 
     /// Compiles a graph without keeping it.
-    pub fn check(&self, graph: &Graph) -> Checked {
-        let graph = self.programs().compile(graph);
+    ///
+    /// # Errors
+    /// Where the stored node configs cannot be read.
+    pub async fn check(&self, graph: Graph) -> Result<Checked, Failure> {
+        let graph = self.compile(graph).await?;
         let program = graph.prepared.map(|prepared| Arc::clone(&prepared.program));
-        Checked {
+        Ok(Checked {
             valid: program.is_some(),
             problems: graph.compiled.problems,
             script: program.as_ref().map(|program| program.source.clone()),
             permissions: program.map(|program| program.permissions.clone()).unwrap_or_default(),
-        }
+        })
     }
 
     /// The script that a stored workflow compiles to.
@@ -167,14 +169,20 @@ impl Workflows {
             let (rows, _) = self.runs.inner.store.workflows(None, 100, offset).await?;
             let Ok(read) = u32::try_from(rows.len()) else { break };
             for row in rows {
-                let graph = self.prepared(&row.id).await?;
-                self.runs.observers.each(|observer| observer.changed(&row.id, armed(&graph)));
+                self.announce_one(&row.id).await?;
             }
             if read < 100 {
                 break;
             }
             offset += read;
         }
+        Ok(())
+    }
+
+    /// Tells all observers of one workflow.
+    pub(super) async fn announce_one(&self, id: &str) -> Result<(), Failure> {
+        let graph = self.prepared(id).await?;
+        self.runs.observers.each(|observer| observer.changed(id, armed(&graph)));
         Ok(())
     }
 
@@ -186,9 +194,21 @@ impl Workflows {
         }
         let row = self.runs.inner.store.workflow(id).await?.ok_or_else(|| Error::NotFound { kind: "workflow", id: id.to_owned() })?;
         let graph: Graph = serde_json::from_str(&row.body).map_err(|error| unreadable(&error))?;
-        let graph = Arc::new(self.programs().compile(&graph));
+        let graph = Arc::new(self.compile(graph).await?);
         self.programs().keep(id, &graph, seen);
         Ok(graph)
+    }
+
+    /// Compiles a graph with the stored configs that it names. A large one takes a while, which must hold nobody up.
+    async fn compile(&self, graph: Graph) -> Result<PreparedGraph, Error> {
+        let configs = self.runs.node_configs().named_by(&graph).await?;
+        let inner = Arc::clone(&self.runs.inner);
+        if graph.nodes.len() < SMALL {
+            return Ok(inner.programs.compile(&graph, &configs));
+        }
+        let compiling = tokio::task::spawn_blocking(move || inner.programs.compile(&graph, &configs));
+        // It ends early only where the whole server does.
+        compiling.await.map_err(|_| Error::Stopping)
     }
 
     fn programs(&self) -> &Programs {
@@ -196,19 +216,18 @@ impl Workflows {
     }
 
     /// What was just written, compiled; everyone hears of it.
-    fn stored(&self, row: WorkflowRow, graph: &Graph) -> Workflow {
+    async fn stored(&self, row: WorkflowRow, drawing: Drawing) -> Result<Workflow, Failure> {
         self.programs().forget(&row.id);
         let (_, seen) = self.programs().workflow(&row.id);
-        let stored = workflow(row);
-        let graph = Arc::new(self.programs().compile(graph));
-        self.programs().keep(&stored.id, &graph, seen);
-        self.runs.observers.each(|observer| observer.changed(&stored.id, armed(&graph)));
-        Workflow { problems: Some(graph.compiled.problems.clone()), ..stored }
+        let graph = Arc::new(self.compile(drawing.graph().clone()).await?);
+        self.programs().keep(&row.id, &graph, seen);
+        self.runs.observers.each(|observer| observer.changed(&row.id, armed(&graph)));
+        Ok(Workflow { problems: Some(graph.compiled.problems.clone()), ..workflow(row) })
     }
 }
 
 /// What a graph would do.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Checked {
     /// Whether it can run.
     pub valid: bool,
@@ -217,7 +236,6 @@ pub struct Checked {
     /// The script it compiles to.
     pub script: Option<String>,
     /// What it needs.
-    #[schema(value_type = Object)]
     pub permissions: crate::policy::Permissions,
 }
 
@@ -226,7 +244,31 @@ fn armed(graph: &PreparedGraph) -> &[Trigger] {
     if graph.prepared.is_some() { &graph.compiled.triggers } else { &[] }
 }
 
-fn is_id(id: &str) -> bool {
+/// Graphs of fewer nodes compile within a fraction of a millisecond.
+const SMALL: usize = 50;
+
+/// The id of something new: the client's own or a new one.
+pub(super) fn new_id(asked: Option<&str>) -> Result<String, Error> {
+    match asked {
+        None => Ok(uuid::Uuid::now_v7().to_string()),
+        Some(id) if is_id(id) => Ok(id.to_owned()),
+        Some(_) => {
+            let message = "an id has 1 to 128 letters, digits, hyphens and underscores".to_owned();
+            Err(Error::Validation(vec![("/id".to_owned(), message)]))
+        }
+    }
+}
+
+/// Refuses another id than that of the thing that is changed.
+pub(super) fn same_id(id: &str, asked: Option<&str>, what: &str) -> Result<(), Error> {
+    if asked.is_none_or(|other| other == id) {
+        return Ok(());
+    }
+    let message = format!("this {what}'s id is {id:?}: leave the field out, or create a new {what}");
+    Err(Error::Validation(vec![("/id".to_owned(), message)]))
+}
+
+pub(super) fn is_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
@@ -236,23 +278,22 @@ fn unreadable(error: &serde_json::Error) -> Error {
     Error::Invalid(vec![Problem { node_id: None, path: String::new(), message, severity: Severity::Error }])
 }
 
-fn row(id: &str, graph: &Graph) -> WorkflowRow {
-    let mut body = match serde_json::to_value(graph) {
-        Ok(Value::Object(body)) => body,
-        _ => Map::new(),
-    };
-    for own in OWN {
-        body.shift_remove(own);
-    }
+fn row(id: &str, drawing: &Drawing) -> WorkflowRow {
     let now = Timestamp::now().0;
+    let graph = drawing.graph();
     WorkflowRow {
         id: id.to_owned(),
         name: graph.name.clone(),
         description: graph.description.clone().unwrap_or_default(),
-        body: Value::Object(body).to_string(),
+        body: serde_json::to_string(drawing.fields()).unwrap_or_default(),
         created_at: now,
         updated_at: now,
     }
+}
+
+fn index(id: &str, graph: &Graph) -> WorkflowIndex {
+    let text = format!("{}\n{}\n{id}", graph.name, graph.description.as_deref().unwrap_or_default());
+    WorkflowIndex { search: text.to_lowercase(), configs: graph.config_ids().into_iter().map(str::to_owned).collect() }
 }
 
 fn workflow(row: WorkflowRow) -> Workflow {

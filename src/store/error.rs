@@ -55,6 +55,16 @@ pub enum Error {
         /// Its id.
         id: String,
     },
+    /// It is in use.
+    #[error("{kind} {id:?} is used by {}: change these first", named(by))]
+    InUse {
+        /// What it is: `node_config`.
+        kind: &'static str,
+        /// Its id.
+        id: String,
+        /// The workflows that use it: id and name.
+        by: Vec<(String, String)>,
+    },
     /// The store was closed.
     #[error("the database is closed: the server is stopping")]
     Closed,
@@ -63,11 +73,20 @@ pub enum Error {
     Sqlite(String),
 }
 
+/// The first few workflows, by name and id.
+fn named(workflows: &[(String, String)]) -> String {
+    let mut shown: Vec<String> = workflows.iter().take(5).map(|(id, name)| format!("the workflow {name:?} ({id})")).collect();
+    if workflows.len() > shown.len() {
+        shown.push(format!("{} more", workflows.len() - shown.len()));
+    }
+    shown.join(", ")
+}
+
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Full(_) => Kind::StorageFull,
-            Self::Taken { .. } => Kind::Conflict,
+            Self::Taken { .. } | Self::InUse { .. } => Kind::Conflict,
             Self::Missing { .. } => Kind::NotFound,
             Self::Closed => Kind::ServiceUnavailable,
             Self::Corrupt { .. } | Self::Foreign { .. } | Self::Open { .. } | Self::Sqlite(_) => Kind::Internal,
@@ -77,6 +96,10 @@ impl Classify for Error {
     fn details(&self) -> Option<Value> {
         match self {
             Self::Taken { kind, id } | Self::Missing { kind, id } => Some(json!({ "kind": kind, "id": id })),
+            Self::InUse { kind, id, by } => {
+                let workflows: Vec<_> = by.iter().map(|(id, name)| json!({ "id": id, "name": name })).collect();
+                Some(json!({ "kind": kind, "id": id, "workflows": workflows }))
+            }
             Self::Full(_) | Self::Closed => Some(json!({ "service": "storage", "hint": self.to_string() })),
             Self::Corrupt { path, .. } | Self::Foreign { path, .. } | Self::Open { path, .. } => Some(json!({ "path": path })),
             Self::Sqlite(_) => None,

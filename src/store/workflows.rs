@@ -9,9 +9,9 @@ use super::{Error, Store};
 pub struct WorkflowRow {
     /// Its id.
     pub id: String,
-    /// Its name, for search.
+    /// Its name.
     pub name: String,
-    /// Its description, for search.
+    /// Its description.
     pub description: String,
     /// The graph, as JSON text.
     pub body: String,
@@ -19,6 +19,15 @@ pub struct WorkflowRow {
     pub created_at: i64,
     /// Microseconds since 1970; grows with each change.
     pub updated_at: i64,
+}
+
+/// What a workflow is found by, beside its id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkflowIndex {
+    /// What a search looks through, in lower case.
+    pub search: String,
+    /// The stored node configs that it names.
+    pub configs: Vec<String>,
 }
 
 const COLUMNS: &str = "id, name, description, body, created_at, updated_at";
@@ -45,18 +54,22 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Taken`] where the id is in use.
-    pub async fn create_workflow(&self, row: WorkflowRow) -> Result<(), Error> {
+    pub async fn create_workflow(&self, row: WorkflowRow, index: WorkflowIndex) -> Result<(), Error> {
         self.transact(move |connection| {
-            let sql = "INSERT INTO workflows (id, name, description, body, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING";
+            let sql = "INSERT INTO workflows (id, name, description, body, created_at, updated_at, search) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING";
             let added = connection.prepare_cached(sql)?.execute(params![
                 row.id,
                 row.name,
                 row.description,
                 row.body,
                 row.created_at,
-                row.updated_at
+                row.updated_at,
+                index.search
             ])?;
-            if added == 0 { Err(Error::Taken { kind: "workflow", id: row.id }) } else { Ok(()) }
+            if added == 0 {
+                return Err(Error::Taken { kind: "workflow", id: row.id });
+            }
+            name_configs(connection, &row.id, &index.configs)
         })
         .await
     }
@@ -65,16 +78,16 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Missing`].
-    pub async fn update_workflow(&self, row: WorkflowRow) -> Result<WorkflowRow, Error> {
+    pub async fn update_workflow(&self, row: WorkflowRow, index: WorkflowIndex) -> Result<WorkflowRow, Error> {
         self.transact(move |connection| {
             let sql = format!(
-                "UPDATE workflows SET name = ?2, description = ?3, body = ?4, updated_at = max(?5, updated_at + 1) WHERE id = ?1 RETURNING {COLUMNS}"
+                "UPDATE workflows SET name = ?2, description = ?3, body = ?4, updated_at = max(?5, updated_at + 1), search = ?6 WHERE id = ?1 RETURNING {COLUMNS}"
             );
-            connection
-                .prepare_cached(&sql)?
-                .query_row(params![row.id, row.name, row.description, row.body, row.updated_at], WorkflowRow::from_row)
-                .optional()?
-                .ok_or_else(|| missing(&row.id))
+            let values = params![row.id, row.name, row.description, row.body, row.updated_at, index.search];
+            let changed = connection.prepare_cached(&sql)?.query_row(values, WorkflowRow::from_row).optional()?;
+            let changed = changed.ok_or_else(|| missing(&row.id))?;
+            name_configs(connection, &changed.id, &index.configs)?;
+            Ok(changed)
         })
         .await
     }
@@ -105,14 +118,14 @@ impl Store {
         .await
     }
 
-    /// Workflows, newest first, whose name, description or id contains `search`; and how many there are in all.
+    /// Workflows, newest first, whose name, description or id contains `search` in whatever case; and how many there are in all.
     ///
     /// # Errors
     /// Where the database cannot be read.
     pub async fn workflows(&self, search: Option<String>, limit: u32, offset: u32) -> Result<(Vec<WorkflowRow>, u64), Error> {
+        let search = search.map(|search| search.to_lowercase());
         self.read(move |connection| {
-            let condition =
-                "?1 IS NULL OR instr(lower(name), lower(?1)) OR instr(lower(description), lower(?1)) OR instr(lower(id), lower(?1))";
+            let condition = "?1 IS NULL OR instr(search, ?1)";
             let sql = format!("SELECT {COLUMNS} FROM workflows WHERE {condition} ORDER BY key DESC LIMIT ?2 OFFSET ?3");
             let rows = connection
                 .prepare_cached(&sql)?
@@ -123,6 +136,17 @@ impl Store {
         })
         .await
     }
+}
+
+/// Notes which stored node configs a workflow names.
+fn name_configs(connection: &Connection, id: &str, configs: &[String]) -> Result<(), Error> {
+    connection.prepare_cached("DELETE FROM workflow_configs WHERE workflow = (SELECT key FROM workflows WHERE id = ?)")?.execute([id])?;
+    let mut add =
+        connection.prepare_cached("INSERT INTO workflow_configs (workflow, config_id) SELECT key, ?2 FROM workflows WHERE id = ?1")?;
+    for config in configs {
+        add.execute([id, config])?;
+    }
+    Ok(())
 }
 
 fn count(connection: &Connection, condition: &str, search: Option<&str>) -> Result<u64, Error> {

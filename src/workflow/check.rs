@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::plan::{Link, Obstacle, Plan, Shape, closing_links, plan, reachable};
 use super::schema::{faults, listed, nearest, shortened, validator};
-use super::{Expressions, Graph, Node, NodeKind, NodeType, NodeTypes, Problem, Severity, Trigger, config, permissions};
+use super::{
+    Expressions, Graph, Node, NodeKind, NodeType, NodeTypes, Problem, Severity, StoredConfig, StoredConfigs, Trigger, config, permissions,
+};
 use crate::policy::Permissions;
 
 /// The longest expression, in bytes.
@@ -81,8 +83,8 @@ impl Checked<'_> {
 }
 
 /// Looks through `graph`.
-pub(super) fn check<'g>(graph: &'g Graph, types: &dyn NodeTypes, expressions: &dyn Expressions) -> Checked<'g> {
-    let mut checker = Checker { graph, types, expressions, problems: Vec::new(), validators: HashMap::new(), settings: None };
+pub(super) fn check<'g>(graph: &'g Graph, types: &dyn NodeTypes, expressions: &dyn Expressions, configs: &StoredConfigs) -> Checked<'g> {
+    let mut checker = Checker { graph, types, expressions, configs, problems: Vec::new(), validators: HashMap::new(), settings: None };
     for (count, limit, what) in [(graph.nodes.len(), MAX_NODES, "nodes"), (graph.edges.len(), MAX_EDGES, "edges")] {
         if count > limit {
             checker.add(
@@ -112,13 +114,14 @@ struct Checker<'a> {
     graph: &'a Graph,
     types: &'a dyn NodeTypes,
     expressions: &'a dyn Expressions,
+    configs: &'a StoredConfigs,
     problems: Vec<Problem>,
     validators: HashMap<String, Result<Validator, String>>,
     /// Made when the first node has settings.
     settings: Option<(Value, Result<Validator, String>)>,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
     fn add(&mut self, node: Option<usize>, path: String, message: String) {
         let node_id = node.and_then(|index| self.graph.nodes.get(index)).map(|node| node.id.clone());
         self.problems.push(Problem { node_id, path, message, severity: Severity::Error });
@@ -145,22 +148,14 @@ impl Checker<'_> {
             return None;
         }
         let Some(node_type) = self.types.get(&node.node_type) else {
-            let name = shortened(&node.node_type);
-            let names = self.types.names();
-            let hint = nearest(&name, names.iter().map(String::as_str)).map_or_else(
-                || "`GET /api/node-configs/templates` lists the ones there are".to_owned(),
-                |near| format!("did you mean `{near}`?"),
-            );
-            let message =
-                if name.is_empty() { format!("the node has no type; {hint}") } else { format!("there is no node type `{name}`; {hint}") };
+            let message = unknown_type(&node.node_type, self.types);
             self.add(Some(index), format!("/nodes/{index}/type"), message);
             return None;
         };
         if node.data.get("config").is_some_and(|config| !config.is_object() && !config.is_null()) {
             self.add(Some(index), format!("/nodes/{index}/data/config"), "the config should be an object".to_owned());
         }
-        let config = node.config();
-        let has_expressions = self.config(index, node, &node_type, &config);
+        let (config, has_expressions) = self.whole_config(index, node, &node_type);
         let settings = self.settings(index, node);
         let mut handles: Vec<String> = node_type.outputs.iter().map(|port| port.id.clone()).collect();
         for pointer in &node_type.outputs_from {
@@ -193,19 +188,64 @@ impl Checker<'_> {
         }
     }
 
-    /// The config against its schema, and its expressions. Gives whether there are any.
-    fn config(&mut self, index: usize, node: &Node, node_type: &NodeType, config: &Map<String, Value>) -> bool {
+    /// The node's own config over the stored one that it names, checked; and whether there are expressions in it.
+    fn whole_config(&mut self, index: usize, node: &Node, node_type: &NodeType) -> (Map<String, Value>, bool) {
+        let own = node.config();
+        let stored = match self.stored(index, node, node_type) {
+            // What it lacks may be what could not be found.
+            Err(()) => return (own, false),
+            Ok(stored) => stored,
+        };
+        let Some((id, stored)) = stored else {
+            let has_expressions = self.config(index, node, node_type, &own, |_| None);
+            return (own, has_expressions);
+        };
+        let mut config = stored.config.clone();
+        config.extend(own.clone());
+        // A field that only the stored config has is wrong there, not in this node.
+        let has_expressions = self.config(index, node, node_type, &config, |path| {
+            let field = path.split('/').nth(1)?.replace("~1", "/").replace("~0", "~");
+            (!own.contains_key(&field) && stored.config.contains_key(&field)).then(|| format!("in the stored node config `{id}`, {path}: "))
+        });
+        (config, has_expressions)
+    }
+
+    /// The stored config that a node names, if it names one.
+    fn stored(&mut self, index: usize, node: &Node, node_type: &NodeType) -> Result<Option<(String, &'a StoredConfig)>, ()> {
+        let Some(named) = node.config_id() else { return Ok(None) };
+        let configs = self.configs;
+        let message = match named.as_str().map(|id| (shortened(id), configs.get(id))) {
+            None => "the id of a stored node config is a text".to_owned(),
+            Some((id, None)) => {
+                format!("there is no stored node config `{id}`: `GET /api/node-configs/` lists the ones there are; or leave the field out")
+            }
+            Some((id, Some(stored))) if stored.node_type != node_type.node_type => {
+                format!("the stored node config `{id}` is for nodes of the type `{}`", shortened(&stored.node_type))
+            }
+            Some((id, Some(stored))) => return Ok(Some((id, stored))),
+        };
+        self.add(Some(index), format!("/nodes/{index}/data/config_id"), message);
+        Err(())
+    }
+
+    /// The config against its schema, and its expressions. Gives whether there are any. `elsewhere` says of a path that it is in the
+    /// stored config, as the beginning of a sentence.
+    fn config(
+        &mut self,
+        index: usize,
+        node: &Node,
+        node_type: &NodeType,
+        config: &Map<String, Value>,
+        elsewhere: impl Fn(&str) -> Option<String>,
+    ) -> bool {
         let base = format!("/nodes/{index}{}", node.config_path());
         let validator = self.validators.entry(node_type.node_type.clone()).or_insert_with(|| validator(&node_type.schema));
-        let mut found: Vec<(String, String)> = match validator {
-            Ok(validator) => faults(validator, &node_type.schema, config).into_iter().map(|fault| (fault.path, fault.message)).collect(),
-            Err(message) => vec![(String::new(), format!("the node type `{}` cannot be used: {message}", node_type.node_type))],
-        };
-        let mut wrong = Vec::new();
-        let has_expressions = config::check(config, &node_type.schema, self.expressions, &mut wrong);
-        found.extend(wrong.into_iter().map(|fault| (fault.path, fault.message)));
+        let (found, has_expressions) = config_faults(validator, node_type, config, self.expressions);
         for (path, message) in found {
-            self.add(Some(index), format!("{base}{path}"), message);
+            match elsewhere(&path) {
+                None => self.add(Some(index), format!("{base}{path}"), message),
+                Some(place) => self.add(Some(index), format!("/nodes/{index}/data/config_id"), format!("{place}{message}")),
+            }
         }
         has_expressions
     }
@@ -406,6 +446,40 @@ impl Checker<'_> {
         };
         self.add(Some(node), format!("/nodes/{node}"), message);
     }
+}
+
+/// Says that there is no such type, and which was probably meant.
+pub(super) fn unknown_type(name: &str, types: &dyn NodeTypes) -> String {
+    let name = shortened(name);
+    let names = types.names();
+    let hint = nearest(&name, names.iter().map(String::as_str))
+        .map_or_else(|| "`GET /api/node-configs/templates` lists the ones there are".to_owned(), |near| format!("did you mean `{near}`?"));
+    if name.is_empty() { format!("the node has no type; {hint}") } else { format!("there is no node type `{name}`; {hint}") }
+}
+
+/// All that is wrong with one config by itself.
+pub(super) fn config(node_type: &NodeType, config: &Map<String, Value>, expressions: &dyn Expressions) -> Vec<(String, String)> {
+    if config.values().any(|value| is_deeper(value, MAX_DEPTH - 1)) {
+        return vec![(String::new(), format!("the config is nested deeper than {MAX_DEPTH} levels"))];
+    }
+    config_faults(&validator(&node_type.schema), node_type, config, expressions).0
+}
+
+/// What is wrong with a config, as pointers into it and sentences; and whether there are expressions in it.
+fn config_faults(
+    validator: &Result<Validator, String>,
+    node_type: &NodeType,
+    config: &Map<String, Value>,
+    expressions: &dyn Expressions,
+) -> (Vec<(String, String)>, bool) {
+    let mut found: Vec<(String, String)> = match validator {
+        Ok(validator) => faults(validator, &node_type.schema, config).into_iter().map(|fault| (fault.path, fault.message)).collect(),
+        Err(message) => vec![(String::new(), format!("the node type `{}` cannot be used: {message}", node_type.node_type))],
+    };
+    let mut wrong = Vec::new();
+    let has_expressions = config::check(config, &node_type.schema, expressions, &mut wrong);
+    found.extend(wrong.into_iter().map(|fault| (fault.path, fault.message)));
+    (found, has_expressions)
 }
 
 /// Whether an edge must say by which output it leaves: a node that only ever goes on at its first output need not be asked.

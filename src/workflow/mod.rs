@@ -5,6 +5,7 @@
 
 mod check;
 mod config;
+mod drawing;
 mod emit;
 mod guard;
 mod literal;
@@ -15,12 +16,14 @@ mod plan;
 mod schema;
 mod template;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+pub use drawing::{Drawing, Fields};
 pub use model::{Edge, Graph, Node};
 pub use node_type::{Category, NodeKind, NodeType, OnInterrupt, Port};
 
@@ -35,6 +38,18 @@ pub trait NodeTypes {
     /// All names, sorted.
     fn names(&self) -> Vec<String>;
 }
+
+/// A node config that is stored by itself: a node names it in `data.config_id` and overrides its fields.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredConfig {
+    /// The type of the nodes it is for.
+    pub node_type: String,
+    /// Its fields.
+    pub config: Map<String, Value>,
+}
+
+/// Stored node configs by id.
+pub type StoredConfigs = HashMap<String, StoredConfig>;
 
 /// Checks the expressions of a graph, so that this room need not know the language.
 pub trait Expressions {
@@ -109,9 +124,14 @@ impl Compiled {
     }
 }
 
-/// Checks `graph` and writes it down as a script.
+/// Checks `graph` and writes it down as a script. No node config is stored.
 pub fn compile(graph: &Graph, types: &dyn NodeTypes, expressions: &dyn Expressions) -> Compiled {
-    let checked = check::check(graph, types, expressions);
+    compile_with(graph, types, expressions, &StoredConfigs::new())
+}
+
+/// Checks `graph`, whose nodes may name one of `configs`, and writes it down as a script.
+pub fn compile_with(graph: &Graph, types: &dyn NodeTypes, expressions: &dyn Expressions, configs: &StoredConfigs) -> Compiled {
+    let checked = check::check(graph, types, expressions, configs);
     let mut compiled = Compiled {
         script: String::new(),
         permissions: checked.permissions(),
@@ -126,4 +146,14 @@ pub fn compile(graph: &Graph, types: &dyn NodeTypes, expressions: &dyn Expressio
     }
     compiled.problems = checked.problems;
     compiled
+}
+
+/// All that is wrong with a config of that type by itself: a JSON Pointer into it and a sentence each.
+pub fn check_config(node_type: &NodeType, config: &Map<String, Value>, expressions: &dyn Expressions) -> Vec<(String, String)> {
+    check::config(node_type, config, expressions)
+}
+
+/// Says that there is no node type of that name, and which was probably meant.
+pub fn unknown_type(name: &str, types: &dyn NodeTypes) -> String {
+    check::unknown_type(name, types)
 }

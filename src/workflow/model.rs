@@ -2,6 +2,8 @@
 //!
 //! Fields that TRAE does not know survive a round trip. Handles are read in both spellings and written as `source_handle`.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -37,6 +39,13 @@ pub struct Graph {
 impl Default for Graph {
     fn default() -> Self {
         Self { id: None, name: untitled(), description: None, nodes: Vec::new(), edges: Vec::new(), metadata: Map::new(), rest: Map::new() }
+    }
+}
+
+impl Graph {
+    /// The stored configs that its nodes name.
+    pub fn config_ids(&self) -> BTreeSet<&str> {
+        self.nodes.iter().filter_map(Node::config_id).filter_map(Value::as_str).collect()
     }
 }
 
@@ -78,6 +87,11 @@ impl Node {
             Some(Value::Object(config)) => config.clone(),
             _ => self.data.iter().filter(|(key, _)| !NOT_CONFIG.contains(&key.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect(),
         }
+    }
+
+    /// The stored config that it names, whatever stands there.
+    pub(super) fn config_id(&self) -> Option<&Value> {
+        self.data.get("config_id").filter(|id| !id.is_null())
     }
 
     /// What every node may have: `retry`, `timeout`, `on_error`, `disabled`, `pinned`, `expect`.

@@ -29,9 +29,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["error"]),
     ("runs", &["host", "script", "workflow", "store", "policy", "error"]),
     ("triggers", &["runs", "workflow", "error"]),
+    ("snapshots", &["store", "desktop", "input", "ocr", "screen", "policy", "error"]),
     (
         "api",
         &[
+            "snapshots",
             "triggers",
             "runs",
             "script",

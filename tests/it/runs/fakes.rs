@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::BoxFuture;
 use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use trae::error::{Failure, Kind};
 use trae::host::protocol::{Json, Program, Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted};
 use trae::host::{Job, Outcome};
 use trae::policy::Permissions;
 use trae::runs::{CompiledGraph, Library, LoadedScript, Runner, Runs, Settings};
 use trae::store::Store;
-use trae::workflow::{Graph, Problem, Severity, Trigger};
+use trae::workflow::{Graph, Problem, Severity, StoredConfigs, Trigger};
 
 type Play = dyn Fn(Job) -> BoxFuture<'static, Outcome> + Send + Sync;
 
@@ -44,7 +44,7 @@ impl Library for FakeLibrary {
         self.generation.load(Ordering::Relaxed)
     }
 
-    fn graph(&self, graph: &Graph) -> CompiledGraph {
+    fn graph(&self, graph: &Graph, _: &StoredConfigs) -> CompiledGraph {
         let graph = &serde_json::to_value(graph).unwrap();
         let text = |node: &Value, field: &str| node[field].as_str().unwrap_or_default().to_owned();
         let nodes = graph["nodes"].as_array().cloned().unwrap_or_default();
@@ -64,6 +64,10 @@ impl Library for FakeLibrary {
             nodes: nodes.iter().map(|node| (text(node, "id"), text(node, "type"))).collect(),
             problems: problems.into_iter().collect(),
         }
+    }
+
+    fn check_config(&self, _: &str, _: &Map<String, Value>) -> Result<Vec<(String, String)>, String> {
+        Ok(Vec::new())
     }
 
     fn script(&self, path: &str) -> Option<Arc<LoadedScript>> {

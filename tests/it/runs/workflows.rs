@@ -55,11 +55,13 @@ async fn an_update_is_what_runs_next() {
 #[tokio::test]
 async fn lists_search_and_page() {
     let workflows = runs(FakeRunner::new(|_| async { Outcome::Cancelled })).workflows();
-    for name in ["Invoice check", "Login", "invoice print"] {
+    for name in ["Invoice check", "Login für ÄRZTE", "invoice print"] {
         workflows.create(drawn(json!({ "name": name, "nodes": [] }))).await.unwrap();
     }
     let page = workflows.list(Some("INVOICE"), 1, 0).await.unwrap();
-    assert_eq!((page.count, page.workflows[0].graph["name"].as_str()), (2, Some("invoice print")));
+    assert_eq!((page.count, page.workflows[0].graph.get("name")), (2, Some("\"invoice print\"")));
+    let page = workflows.list(Some("Ärzte"), 1, 0).await.unwrap();
+    assert_eq!(page.count, 1, "capitals of every alphabet are one with their small letters");
     let page = workflows.list(None, 10, 1).await.unwrap();
     assert_eq!((page.count, page.workflows.len()), (3, 2));
 }

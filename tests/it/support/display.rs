@@ -147,8 +147,13 @@ pub struct Window {
 
 impl Window {
     /// Opens it where no window manager moves it.
-    pub fn open(display: &Display, (x, y): (i16, i16), (width, height): (u16, u16), colour: u32) -> Self {
-        let (connection, number) = RustConnection::connect(Some(display.name())).unwrap();
+    pub fn open(display: &Display, corner: (i16, i16), size: (u16, u16), colour: u32) -> Self {
+        Self::open_on(display.name(), corner, size, colour)
+    }
+
+    /// The same on a display that is not the test's own.
+    pub fn open_on(display: &str, (x, y): (i16, i16), (width, height): (u16, u16), colour: u32) -> Self {
+        let (connection, number) = RustConnection::connect(Some(display)).unwrap();
         let root = connection.setup().roots[number].root;
         let id = connection.generate_id().unwrap();
         let wanted = CreateWindowAux::new().background_pixel(colour).override_redirect(1).event_mask(
