@@ -6,6 +6,7 @@
 mod automation;
 mod body;
 mod desktop;
+mod desktop_stream;
 mod docs;
 pub mod door;
 pub mod error;

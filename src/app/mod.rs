@@ -97,7 +97,7 @@ impl App {
         let runs = Runs::new(store.clone(), Arc::new(HostRunner(Arc::clone(&host))), programs, runs::Settings::new(files, options.allowed));
         runs.recover().await?;
         let webhooks = Arc::new(Webhooks::open(runs.clone()).await?);
-        let services = Arc::new(Services::start(parts::parts(&config)).await);
+        let services = Arc::new(Services::start(parts::parts(&config, &desktops)).await);
         Ok(Self {
             workflows: runs.workflows(),
             config: Arc::new(config),

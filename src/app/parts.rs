@@ -1,25 +1,28 @@
 //! How each part of the server starts, stops and crashes, for [`crate::services`].
 
+mod desktop;
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
 use crate::config::Config;
+use crate::desktop::Desktops;
 use crate::error::Failure;
 use crate::services::{Name, Part, Service};
 
 /// All parts, in the order in which they start.
-pub(super) fn parts(config: &Config) -> Vec<Part> {
-    Name::ALL.into_iter().map(|name| Part { name, service: service(name, config) }).collect()
+pub(super) fn parts(config: &Config, desktops: &Arc<Desktops>) -> Vec<Part> {
+    Name::ALL.into_iter().map(|name| Part { name, service: service(name, config, desktops) }).collect()
 }
 
-fn service(name: Name, config: &Config) -> Result<Arc<dyn Service>, String> {
-    let on = |on: bool, variable: &str| {
-        if on { Ok(Arc::new(Ready) as Arc<dyn Service>) } else { Err(format!("set {variable}=true and start again")) }
-    };
+fn service(name: Name, config: &Config, desktops: &Arc<Desktops>) -> Result<Arc<dyn Service>, String> {
+    let off = |variable: &str| Err(format!("set {variable}=true and start again"));
     match name {
-        Name::ClickAutomation => on(config.services.click_automation, "ENABLE_CLICK_AUTOMATION"),
-        Name::EnhancedOcr => on(config.services.ocr, "ENABLE_OCR"),
+        Name::LiveDesktop => Ok(Arc::new(desktop::LiveDesktop::new(Arc::clone(desktops)))),
+        Name::ClickAutomation if !config.services.click_automation => off("ENABLE_CLICK_AUTOMATION"),
+        Name::ClickAutomation => Ok(Arc::new(desktop::ClickAutomation::new(Arc::clone(desktops)))),
+        Name::EnhancedOcr if !config.services.ocr => off("ENABLE_OCR"),
         Name::Proxmox if config.proxmox.host.is_none() => {
             Err("set PROXMOX_HOST, PROXMOX_USERNAME and PROXMOX_PASSWORD and start again".to_owned())
         }
