@@ -14,7 +14,9 @@ use utoipa_axum::routes;
 
 use super::door::Door;
 use super::state::State;
-use super::{automation, desktop, desktop_stream, docs, error, health, node_configs, runs, webhooks, workflow_automation, workflows};
+use super::{
+    automation, describe, desktop, desktop_stream, docs, error, health, node_configs, runs, webhooks, workflow_automation, workflows,
+};
 
 /// Every route.
 fn table() -> Table {
@@ -80,7 +82,9 @@ pub fn door(state: State) -> Door {
 
 /// The description of every route.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    table().described
+    let mut described = table().described;
+    describe::complete(&mut described);
+    described
 }
 
 /// Every path that is routed, as axum writes it.

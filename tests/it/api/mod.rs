@@ -8,7 +8,7 @@ mod desktop_stream;
 mod door;
 mod errors;
 mod runs;
-mod served;
+pub mod served;
 mod server;
 mod socket;
 mod workflows;
