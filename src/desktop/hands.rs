@@ -1,10 +1,11 @@
 //! The hands of one client that works at the desktop from afar: its actions one after the other, each in its turn, and whatever it
 //! holds down let go when it vanishes.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::action::PATIENCE;
@@ -12,7 +13,7 @@ use super::{Action, Desktop, Desktops, Error, Lease};
 use crate::error::Failure;
 use crate::input::{Button, Hold, KeyHold};
 
-/// How many actions wait at a time. Of the pointer's movements only the last counts, so that these do not fill it.
+/// How many actions wait at a time. Of the pointer's movements in a row only the last counts, so that these do not fill it.
 const WAITING: usize = 256;
 /// How long a client that holds something down keeps its turn without doing anything.
 const HOLD: Duration = Duration::from_secs(10);
@@ -20,9 +21,16 @@ const HOLD: Duration = Duration::from_secs(10);
 /// A client's hands. What they hold is let go when this is dropped.
 #[derive(Debug)]
 pub struct Hands {
-    jobs: mpsc::Sender<Job>,
+    queue: Arc<Queue>,
     complaints: mpsc::Receiver<Failure>,
     _stop: DropGuard,
+}
+
+/// What waits to be done.
+#[derive(Debug, Default)]
+struct Queue {
+    jobs: Mutex<VecDeque<Job>>,
+    more: Notify,
 }
 
 #[derive(Debug)]
@@ -41,24 +49,20 @@ enum Held {
 impl Hands {
     /// Hands of `who` at the desktop that is meant where none is named.
     pub fn new(desktops: Arc<Desktops>, who: String) -> Self {
-        let (jobs, received) = mpsc::channel(WAITING);
+        let queue = Arc::new(Queue::default());
         let (complain, complaints) = mpsc::channel(WAITING);
         let stop = CancellationToken::new();
-        let worker = Worker { desktops, who, jobs: received, complain, held: Vec::new(), lease: None, next: None };
+        let worker = Worker { desktops, who, queue: Arc::clone(&queue), complain, held: Vec::new(), lease: None };
         tokio::spawn(worker.work(stop.clone()));
-        Self { jobs, complaints, _stop: stop.drop_guard() }
+        Self { queue, complaints, _stop: stop.drop_guard() }
     }
 
     /// Does something when its turn comes, unless `cancel` is set until then. What goes wrong is told by [`Hands::complaint`].
     ///
     /// # Errors
-    /// [`Error::TooFast`] where too much waits already; a movement of the pointer is then left out without a word.
+    /// [`Error::TooFast`] where too much waits already.
     pub fn act(&self, action: Action, cancel: CancellationToken) -> Result<(), Error> {
-        let movement = matches!(action, Action::Move(_));
-        match self.jobs.try_send(Job { action, cancel, asked: Instant::now() }) {
-            Err(_) if !movement => Err(Error::TooFast),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        self.queue.push(Job { action, cancel, asked: Instant::now() })
     }
 
     /// The next thing that went wrong. May be dropped while it waits.
@@ -70,15 +74,46 @@ impl Hands {
     }
 }
 
+impl Queue {
+    fn push(&self, job: Job) -> Result<(), Error> {
+        let mut jobs = self.lock();
+        if let Some(last) = jobs.back_mut()
+            && matches!((&last.action, &job.action), (Action::Move(_), Action::Move(_)))
+        {
+            *last = job;
+        } else if jobs.len() < WAITING {
+            jobs.push_back(job);
+        } else {
+            return Err(Error::TooFast);
+        }
+        drop(jobs);
+        self.more.notify_one();
+        Ok(())
+    }
+
+    /// The next job, once there is one. May be dropped while it waits.
+    async fn next(&self) -> Job {
+        loop {
+            if let Some(job) = self.lock().pop_front() {
+                return job;
+            }
+            self.more.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Job>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 struct Worker {
     desktops: Arc<Desktops>,
     who: String,
-    jobs: mpsc::Receiver<Job>,
+    queue: Arc<Queue>,
     complain: mpsc::Sender<Failure>,
     held: Vec<Held>,
     /// Kept as long as something is held down: a run must not come between press and release.
     lease: Option<Lease>,
-    next: Option<Job>,
 }
 
 impl Worker {
@@ -86,7 +121,7 @@ impl Worker {
         while let Some(job) = tokio::select! {
             biased;
             () = stop.cancelled() => None,
-            job = self.job() => job,
+            job = self.next() => Some(job),
         } {
             let done = tokio::select! {
                 biased;
@@ -101,33 +136,15 @@ impl Worker {
         self.let_go().await;
     }
 
-    /// The next action; of several movements in a row the last.
-    async fn job(&mut self) -> Option<Job> {
-        let mut job = match self.next.take() {
-            Some(job) => job,
-            None => self.receive().await?,
-        };
-        while matches!(job.action, Action::Move(_)) {
-            match self.jobs.try_recv() {
-                Ok(later) if matches!(later.action, Action::Move(_)) => job = later,
-                Ok(later) => {
-                    self.next = Some(later);
-                    break;
-                }
-                Err(_) => break,
-            }
-        }
-        Some(job)
-    }
-
-    async fn receive(&mut self) -> Option<Job> {
+    /// The next action. Who holds something down and does nothing more loses its turn after a while.
+    async fn next(&mut self) -> Job {
         if self.lease.is_some() {
-            match tokio::time::timeout(HOLD, self.jobs.recv()).await {
+            match tokio::time::timeout(HOLD, self.queue.next()).await {
                 Ok(job) => return job,
                 Err(_) => self.lease = None,
             }
         }
-        self.jobs.recv().await
+        self.queue.next().await
     }
 
     async fn perform(&mut self, job: Job) -> Result<(), Error> {

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::served::{self, Server};
-use crate::desktop::display::{Window, eventually};
+use crate::desktop::display::{Window, eventually, managed};
 
 /// A server whose desktop is open, and a window that covers all of it.
 async fn open() -> (Server, Window) {
     let server = served::start().await;
     let desktop = server.app.desktops.ready().await.unwrap();
+    managed(desktop.display().unwrap());
     let window = Window::open_on(desktop.display().unwrap(), (0, 0), (1280, 800), 0x20_20_20);
     window.focus();
     (server, window)
@@ -26,7 +27,7 @@ async fn act(server: &Server, path: &str, body: Value) -> Value {
     answer
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_window_gets_what_the_mouse_does() {
     let (server, window) = open().await;
     act(&server, "mouse/click", json!({ "x": 100, "y": 200, "duration": 0 })).await;
@@ -48,7 +49,7 @@ async fn the_window_gets_what_the_mouse_does() {
     assert_eq!(window.story(), ["press 2 at 70,71", "release 2 at 80,81"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_window_gets_what_the_keyboard_does() {
     let (server, window) = open().await;
     act(&server, "keyboard/press", json!({ "key": "enter", "presses": 2 })).await;
@@ -66,10 +67,11 @@ async fn the_window_gets_what_the_keyboard_does() {
     for key in ["pageup", "win", "capslock", "capslock", "num5", "add", "volumeup", "f12", "printscreen", "ä"] {
         act(&server, "keyboard/press", json!({ "key": key })).await;
     }
-    assert!(window.story().len() >= 20);
+    let story = window.story();
+    assert_eq!(story.iter().filter(|told| told.ends_with("up")).count(), 10, "{story:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_text_arrives_in_a_terminal() {
     let server = served::start().await;
     let desktop = server.app.desktops.ready().await.unwrap();
@@ -96,7 +98,7 @@ async fn a_text_arrives_in_a_terminal() {
     let _ = terminal.wait();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn coordinates_are_scaled_as_the_client_was_last_shown() {
     let (server, window) = open().await;
     server.post("/api/desktop/streaming/configure", &json!({ "scale_factor": 0.5 })).await;
@@ -114,7 +116,7 @@ async fn coordinates_are_scaled_as_the_client_was_last_shown() {
     assert_eq!((code, &answer["error_code"]), (422, &json!("VALIDATION_ERROR")));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_meant_is_refused_and_nothing_moves() {
     let (server, window) = open().await;
     act(&server, "mouse/move", json!({ "x": 640, "y": 400 })).await;
@@ -171,7 +173,7 @@ async fn what_cannot_be_meant_is_refused_and_nothing_moves() {
     assert_eq!(server.get("/api/automation/mouse/position").await.1, json!({ "x": 640, "y": 400 }));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_action_waits_for_a_run_and_then_says_for_which() {
     let (server, window) = open().await;
     let desktop = server.app.desktops.ready().await.unwrap();
@@ -179,7 +181,8 @@ async fn an_action_waits_for_a_run_and_then_says_for_which() {
     let (code, answer) = server.post("/api/automation/mouse/click", &json!({ "x": 5, "y": 5 })).await;
     assert_eq!((code, &answer["error_code"], &answer["details"]["holder"]), (409, &json!("CONFLICT"), &json!("run 0198")));
     assert!(answer["error"].as_str().unwrap().contains("run 0198"), "{answer}");
-    let (clicked, ()) = tokio::join!(server.post("/api/automation/mouse/click", &json!({ "x": 5, "y": 5, "duration": 0 })), async {
+    let click = json!({ "x": 5, "y": 5, "duration": 0 });
+    let (clicked, ()) = tokio::join!(server.post("/api/automation/mouse/click", &click), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_eq!(window.story(), Vec::<String>::new());
         drop(lease);
@@ -188,7 +191,7 @@ async fn an_action_waits_for_a_run_and_then_says_for_which() {
     assert_eq!(window.story().len(), 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_goes_away_takes_its_click_along() {
     let (server, window) = open().await;
     let request = reqwest::Client::new().post(server.url("/api/automation/mouse/click")).json(&json!({ "x": 5, "y": 5, "duration": 60 }));
@@ -201,7 +204,7 @@ async fn a_caller_that_goes_away_takes_its_click_along() {
     assert_eq!(story[1], "release 1 at 5,5");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_listed_can_be_called_and_nothing_else() {
     let (server, _window) = open().await;
     let (_, listed) = server.get("/api/automation/capabilities").await;
@@ -241,7 +244,7 @@ async fn what_is_listed_can_be_called_and_nothing_else() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_clipboard_is_read_and_set() {
     let (server, _window) = open().await;
     let display = server.app.desktops.ready().await.unwrap().display().unwrap().to_owned();
@@ -253,7 +256,7 @@ async fn the_clipboard_is_read_and_set() {
     assert_eq!(server.post("/api/automation/clipboard", &json!({ "text": 1 })).await.0, 422);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_of_the_service_lets_go_of_what_is_held() {
     let (server, window) = open().await;
     act(&server, "mouse/down", json!({ "x": 5, "y": 5 })).await;

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::served::{self, Server};
-use crate::desktop::display::{Window, eventually};
+use crate::desktop::display::{Window, eventually, managed};
 
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -74,10 +74,12 @@ async fn until_seen(client: &mut Client, (x, y): (u32, u32), colour: [u8; 3]) ->
 }
 
 async fn display(server: &Server) -> String {
-    server.app.desktops.ready().await.unwrap().display().unwrap().to_owned()
+    let name = server.app.desktops.ready().await.unwrap().display().unwrap().to_owned();
+    managed(&name);
+    name
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_picture_comes_at_once_then_with_each_change_and_at_least_every_two_seconds() {
     let server = served::start().await;
     for path in ["/ws/desktop-stream", "/ws/desktop-stream/", "/api/ws/desktop-stream"] {
@@ -122,7 +124,7 @@ async fn eventually_no_stream(server: &Server) {
     panic!("streams are still counted");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unchanged_screen_is_not_captured_again_and_two_viewers_share_a_picture() {
     let server = served::start().await;
     let desktop = server.app.desktops.ready().await.unwrap();
@@ -143,7 +145,7 @@ async fn an_unchanged_screen_is_not_captured_again_and_two_viewers_share_a_pictu
     assert_eq!(server.get("/api/desktop/streaming/status").await.1["client_count"], 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn input_goes_where_the_picture_shows() {
     let server = served::start().await;
     let name = display(&server).await;
@@ -203,7 +205,7 @@ async fn input_goes_where_the_picture_shows() {
     assert_eq!(window.story(), Vec::<String>::new());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_is_changed_while_it_runs() {
     let server = served::start().await;
     let mut client = watch(&server, json!({ "quality": 70 })).await;
@@ -225,7 +227,7 @@ async fn a_stream_is_changed_while_it_runs() {
     assert_eq!((&started["width"], &started["quality"], &started["fps"]), (&json!(320), &json!(70), &json!(10)));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_is_answered_and_the_connection_lives() {
     let server = served::start().await;
     let mut client = connect(&server).await;
@@ -272,7 +274,7 @@ async fn what_cannot_be_is_answered_and_the_connection_lives() {
     assert_eq!(hear_of(&mut client, "closed").await["code"], 1008);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_vanished_client_held_down_is_let_go() {
     let server = served::start().await;
     let window = Window::open_on(&display(&server).await, (0, 0), (1280, 800), 0);
@@ -295,7 +297,7 @@ async fn what_a_vanished_client_held_down_is_let_go() {
     eventually_no_stream(&server).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_display_that_ends_is_told_and_comes_back() {
     let server = served::start().await;
     let name = display(&server).await;
@@ -327,7 +329,7 @@ async fn a_display_that_ends_is_told_and_comes_back() {
     assert!(report.restarts >= 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_of_the_service_ends_streams_with_a_word_and_brings_the_desktop_back() {
     let server = served::start().await;
     let before = crate::desktop::targets::server(&display(&server).await);
@@ -345,7 +347,7 @@ async fn a_restart_of_the_service_ends_streams_with_a_word_and_brings_the_deskto
     hear_of(&mut client, "frame").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_that_are_switched_off_are_refused_and_screenshots_are_not() {
     let server = served::start_with(|config| config.services.desktop_streaming = false).await;
     for path in ["/ws/desktop-stream", "/api/ws/desktop-stream"] {

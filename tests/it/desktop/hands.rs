@@ -9,11 +9,12 @@ use trae::desktop::{Action, Desktop, Desktops, Hands, Mode, Settings};
 use trae::error::{Classify as _, Kind};
 use trae::input::{Button, Hold, KeyHold};
 
-use super::display::{Window, eventually};
+use super::display::{Window, eventually, managed};
 
 fn open() -> (Arc<Desktops>, Arc<Desktop>, Window) {
     let desktops = Arc::new(Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (800, 600) }));
     let desktop = desktops.default().unwrap();
+    managed(desktop.display().unwrap());
     let window = Window::open_on(desktop.display().unwrap(), (0, 0), (800, 600), 0);
     window.focus();
     (desktops, desktop, window)
@@ -41,7 +42,7 @@ fn seen(window: &Window, count: usize) -> Vec<String> {
     story
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_action_waits_for_whoever_has_the_turn() {
     let (_desktops, desktop, window) = open();
     let lease = desktop.lease("run 7", &never()).await.unwrap();
@@ -58,7 +59,7 @@ async fn an_action_waits_for_whoever_has_the_turn() {
     assert_eq!(desktop.holder(), None);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_waits_in_vain_is_told_for_whom() {
     let (_desktops, desktop, window) = open();
     let _lease = desktop.lease("run 7", &never()).await.unwrap();
@@ -67,7 +68,7 @@ async fn who_waits_in_vain_is_told_for_whom() {
     assert_eq!(window.story(), Vec::<String>::new());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_action_that_nobody_waits_for_stops_and_lets_go() {
     let (_desktops, desktop, window) = open();
     let action = {
@@ -80,7 +81,7 @@ async fn an_action_that_nobody_waits_for_stops_and_lets_go() {
     eventually("the turn to be free", || (!desktop.is_leased()).then_some(()));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_vanished_client_held_is_let_go() {
     let (desktops, desktop, window) = open();
     let hands = Hands::new(Arc::clone(&desktops), "a client".to_owned());
@@ -96,7 +97,7 @@ async fn what_a_vanished_client_held_is_let_go() {
     eventually("the turn to be free", || (!desktop.is_leased()).then_some(()));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_press_and_its_release_are_one_turn() {
     let (desktops, desktop, window) = open();
     let hands = Hands::new(Arc::clone(&desktops), "a client".to_owned());
@@ -112,7 +113,7 @@ async fn a_press_and_its_release_are_one_turn() {
     assert_eq!(seen(&window, 3), ["release 1 at 6,6", "press 1 at 99,10", "release 1 at 99,10"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_goes_wrong_is_told_and_the_rest_is_done() {
     let (desktops, _desktop, window) = open();
     let mut hands = Hands::new(Arc::clone(&desktops), "a client".to_owned());

@@ -142,6 +142,14 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Waits until the window manager of a virtual desktop is there: when it comes, it takes the focus from whoever has it.
+pub fn managed(display: &str) {
+    eventually("the window manager", || {
+        let names = Command::new("xprop").args(["-display", display, "-root", "_NET_SUPPORTING_WM_CHECK"]).output().unwrap();
+        String::from_utf8_lossy(&names.stdout).contains("window id").then_some(())
+    });
+}
+
 /// A window of one colour that sees keys, buttons and the pointer.
 pub struct Window {
     connection: RustConnection,
