@@ -64,11 +64,15 @@ async fn the_window_gets_what_the_keyboard_does() {
     assert_eq!(window.story().len(), 1);
     act(&server, "keyboard/up", json!({ "key": "shift" })).await;
     assert_eq!(window.story().len(), 1);
-    for key in ["pageup", "win", "capslock", "capslock", "num5", "add", "volumeup", "f12", "printscreen", "ä"] {
+    // Not `printscreen`: the window manager keeps that one for itself.
+    for key in ["pageup", "win", "capslock", "capslock", "num5", "add", "volumeup", "f12", "scrolllock", "ä"] {
         act(&server, "keyboard/press", json!({ "key": key })).await;
     }
-    let story = window.story();
-    assert_eq!(story.iter().filter(|told| told.ends_with("up")).count(), 10, "{story:?}");
+    let mut story = Vec::new();
+    eventually("all keys", || {
+        story.extend(window.story());
+        (story.iter().filter(|told| told.ends_with("up")).count() == 10).then_some(())
+    });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
