@@ -7,6 +7,7 @@ mod automation;
 mod body;
 mod describe;
 mod desktop;
+mod desktop_stream;
 mod docs;
 pub mod door;
 pub mod error;

@@ -14,8 +14,8 @@ use utoipa::openapi::schema::Schema;
 use super::door::Door;
 use super::state::State;
 use super::{
-    automation, describe, desktop, docs, error, health, node_configs, node_templates, runs, snapshots, webhooks, workflow_automation,
-    workflows,
+    automation, describe, desktop, desktop_stream, docs, error, health, node_configs, node_templates, runs, snapshots, webhooks,
+    workflow_automation, workflows,
 };
 
 /// A route at once, and its description when somebody asks: a server that nobody asks for it never makes it.
@@ -39,14 +39,27 @@ fn table() -> Table {
         // health
         .add(routes!(health::health))
         // desktop
+        .add(routes!(desktop::streaming::status))
+        .add(routes!(desktop::streaming::configure))
         .add(routes!(desktop::info))
-        .add(routes!(desktop::screenshot))
-        .add(routes!(desktop::frame))
+        .add(routes!(desktop::picture::screenshot))
+        .add(routes!(desktop::picture::frame))
         // automation
         .add(routes!(automation::status))
         .add(routes!(automation::capabilities))
-        .add(routes!(automation::click))
-        .add(routes!(automation::type_text))
+        .add(routes!(automation::mouse::click))
+        .add(routes!(automation::mouse::move_to))
+        .add(routes!(automation::mouse::drag))
+        .add(routes!(automation::mouse::scroll))
+        .add(routes!(automation::mouse::down))
+        .add(routes!(automation::mouse::up))
+        .add(routes!(automation::mouse::position))
+        .add(routes!(automation::keyboard::type_text))
+        .add(routes!(automation::keyboard::press))
+        .add(routes!(automation::keyboard::hotkey))
+        .add(routes!(automation::keyboard::down))
+        .add(routes!(automation::keyboard::up))
+        .add(routes!(automation::clipboard::read, automation::clipboard::write))
         // node types and node configs
         .add(routes!(node_templates::list))
         .add(routes!(node_templates::get))
@@ -77,6 +90,8 @@ fn table() -> Table {
         // webhooks
         .add(routes!(webhooks::receive))
         // sockets
+        .add(routes!(desktop_stream::open))
+        .add(routes!(desktop_stream::open_below_api))
         .add(routes!(workflow_automation::open))
         .add(routes!(workflow_automation::open_below_api))
         // description

@@ -137,6 +137,11 @@ impl State {
         &self.0.parts.ocr
     }
 
+    /// The desktops.
+    pub fn desktops(&self) -> &Arc<Desktops> {
+        &self.0.parts.desktops
+    }
+
     /// The desktop that is open, if one is.
     pub fn open_desktop(&self) -> Option<Arc<Desktop>> {
         self.0.parts.desktops.current()

@@ -45,7 +45,11 @@ impl SuccessResponse {
 
 impl AutomationResponse {
     pub(crate) fn new(message: impl Into<String>, data: Option<Value>) -> Self {
-        let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        Self { success: true, message: message.into(), data, timestamp }
+        Self { success: true, message: message.into(), data, timestamp: unix_now() }
     }
+}
+
+/// The present in Unix seconds.
+pub(crate) fn unix_now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }

@@ -101,7 +101,7 @@ impl App {
         runs.recover().await?;
         let webhooks = Arc::new(Webhooks::open(runs.clone()).await?);
         let snapshots = Snapshots::new(store.clone(), Arc::clone(&desktops), Arc::clone(&ocr), snapshot_settings(&config));
-        let services = Arc::new(Services::start(parts::parts(&config, &snapshots)).await);
+        let services = Arc::new(Services::start(parts::parts(&config, &desktops, &snapshots)).await);
         Ok(Self {
             workflows: runs.workflows(),
             config: Arc::new(config),

@@ -1,5 +1,6 @@
 //! How each part of the server starts, stops and crashes, for [`crate::services`].
 
+mod desktop;
 mod records;
 
 use std::sync::Arc;
@@ -7,22 +8,23 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::config::Config;
+use crate::desktop::Desktops;
 use crate::error::Failure;
 use crate::services::{Name, Part, Service};
 use crate::snapshots::Snapshots;
 
 /// All parts, in the order in which they start.
-pub(super) fn parts(config: &Config, snapshots: &Snapshots) -> Vec<Part> {
-    Name::ALL.into_iter().map(|name| Part { name, service: service(name, config, snapshots) }).collect()
+pub(super) fn parts(config: &Config, desktops: &Arc<Desktops>, snapshots: &Snapshots) -> Vec<Part> {
+    Name::ALL.into_iter().map(|name| Part { name, service: service(name, config, desktops, snapshots) }).collect()
 }
 
-fn service(name: Name, config: &Config, snapshots: &Snapshots) -> Result<Arc<dyn Service>, String> {
-    let on = |on: bool, variable: &str| {
-        if on { Ok(Arc::new(Ready) as Arc<dyn Service>) } else { Err(format!("set {variable}=true and start again")) }
-    };
+fn service(name: Name, config: &Config, desktops: &Arc<Desktops>, snapshots: &Snapshots) -> Result<Arc<dyn Service>, String> {
+    let off = |variable: &str| Err(format!("set {variable}=true and start again"));
     match name {
-        Name::ClickAutomation => on(config.services.click_automation, "ENABLE_CLICK_AUTOMATION"),
-        Name::EnhancedOcr => on(config.services.ocr, "ENABLE_OCR"),
+        Name::LiveDesktop => Ok(Arc::new(desktop::LiveDesktop::new(Arc::clone(desktops)))),
+        Name::ClickAutomation if !config.services.click_automation => off("ENABLE_CLICK_AUTOMATION"),
+        Name::ClickAutomation => Ok(Arc::new(desktop::ClickAutomation::new(Arc::clone(desktops)))),
+        Name::EnhancedOcr if !config.services.ocr => off("ENABLE_OCR"),
         Name::Snapshot => Ok(Arc::new(records::SnapshotService::new(snapshots.clone()))),
         Name::Proxmox if config.proxmox.host.is_none() => {
             Err("set PROXMOX_HOST, PROXMOX_USERNAME and PROXMOX_PASSWORD and start again".to_owned())

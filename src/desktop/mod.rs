@@ -1,22 +1,45 @@
 //! A desktop: a screen, the mouse and keyboard, and the clipboard that belong together, and the lease on them.
 //!
 //! [`Desktops`] hands out the one that the configuration names: that of the session, or a virtual one of TRAE's own,
-//! opened at the first use and again when it has gone. What can be done with them is the business of their rooms.
+//! opened at the first use and again when it has gone. What can be done with them is the business of their rooms; here is who may do
+//! it when ([`Desktop::act`], [`Hands`]) and who sees what ([`Viewer`]).
 
+mod action;
+mod error;
+mod frames;
+mod hands;
+#[cfg(target_os = "linux")]
+mod sentinel;
+mod shot;
+mod streaming;
+mod targets;
+mod tiles;
+mod turn;
 #[cfg(target_os = "linux")]
 mod xvfb;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::Arc;
+#[cfg(target_os = "linux")]
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::clipboard::{self, Clipboard};
-use crate::error::{Classify, Kind};
-use crate::input::{self, Input};
-use crate::screen::{self, Screen};
+use crate::clipboard::Clipboard;
+use crate::input::Input;
+use crate::screen::Screen;
+
+pub use action::{Action, PATIENCE};
+pub use error::Error;
+pub use frames::Viewer;
+pub use hands::Hands;
+pub use shot::{Picture, Shot};
+pub use streaming::{Change, Client, Showing, Streams, View};
+pub use targets::Desktops;
+pub use turn::Lease;
+
+use frames::Frames;
+use turn::Turn;
 
 /// Which desktop is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -48,69 +71,19 @@ impl Default for Settings {
     }
 }
 
-/// Why there is no desktop.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The configuration says so.
-    #[error("this server has no desktop: its configuration turns it off")]
-    Off,
-    /// There is no program that makes a virtual one.
-    #[error("a virtual desktop needs Xvfb, which is not installed: apt install xvfb")]
-    NoXvfb,
-    /// A virtual one did not come up.
-    #[error("the virtual desktop did not start: {0}")]
-    Start(String),
-    /// A size that no virtual desktop can have.
-    #[error("a virtual desktop cannot be {0}×{1} large: each side has 64 to 16384 pixels")]
-    Size(u32, u32),
-    /// The desktop's screen cannot be seen.
-    #[error(transparent)]
-    Screen(#[from] screen::Error),
-    /// The desktop cannot be driven.
-    #[error(transparent)]
-    Input(#[from] input::Error),
-    /// The desktop's clipboard does not answer.
-    #[error(transparent)]
-    Clipboard(#[from] clipboard::Error),
-    /// Somebody asked for it to stop while it waited for its turn.
-    #[error("it was cancelled while it waited for its turn at the desktop")]
-    Cancelled,
-}
-
-impl Classify for Error {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Off | Self::NoXvfb | Self::Start(_) => Kind::ServiceUnavailable,
-            Self::Size(..) => Kind::ValidationError,
-            Self::Screen(error) => error.kind(),
-            Self::Input(error) => error.kind(),
-            Self::Clipboard(error) => error.kind(),
-            Self::Cancelled => Kind::Cancelled,
-        }
-    }
-
-    fn details(&self) -> Option<Value> {
-        let hint = match self {
-            Self::Off => "choose another desktop mode in the configuration: auto, local or virtual",
-            Self::NoXvfb => "apt install xvfb",
-            Self::Start(_) => "see whether Xvfb starts by hand: Xvfb -displayfd 1",
-            Self::Size(..) | Self::Cancelled => return None,
-            Self::Screen(error) => return error.details(),
-            Self::Input(error) => return error.details(),
-            Self::Clipboard(error) => return error.details(),
-        };
-        Some(json!({"service": "live_desktop", "hint": hint}))
-    }
-}
-
 /// A desktop that is open.
 pub struct Desktop {
     name: &'static str,
     display: Option<String>,
-    screen: Screen,
+    screen: Arc<Screen>,
     input: Input,
     clipboard: Clipboard,
-    turn: Arc<Semaphore>,
+    turn: Arc<Turn>,
+    frames: Arc<Frames>,
+    /// Cancelled when its display has ended.
+    gone: CancellationToken,
+    #[cfg(target_os = "linux")]
+    sentinel: Mutex<Option<sentinel::Sentinel>>,
     #[cfg(target_os = "linux")]
     server: Option<xvfb::Xvfb>,
 }
@@ -119,12 +92,6 @@ impl std::fmt::Debug for Desktop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Desktop").field("name", &self.name).field("display", &self.display).finish_non_exhaustive()
     }
-}
-
-/// The right to use a desktop's mouse and keyboard. Given back when dropped.
-#[derive(Debug)]
-pub struct Lease {
-    _turn: OwnedSemaphorePermit,
 }
 
 impl Desktop {
@@ -153,147 +120,97 @@ impl Desktop {
         &self.clipboard
     }
 
-    /// Whether somebody holds the lease.
-    pub fn is_leased(&self) -> bool {
-        self.turn.available_permits() == 0
+    /// Begins to watch a monitor, at most `fps` pictures a second.
+    ///
+    /// # Errors
+    /// [`Error::Start`] where the system has no room for another thread. What is wrong with the monitor the viewer tells.
+    pub fn watch(&self, monitor: usize, fps: u32) -> Result<Viewer, Error> {
+        self.frames.watch(monitor, fps)
     }
 
-    /// Waits for its turn at the desktop: one holder at a time, in the order in which they came.
+    /// How many watch it.
+    pub fn viewers(&self) -> usize {
+        self.frames.viewers()
+    }
+
+    /// How many pictures were taken for those who watch, and how many encoded.
+    pub fn watching_cost(&self) -> (u64, u64) {
+        self.frames.counts()
+    }
+
+    /// Whether somebody holds the lease.
+    pub fn is_leased(&self) -> bool {
+        self.turn.is_taken()
+    }
+
+    /// Who holds the lease.
+    pub fn holder(&self) -> Option<String> {
+        self.turn.holder()
+    }
+
+    /// Waits for `who`'s turn at the desktop: one holder at a time, in the order in which they came.
     ///
     /// # Errors
     /// [`Error::Cancelled`] while waiting.
-    pub async fn lease(&self, cancel: &CancellationToken) -> Result<Lease, Error> {
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => Err(Error::Cancelled),
-            turn = Arc::clone(&self.turn).acquire_owned() => Ok(Lease { _turn: turn.map_err(|_| Error::Cancelled)? }),
-        }
+    pub async fn lease(&self, who: &str, cancel: &CancellationToken) -> Result<Lease, Error> {
+        self.turn.wait(who, cancel).await
     }
 
-    fn open(name: &'static str, display: Option<String>) -> Result<Self, Error> {
+    fn open(name: &'static str, display: Option<String>, turn: &Arc<Turn>) -> Result<Self, Error> {
+        let screen = Arc::new(Screen::open(display.as_deref())?);
+        let gone = CancellationToken::new();
         Ok(Self {
             name,
-            screen: Screen::open(display.as_deref())?,
             input: Input::open(display.as_deref())?,
             clipboard: Clipboard::open(display.as_deref())?,
+            turn: Arc::clone(turn),
+            frames: Arc::new(Frames::new(Arc::clone(&screen))),
+            #[cfg(target_os = "linux")]
+            sentinel: Mutex::new(display.as_deref().map(|display| sentinel::Sentinel::post(display, gone.clone())).transpose()?),
+            screen,
             display,
-            turn: Arc::new(Semaphore::new(1)),
+            gone,
             #[cfg(target_os = "linux")]
             server: None,
         })
     }
 
     /// That of the session.
-    fn local() -> Result<Self, Error> {
-        Self::open("local", session_display())
+    fn local(turn: &Arc<Turn>) -> Result<Self, Error> {
+        Self::open("local", targets::session_display(), turn)
     }
 
     #[cfg(target_os = "linux")]
-    fn virtual_of(size: (u32, u32)) -> Result<Self, Error> {
+    fn virtual_of(size: (u32, u32), turn: &Arc<Turn>) -> Result<Self, Error> {
         let server = xvfb::Xvfb::start(size)?;
-        let opened = Self::open("virtual", Some(server.display().to_owned()))?;
+        let opened = Self::open("virtual", Some(server.display().to_owned()), turn)?;
         Ok(Self { server: Some(server), ..opened })
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn virtual_of(_size: (u32, u32)) -> Result<Self, Error> {
+    fn virtual_of(_size: (u32, u32), _turn: &Arc<Turn>) -> Result<Self, Error> {
         Err(Error::Start("this platform has no Xvfb; use its own desktop".to_owned()))
     }
 
-    /// Whether it can still be used. One of the session may come back; a virtual one that ended does not.
-    fn is_alive(&self) -> bool {
+    /// Ends it on purpose, also for those who still hold it: a virtual one with everything on it.
+    fn retire(&self) {
+        #[cfg(target_os = "linux")]
+        drop(self.sentinel.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.gone.cancel();
         #[cfg(target_os = "linux")]
         if let Some(server) = &self.server {
-            return server.is_alive();
-        }
-        true
-    }
-}
-
-fn session_display() -> Option<String> {
-    std::env::var("DISPLAY").ok().filter(|name| !name.is_empty())
-}
-
-/// The desktops of this server. Opened at the first use.
-pub struct Desktops {
-    settings: Settings,
-    open: Mutex<Option<Arc<Desktop>>>,
-}
-
-impl std::fmt::Debug for Desktops {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Desktops").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-impl Desktops {
-    /// Opens nothing yet.
-    pub fn new(settings: Settings) -> Self {
-        Self { settings, open: Mutex::default() }
-    }
-
-    /// The desktop that is meant where none is named. Opens it if it is not open, which for a virtual one takes a moment; waits for
-    /// another thread that does so already.
-    ///
-    /// # Errors
-    /// Each with what to do about it. Nothing is remembered of a failure: the next call tries again.
-    pub fn default(&self) -> Result<Arc<Desktop>, Error> {
-        let mut open = self.lock();
-        if let Some(desktop) = open.as_ref().filter(|desktop| desktop.is_alive()) {
-            return Ok(Arc::clone(desktop));
-        }
-        // Ended before another starts.
-        *open = None;
-        let desktop = Arc::new(self.start()?);
-        *open = Some(Arc::clone(&desktop));
-        Ok(desktop)
-    }
-
-    /// The desktop that is open now, if one is. Opens none, and does not wait for one that is just being opened.
-    pub fn current(&self) -> Option<Arc<Desktop>> {
-        let open = match self.open.try_lock() {
-            Ok(open) => open,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
-        open.as_ref().filter(|desktop| desktop.is_alive()).map(Arc::clone)
-    }
-
-    /// Ends a virtual desktop and everything on it, also for those who still hold it.
-    pub fn shutdown(&self) {
-        let desktop = self.lock().take();
-        #[cfg(target_os = "linux")]
-        if let Some(server) = desktop.as_ref().and_then(|desktop| desktop.server.as_ref()) {
             server.stop();
         }
-        drop(desktop);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<Desktop>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn start(&self) -> Result<Desktop, Error> {
-        match self.settings.mode {
-            Mode::None => Err(Error::Off),
-            Mode::Local => Desktop::local(),
-            Mode::Virtual => Desktop::virtual_of(self.settings.virtual_size),
-            Mode::Auto if cfg!(not(target_os = "linux")) => Desktop::local(),
-            Mode::Auto => {
-                if let Some(name) = session_display() {
-                    match Desktop::local() {
-                        Ok(desktop) => return Ok(desktop),
-                        Err(error) => tracing::warn!("DISPLAY is {name}, but: {error}; a virtual desktop takes its place"),
-                    }
-                }
-                Desktop::virtual_of(self.settings.virtual_size)
-            }
+    /// Whether it can still be used.
+    fn is_alive(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        if let Some(server) = &self.server
+            && !server.is_alive()
+        {
+            return false;
         }
-    }
-}
-
-impl Drop for Desktops {
-    fn drop(&mut self) {
-        self.shutdown();
+        !self.gone.is_cancelled()
     }
 }

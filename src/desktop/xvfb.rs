@@ -4,7 +4,7 @@
 //! (`PR_SET_PDEATHSIG`), so the keeper lives as long as the display does; after `kill -9` of this process nothing is left behind.
 
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,18 +13,19 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal};
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{AccessControl, ConnectionExt as _, Family, HostMode};
 use x11rb::rust_connection::RustConnection;
 
 use super::Error;
+use crate::screen::Bell;
 
 /// How long Xvfb may take to say which display it is.
 const START: Duration = Duration::from_secs(20);
 /// How long Xvfb may take to end before it is killed.
 const END: Duration = Duration::from_secs(2);
-/// How often the keeper looks at its children.
+/// How often the keeper looks at its children where the kernel does not tell it that one has ended.
 const LOOK: Duration = Duration::from_millis(20);
 /// Sides of a display.
 const SIDES: std::ops::RangeInclusive<u32> = 64..=16384;
@@ -36,10 +37,10 @@ pub(super) struct Xvfb {
     keeper: Mutex<Option<JoinHandle<()>>>,
 }
 
-#[derive(Default)]
 struct Shared {
     stop: AtomicBool,
     ended: AtomicBool,
+    bell: Bell,
 }
 
 impl Xvfb {
@@ -47,7 +48,8 @@ impl Xvfb {
         if !SIDES.contains(&size.0) || !SIDES.contains(&size.1) {
             return Err(Error::Size(size.0, size.1));
         }
-        let shared = Arc::new(Shared::default());
+        let bell = Bell::new().map_err(|error| Error::Start(error.to_string()))?;
+        let shared = Arc::new(Shared { stop: AtomicBool::new(false), ended: AtomicBool::new(false), bell });
         let (ready, started) = mpsc::channel();
         let kept = Arc::clone(&shared);
         let keeper = std::thread::Builder::new()
@@ -73,6 +75,7 @@ impl Xvfb {
     /// Ends it and returns once it has ended.
     pub(super) fn stop(&self) {
         self.shared.stop.store(true, Ordering::Release);
+        self.shared.bell.ring();
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(keeper) = keeper {
             let _ = keeper.join();
@@ -96,11 +99,17 @@ fn keep(size: (u32, u32), shared: &Shared, ready: &mpsc::Sender<Result<String, E
         Ok((mut server, display)) => {
             let mut manager = window_manager(&display);
             let _ = ready.send(Ok(display.clone()));
+            let server_ends = ending(&server);
+            let mut manager_ends = manager.as_ref().and_then(ending);
             while !shared.stop.load(Ordering::Acquire) && matches!(server.try_wait(), Ok(None)) {
                 if manager.as_mut().is_some_and(|manager| !matches!(manager.try_wait(), Ok(None))) {
-                    manager = None;
+                    (manager, manager_ends) = (None, None);
                 }
-                std::thread::sleep(LOOK);
+                let told = server_ends.is_some() && manager.is_some() == manager_ends.is_some();
+                let ends: Vec<BorrowedFd<'_>> = server_ends.iter().chain(&manager_ends).map(|file| file.as_fd()).collect();
+                if shared.bell.wait(&ends, (!told).then(|| Instant::now() + LOOK)).is_err() {
+                    std::thread::sleep(LOOK);
+                }
             }
             if !shared.stop.load(Ordering::Acquire) {
                 tracing::warn!("a virtual desktop ended; the next use starts another");
@@ -112,6 +121,11 @@ fn keep(size: (u32, u32), shared: &Shared, ready: &mpsc::Sender<Result<String, E
             end(server);
         }
     }
+}
+
+/// A file that becomes readable when a child has ended, where the kernel has such a thing.
+fn ending(child: &Child) -> Option<OwnedFd> {
+    rustix::process::pidfd_open(Pid::from_child(child), PidfdFlags::empty()).ok()
 }
 
 /// Starts Xvfb and waits until it says which display it is, which it does once it can be connected to.

@@ -37,6 +37,8 @@ pub struct Capabilities {
 
 /// One run's dealings with the machine.
 pub(super) struct Broker {
+    /// What others are told who has the desktop.
+    who: String,
     capabilities: Capabilities,
     grant: Grant,
     journal: Arc<dyn Journal>,
@@ -49,8 +51,8 @@ pub(super) struct Broker {
 }
 
 impl Broker {
-    pub(super) fn new(capabilities: Capabilities, grant: Grant, journal: Arc<dyn Journal>, cancel: CancellationToken) -> Self {
-        Self { capabilities, grant, journal, cancel, images: VecDeque::new(), next_image: 1, lease: None, refused: None }
+    pub(super) fn new(who: String, capabilities: Capabilities, grant: Grant, journal: Arc<dyn Journal>, cancel: CancellationToken) -> Self {
+        Self { who, capabilities, grant, journal, cancel, images: VecDeque::new(), next_image: 1, lease: None, refused: None }
     }
 
     /// Does what was asked for.
@@ -190,7 +192,7 @@ impl Broker {
         self.grant.input()?;
         let desktop = self.desktop().await?;
         if self.lease.is_none() {
-            self.lease = Some(desktop.lease(&self.cancel).await?);
+            self.lease = Some(desktop.lease(&self.who, &self.cancel).await?);
         }
         let cancel = self.cancel.clone();
         json(&blocking(move || act(&desktop, &cancel)).await?)

@@ -120,7 +120,8 @@ impl Host {
     }
 
     async fn attend(&self, mut lease: Lease, job: Job) -> Outcome {
-        let mut broker = Broker::new(self.capabilities.clone(), job.grant, Arc::clone(&job.journal), job.cancel.clone());
+        let who = format!("run {}", job.start.run_id);
+        let mut broker = Broker::new(who, self.capabilities.clone(), job.grant, Arc::clone(&job.journal), job.cancel.clone());
         let mut computing = Duration::from_secs_f64(job.program.limits.seconds.clamp(0.0, 1e9));
         if let Err(failure) = lease.runner.send(&ToRunner::Start(job.start)).await {
             return Outcome::Failed(failure.into());

@@ -10,7 +10,7 @@ use super::pause::{pause, seconds};
 use super::{Error, Hotkey, Input, Key, KeyHold, Press, TypeText};
 
 /// The longest text typed at once, in characters.
-pub(super) const LONGEST: usize = 100_000;
+pub(super) const LONGEST: usize = 64 * 1024;
 /// The most presses of a key at once.
 const PRESSES: u32 = 1000;
 /// The most keys of a hotkey.
@@ -95,6 +95,7 @@ impl Input {
     pub fn key_down(&self, action: &KeyHold) -> Result<(), Error> {
         let key = Key::named(&action.key, "/key")?;
         let _keyboard = self.keyboard(None)?;
+        self.held().note_key(key);
         self.backend.key(key, true)?;
         self.backend.flush()
     }
@@ -107,6 +108,7 @@ impl Input {
         let key = Key::named(&action.key, "/key")?;
         let _keyboard = self.keyboard(None)?;
         self.backend.key(key, false)?;
+        self.held().keys.retain(|held| *held != key);
         self.backend.flush()
     }
 

@@ -22,7 +22,7 @@ pub use error::Error;
 pub use key::KEY_NAMES;
 pub use words::*;
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
@@ -83,6 +83,29 @@ pub struct Input {
     backend: Box<dyn Backend>,
     /// Held by whoever uses the keyboard: two texts typed at once would be one of mixed letters.
     keyboard: Mutex<()>,
+    /// What was pressed to be kept down.
+    held: Mutex<Held>,
+}
+
+/// What was pressed to be kept down, in order.
+#[derive(Debug, Default)]
+struct Held {
+    buttons: Vec<Button>,
+    keys: Vec<Key>,
+}
+
+impl Held {
+    fn note_button(&mut self, button: Button) {
+        if !self.buttons.contains(&button) {
+            self.buttons.push(button);
+        }
+    }
+
+    fn note_key(&mut self, key: Key) {
+        if !self.keys.contains(&key) {
+            self.keys.push(key);
+        }
+    }
 }
 
 impl std::fmt::Debug for Input {
@@ -116,6 +139,25 @@ impl Input {
     }
 
     fn with(backend: impl Backend + 'static) -> Self {
-        Self { backend: Box::new(backend), keyboard: Mutex::default() }
+        Self { backend: Box::new(backend), keyboard: Mutex::default(), held: Mutex::default() }
+    }
+
+    /// Lets go of everything that was pressed to be kept down.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the display does not answer; then it holds nothing either.
+    pub fn let_go(&self) -> Result<(), Error> {
+        let Held { buttons, keys } = std::mem::take(&mut *self.held());
+        if buttons.is_empty() && keys.is_empty() {
+            return Ok(());
+        }
+        let keys = keys.into_iter().rev().map(|key| self.backend.key(key, false));
+        let buttons = buttons.into_iter().rev().map(|button| self.backend.button(button, false));
+        let released = keys.chain(buttons).fold(Ok(()), Result::and);
+        released.and(self.backend.flush())
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -97,6 +97,8 @@ impl Input {
     /// [`Error::OffScreen`] and [`Error::HalfPoint`] before anything happens.
     pub fn down(&self, action: &Hold) -> Result<(), Error> {
         self.place(action.x, action.y)?;
+        // Noted first: what fails half-way is let go as well.
+        self.held().note_button(action.button);
         self.backend.button(action.button, true)?;
         self.backend.flush()
     }
@@ -108,6 +110,7 @@ impl Input {
     pub fn up(&self, action: &Hold) -> Result<(), Error> {
         self.place(action.x, action.y)?;
         self.backend.button(action.button, false)?;
+        self.held().buttons.retain(|held| *held != action.button);
         self.backend.flush()
     }
 
@@ -151,29 +154,29 @@ impl Input {
         self.backend.flush()
     }
 
-    fn hold(&self, button: Button) -> Result<Held<'_>, Error> {
+    fn hold(&self, button: Button) -> Result<Pressed<'_>, Error> {
         // Made before the press: a press that fails half-way is let go as well.
-        let held = Held { input: self, button, down: true };
+        let held = Pressed { input: self, button, down: true };
         self.backend.button(button, true)?;
         Ok(held)
     }
 }
 
 /// A button that is down, until it is released or dropped.
-struct Held<'a> {
+struct Pressed<'a> {
     input: &'a Input,
     button: Button,
     down: bool,
 }
 
-impl Held<'_> {
+impl Pressed<'_> {
     fn release(mut self) -> Result<(), Error> {
         self.down = false;
         self.input.backend.button(self.button, false)
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for Pressed<'_> {
     fn drop(&mut self) {
         if self.down {
             // On the way out of an error, which is the one to tell.

@@ -28,7 +28,7 @@ impl Pixels {
     }
 }
 
-/// A picture of a part of the screen. Cloning and cropping copy no pixels.
+/// A picture of a part of the screen. Cloning copies no pixels.
 #[derive(Clone)]
 pub struct Frame {
     pixels: Arc<Pixels>,
@@ -94,7 +94,8 @@ impl Frame {
         }
     }
 
-    /// A part of it, counted from the frame's own corner. It shares the pixels, and with them their memory.
+    /// A part of it, counted from the frame's own corner. A large part shares the pixels; a small one copies them, so that it does not
+    /// keep the memory of a whole screen.
     ///
     /// # Errors
     /// [`Error::EmptyRegion`] and [`Error::OffScreen`] for a part that is not there.
@@ -103,7 +104,24 @@ impl Frame {
         let region = part.within(own, (self.x(), self.y()), "the picture")?;
         // Not negative: it was just found to lie within a rectangle that begins at 0.
         let (x, y) = (part.x.unsigned_abs() as usize, part.y.unsigned_abs() as usize);
-        Ok(Self { pixels: Arc::clone(&self.pixels), offset: self.offset + y * self.stride + x * PIXEL, stride: self.stride, region })
+        let shown =
+            Self { pixels: Arc::clone(&self.pixels), offset: self.offset + y * self.stride + x * PIXEL, stride: self.stride, region };
+        if shown.size() * 2 > self.pixels.bytes().len() {
+            return Ok(shown);
+        }
+        let mut bytes = Vec::with_capacity(shown.size());
+        shown.rows().for_each(|row| bytes.extend_from_slice(row));
+        Self::new(Pixels::Owned(bytes), region)
+    }
+
+    /// Bytes of its pixels.
+    fn size(&self) -> usize {
+        self.width() as usize * self.height() as usize * PIXEL
+    }
+
+    /// All its pixels in one piece, where its rows follow each other without gaps.
+    pub(super) fn contiguous(&self) -> Option<&[u8]> {
+        (self.stride == self.width() as usize * PIXEL).then(|| self.visible())
     }
 
     /// Rows of BGRX bytes, from the top.
@@ -216,6 +234,16 @@ mod tests {
         let inner = crop.crop(Region { x: 1, y: 1, width: 1, height: 1 }).unwrap();
         assert_eq!(inner.pixel(0, 0), Some([200, 2, 2]));
         assert_eq!(inner.rows().count(), 1);
+    }
+
+    #[test]
+    fn a_small_crop_does_not_keep_the_whole() {
+        let whole = frame();
+        let large = whole.crop(Region { x: 0, y: 0, width: 4, height: 2 }).unwrap();
+        assert!(Arc::ptr_eq(&whole.pixels, &large.pixels));
+        let small = whole.crop(Region { x: 1, y: 1, width: 3, height: 2 }).unwrap();
+        assert!(!Arc::ptr_eq(&whole.pixels, &small.pixels));
+        assert_eq!((small.pixels.bytes().len(), small.pixel(2, 1)), (24, Some([200, 2, 3])));
     }
 
     #[test]

@@ -2,19 +2,29 @@
 //!
 //! [`Screen`] checks what is asked for and leaves the grabbing to one of two backends of the same shape: one for X11 through shared
 //! memory, and a portable one. Which one is decided in [`Screen::open`] and nowhere else. Pixels stay as the server gives them
-//! ([`Frame`]); what is drawn in them (text, images) is for other rooms.
+//! ([`Frame`]); what is drawn in them (text, images) is for other rooms. [`Watch`] tells when another picture is worth taking.
 
+mod bell;
+#[cfg(target_os = "linux")]
+mod damage;
 mod frame;
 mod portable;
 mod region;
+mod scale;
 #[cfg(target_os = "linux")]
 mod segment;
+mod watch;
 mod words;
 #[cfg(target_os = "linux")]
 mod x11;
 
+pub use bell::{Bell, Woken};
 pub use frame::Frame;
+pub use scale::{Look, scaled_size};
+pub use watch::{Changes, Watch};
 pub use words::*;
+
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -116,6 +126,8 @@ trait Backend: Send + Sync {
     fn monitors(&self) -> Result<Vec<Monitor>, Error>;
     /// The pixels of a region of the virtual screen.
     fn grab(&self, region: Region) -> Result<Frame, Error>;
+    /// Tells when something has changed, from now on.
+    fn watch(&self, bell: Arc<Bell>) -> Result<Watch, Error>;
 }
 
 /// The screen of one display. Safe to share; survives a restart of the display's server.
@@ -193,5 +205,13 @@ impl Screen {
             }
         };
         self.backend.grab(region)
+    }
+
+    /// Tells when something on the screen has changed, from now on; `bell` wakes whoever waits for that.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the display does not answer.
+    pub fn watch(&self, bell: Arc<Bell>) -> Result<Watch, Error> {
+        self.backend.watch(bell)
     }
 }

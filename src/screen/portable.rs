@@ -1,7 +1,9 @@
 //! The screen of any platform that xcap knows. Slower than a path of one's own: a copy of every picture.
 
+use std::sync::Arc;
+
 use super::frame::{Frame, PIXEL, Pixels};
-use super::{Backend, Error, Monitor, Region};
+use super::{Backend, Bell, Error, Monitor, Region, Watch};
 
 pub(super) struct Portable;
 
@@ -73,6 +75,13 @@ impl Backend for Portable {
             }
         }
         Frame::new(Pixels::Owned(pixels), region)
+    }
+
+    fn watch(&self, bell: Arc<Bell>) -> Result<Watch, Error> {
+        #[cfg(target_os = "linux")]
+        return Ok(Watch::new(bell, None));
+        #[cfg(not(target_os = "linux"))]
+        Ok(Watch::new(bell))
     }
 }
 

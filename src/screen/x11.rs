@@ -12,9 +12,10 @@ use x11rb::protocol::shm::ConnectionExt as _;
 use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, ImageFormat, ImageOrder, Screen as Root, Window};
 use x11rb::rust_connection::RustConnection;
 
+use super::damage::Damage;
 use super::frame::{Frame, Pixels};
 use super::segment::Pool;
-use super::{Backend, Error, Monitor, Region};
+use super::{Backend, Bell, Error, Monitor, Region, Watch};
 
 /// All planes of a drawable.
 const ALL_PLANES: u32 = !0;
@@ -116,6 +117,10 @@ impl Backend for X11 {
 
     fn grab(&self, region: Region) -> Result<Frame, Error> {
         self.with(|session| session.grab(region))
+    }
+
+    fn watch(&self, bell: Arc<Bell>) -> Result<Watch, Error> {
+        Ok(Watch::new(bell, Damage::open(&self.display)?))
     }
 }
 

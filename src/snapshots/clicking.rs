@@ -35,7 +35,7 @@ impl Snapshots {
         let _gone = cancel.clone().drop_guard();
         let inner = Arc::clone(&self.inner);
         let desktop = blocking(move || Ok(inner.desktops.default()?)).await?;
-        let _lease = desktop.lease(&cancel).await?;
+        let _lease = desktop.lease_soon(&format!("the clicks of snapshot {snapshot_id}"), &cancel).await?;
         let mut results = Vec::with_capacity(actions.len());
         for (index, action) in actions.iter().enumerate() {
             if index > 0 {

@@ -1,7 +1,10 @@
 //! The API over real connections, with the whole of TRAE behind it.
 
+mod automation;
 mod bodies;
 mod description;
+mod desktop;
+mod desktop_stream;
 mod door;
 mod errors;
 mod node_configs;

@@ -274,7 +274,7 @@ async fn clicks_wait_for_their_turn_at_the_desktop() {
     let window = Window::open_on(&display(&server), (0, 0), (1280, 800), 0x0020_4060);
     let snapshot = id(&create(&server, json!({})).await);
     let desktop = server.app.desktops.default().unwrap();
-    let lease = desktop.lease(&tokio_util::sync::CancellationToken::new()).await.unwrap();
+    let lease = desktop.lease("a run", &tokio_util::sync::CancellationToken::new()).await.unwrap();
     let url = server.url("/api/snapshots/click/execute");
     let body = json!({ "snapshot_id": snapshot, "actions": [action("a", (9, 9), "click")] });
     let waiting = tokio::spawn(async move { reqwest::Client::new().post(url).json(&body).send().await.unwrap().status() });

@@ -3,7 +3,9 @@
 mod clipboard;
 #[path = "../support/display.rs"]
 pub mod display;
+mod frames;
+mod hands;
 mod keyboard;
 mod mouse;
 mod screen;
-mod targets;
+pub mod targets;

@@ -28,7 +28,7 @@ fn has_ended(pid: i32) -> bool {
 }
 
 /// The process that serves a display: the one that has its socket open.
-fn server(display: &str) -> i32 {
+pub fn server(display: &str) -> i32 {
     let path = format!("/tmp/.X11-unix/X{}", display.trim_start_matches(':'));
     let sockets = std::fs::read_to_string("/proc/net/unix").unwrap();
     let socket = sockets.lines().find(|line| line.ends_with(&format!(" {path}"))).unwrap();
@@ -153,17 +153,17 @@ async fn one_holder_at_a_time() {
     let desktops = virtual_desktop();
     let desktop = desktops.default().unwrap();
     let never = CancellationToken::new();
-    let lease = desktop.lease(&never).await.unwrap();
+    let lease = desktop.lease("one", &never).await.unwrap();
     assert!(desktop.is_leased());
     let cancel = CancellationToken::new();
-    let waiting = desktop.lease(&cancel);
+    let waiting = desktop.lease("another", &cancel);
     tokio::pin!(waiting);
     assert!(tokio::time::timeout(Duration::from_millis(50), &mut waiting).await.is_err());
     cancel.cancel();
     assert_eq!(waiting.await.unwrap_err().kind(), Kind::Cancelled);
     drop(lease);
     assert!(!desktop.is_leased());
-    drop(desktop.lease(&never).await.unwrap());
+    drop(desktop.lease("one", &never).await.unwrap());
 }
 
 #[test]

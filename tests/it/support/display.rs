@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;
-use x11rb::protocol::xproto::{ConnectionExt as _, CreateWindowAux, EventMask, WindowClass};
+use x11rb::protocol::xproto::{
+    ChangeWindowAttributesAux, ConnectionExt as _, CreateGCAux, CreateWindowAux, EventMask, ImageFormat, InputFocus, WindowClass,
+};
 use x11rb::rust_connection::RustConnection;
 
 /// How long anything on a display may take before a test gives up.
@@ -140,18 +142,27 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Waits until the window manager of a virtual desktop is there: when it comes, it takes the focus from whoever has it.
+pub fn managed(display: &str) {
+    eventually("the window manager", || {
+        let names = Command::new("xprop").args(["-display", display, "-root", "_NET_SUPPORTING_WM_CHECK"]).output().unwrap();
+        String::from_utf8_lossy(&names.stdout).contains("window id").then_some(())
+    });
+}
+
 /// A window of one colour that sees keys, buttons and the pointer.
 pub struct Window {
     connection: RustConnection,
+    id: u32,
 }
 
 impl Window {
     /// Opens it where no window manager moves it.
-    pub fn open(display: &Display, corner: (i16, i16), size: (u16, u16), colour: u32) -> Self {
-        Self::open_on(display.name(), corner, size, colour)
+    pub fn open(display: &Display, place: (i16, i16), size: (u16, u16), colour: u32) -> Self {
+        Self::open_on(display.name(), place, size, colour)
     }
 
-    /// The same on a display that is not the test's own.
+    /// The same on a display that somebody else started.
     pub fn open_on(display: &str, (x, y): (i16, i16), (width, height): (u16, u16), colour: u32) -> Self {
         let (connection, number) = RustConnection::connect(Some(display)).unwrap();
         let root = connection.setup().roots[number].root;
@@ -167,9 +178,45 @@ impl Window {
         connection.create_window(0, id, root, x, y, width, height, 0, WindowClass::INPUT_OUTPUT, 0, &wanted).unwrap();
         connection.map_window(id).unwrap();
         connection.sync_now();
-        let this = Self { connection };
+        let this = Self { connection, id };
         eventually("the window to show", || this.events().iter().any(|e| matches!(e, Event::Expose(_))).then_some(()));
         this
+    }
+
+    /// Fills it with another colour.
+    pub fn paint(&self, colour: u32) {
+        let wanted = ChangeWindowAttributesAux::new().background_pixel(colour);
+        self.connection.change_window_attributes(self.id, &wanted).unwrap();
+        self.connection.clear_area(false, self.id, 0, 0, 0, 0).unwrap();
+        self.connection.sync_now();
+    }
+
+    /// Fills it with what no encoder can make small.
+    pub fn paint_noise(&self, (width, height): (u16, u16), seed: u32) {
+        let graphics = self.connection.generate_id().unwrap();
+        self.connection.create_gc(graphics, self.id, &CreateGCAux::new()).unwrap();
+        let mut state = seed.max(1);
+        for band in (0..height).step_by(16) {
+            let rows = 16.min(height - band);
+            let noise: Vec<u8> = (0..usize::from(width) * usize::from(rows) * 4)
+                .map(|_| {
+                    state ^= state << 13;
+                    state ^= state >> 17;
+                    state ^= state << 5;
+                    state.to_le_bytes()[1]
+                })
+                .collect();
+            let y = i16::try_from(band).unwrap();
+            self.connection.put_image(ImageFormat::Z_PIXMAP, self.id, graphics, width, rows, 0, y, 0, 24, &noise).unwrap();
+        }
+        self.connection.free_gc(graphics).unwrap();
+        self.connection.sync_now();
+    }
+
+    /// Takes the keyboard's focus.
+    pub fn focus(&self) {
+        self.connection.set_input_focus(InputFocus::PARENT, self.id, x11rb::CURRENT_TIME).unwrap();
+        self.connection.sync_now();
     }
 
     /// What has happened since the last time.

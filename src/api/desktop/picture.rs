@@ -1,4 +1,4 @@
-//! `/api/desktop`: what is on the screen.
+//! `/api/desktop/screenshot` and `/api/desktop/frame`: pictures of the screen.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -7,13 +7,15 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::error::{Error, ErrorResponse, Result};
-use super::extract::{OptionalJson, Query};
-use super::success::AutomationResponse;
+use super::super::error::{Error, ErrorResponse, Result};
+use super::super::extract::{OptionalJson, Query};
+use super::super::success::AutomationResponse;
+use crate::api::State as Rooms;
 use crate::screen::{Capture, ImageFormat, Region};
+use crate::services::Name;
 
 /// What to show.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -55,18 +57,10 @@ fn quality() -> u8 {
     85
 }
 
-/// All monitors.
-#[utoipa::path(get, path = "/api/desktop/info", tag = "desktop", operation_id = "desktop_info", responses((status = 200, body = Object), (status = 503, body = ErrorResponse)))]
-pub(crate) async fn info(State(state): State<super::State>) -> Result<axum::Json<Value>> {
-    state.grant().screen()?;
-    let monitors = state.on_desktop(|desktop, _| Ok(desktop.screen().monitors()?)).await?;
-    Ok(axum::Json(json!({ "screens": monitors })))
-}
-
 /// A picture of a monitor or a part of it: JSON with `image_data`, or the bare image with `Accept: image/*`.
 #[utoipa::path(post, path = "/api/desktop/screenshot", tag = "desktop", operation_id = "desktop_screenshot", request_body = ScreenshotRequest, responses((status = 200, content((AutomationResponse = "application/json"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"))), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn screenshot(
-    State(state): State<super::State>,
+    State(state): State<Rooms>,
     headers: HeaderMap,
     OptionalJson(request): OptionalJson<ScreenshotRequest>,
 ) -> Result<Response> {
@@ -77,7 +71,7 @@ pub(crate) async fn screenshot(
 
 /// The screen as it is now: the bare image, so that `<img src>` works; JSON with `Accept: application/json`.
 #[utoipa::path(get, path = "/api/desktop/frame", tag = "desktop", operation_id = "desktop_frame", params(FrameQuery), responses((status = 200, content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"), (AutomationResponse = "application/json"))), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
-pub(crate) async fn frame(State(state): State<super::State>, headers: HeaderMap, Query(query): Query<FrameQuery>) -> Result<Response> {
+pub(crate) async fn frame(State(state): State<Rooms>, headers: HeaderMap, Query(query): Query<FrameQuery>) -> Result<Response> {
     if !(1..=100).contains(&query.quality) {
         return Err(Error::invalid_at("/query/quality", "write a number from 1 to 100"));
     }
@@ -87,7 +81,7 @@ pub(crate) async fn frame(State(state): State<super::State>, headers: HeaderMap,
 }
 
 async fn show(
-    state: &super::State,
+    state: &Rooms,
     monitor: usize,
     region: Option<Region>,
     format: Option<ImageFormat>,
@@ -96,6 +90,7 @@ async fn show(
 ) -> Result<Response> {
     let capture = Capture { monitor: Some(monitor), region };
     let format = format.unwrap_or_default();
+    state.enter(Name::LiveDesktop)?;
     state.grant().screen()?;
     let shot = state.on_desktop(move |desktop, _| {
         let frame = desktop.screen().capture(&capture)?;

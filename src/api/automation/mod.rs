@@ -1,0 +1,138 @@
+//! `/api/automation`: what can be done with mouse, keyboard and clipboard, and what there is to do it with.
+
+pub(super) mod clipboard;
+pub(super) mod keyboard;
+pub(super) mod mouse;
+
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use axum::extract::State;
+use serde::Serialize;
+use tokio::pin;
+use utoipa::ToSchema;
+
+use super::error::Result;
+use super::state::blocking;
+use super::success::unix_now;
+use crate::desktop::Action;
+use crate::services::Name;
+
+/// What others are told who has mouse and keyboard.
+const WHO: &str = "an action over REST";
+
+/// How automation is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AutomationStatus {
+    /// `true`.
+    success: bool,
+    /// The same as a sentence.
+    message: String,
+    /// What it works with.
+    data: AutomationSettings,
+    /// When, in Unix seconds.
+    timestamp: f64,
+}
+
+/// What automation works with.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AutomationSettings {
+    /// `local` (the session's desktop), `virtual` (one of TRAE's own) or `none`.
+    #[schema(example = "local")]
+    automation_mode: String,
+    /// The size of the whole virtual screen; null where there is none.
+    screen_size: Option<ScreenSize>,
+    /// What coordinates are divided by where `scale_coordinates` is true: the size of streamed pictures as a part of the screen's.
+    #[schema(example = 1.0)]
+    scale_factor: f64,
+    /// Whether the neural reader is loaded.
+    easyocr_available: bool,
+    /// Whether Tesseract can read any language.
+    tesseract_available: bool,
+}
+
+/// A width and a height in pixels.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "width": 1920, "height": 1080 }))]
+pub(crate) struct ScreenSize {
+    /// From left to right.
+    width: u32,
+    /// From top to bottom.
+    height: u32,
+}
+
+/// What can be called; nothing that cannot is listed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Capabilities {
+    /// `POST /api/automation/mouse/{action}`.
+    #[schema(example = json!(["click", "move", "drag", "scroll", "down", "up"]))]
+    mouse_actions: Vec<&'static str>,
+    /// `POST /api/automation/keyboard/{action}`.
+    #[schema(example = json!(["type", "press", "hotkey", "down", "up"]))]
+    keyboard_actions: Vec<&'static str>,
+    /// `GET` and `POST /api/automation/clipboard`.
+    #[schema(example = json!(["read", "set"]))]
+    clipboard_actions: Vec<&'static str>,
+    /// What reads text.
+    #[schema(example = json!(["tesseract"]))]
+    ocr_engines: Vec<&'static str>,
+    /// How screenshots can be written down.
+    #[schema(example = json!(["png", "jpeg", "webp"]))]
+    screenshot_formats: Vec<&'static str>,
+}
+
+/// What automation works with.
+#[utoipa::path(get, path = "/api/automation/status", tag = "automation", operation_id = "automation_status", responses((status = 200, body = AutomationStatus)))]
+pub(crate) async fn status(State(state): State<super::State>) -> Result<Answer<AutomationStatus>> {
+    // Without a screen the rest is still worth knowing.
+    let seen = state.on_desktop(|desktop, _| Ok((desktop.name().to_owned(), desktop.screen().bounds()?))).await;
+    let message = match (&state.enter(Name::ClickAutomation), &seen) {
+        (Err(error), _) | (Ok(_), Err(error)) => error.failure().message.clone(),
+        (Ok(_), Ok(_)) => "automation is ready".to_owned(),
+    };
+    let seen = seen.ok();
+    let data = AutomationSettings {
+        automation_mode: seen.as_ref().map_or("none", |(name, _)| name).to_owned(),
+        screen_size: seen.map(|(_, bounds)| ScreenSize { width: bounds.width, height: bounds.height }),
+        scale_factor: state.desktops().streams().usual().scale_factor,
+        easyocr_available: false,
+        tesseract_available: tesseract(&state).await,
+    };
+    Ok(Answer(AutomationStatus { success: true, message, data, timestamp: unix_now() }))
+}
+
+/// What can be called; nothing that cannot is listed.
+#[utoipa::path(get, path = "/api/automation/capabilities", tag = "automation", operation_id = "automation_capabilities", responses((status = 200, body = Capabilities)))]
+pub(crate) async fn capabilities(State(state): State<super::State>) -> Result<Answer<Capabilities>> {
+    let on = state.enter(Name::ClickAutomation).is_ok();
+    let reads = state.enter(Name::EnhancedOcr).is_ok() && tesseract(&state).await;
+    let listed = |there: bool, names: &[&'static str]| if there { names.to_vec() } else { Vec::new() };
+    Ok(Answer(Capabilities {
+        mouse_actions: listed(on, &["click", "move", "drag", "scroll", "down", "up"]),
+        keyboard_actions: listed(on, &["type", "press", "hotkey", "down", "up"]),
+        clipboard_actions: listed(on, &["read", "set"]),
+        ocr_engines: listed(reads, &["tesseract"]),
+        screenshot_formats: listed(state.enter(Name::LiveDesktop).is_ok(), &["png", "jpeg", "webp"]),
+    }))
+}
+
+/// Whether Tesseract can read any language.
+async fn tesseract(state: &super::State) -> bool {
+    let ocr = Arc::clone(state.ocr());
+    blocking(move || Ok(ocr.languages()?)).await.is_ok_and(|languages| !languages.is_empty())
+}
+
+/// Uses mouse or keyboard when its turn comes; says how many characters were typed. If the caller goes away, it stops.
+async fn act(state: &super::State, action: Action) -> Result<u64> {
+    let cancel = state.enter(Name::ClickAutomation)?.child_token();
+    state.grant().input()?;
+    let desktop = state.desktops().ready().await?;
+    let done = desktop.act(WHO, action, &cancel);
+    pin!(done);
+    tokio::select! {
+        biased;
+        done = &mut done => return Ok(done?),
+        () = state.shutdown().cancelled() => cancel.cancel(),
+    }
+    Ok(done.await?)
+}

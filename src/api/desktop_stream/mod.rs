@@ -1,0 +1,166 @@
+//! `/ws/desktop-stream`: see the desktop, and use its mouse and keyboard.
+//!
+//! In: [`said`]. Out: `stream_started`, `frame`, `stream_stopped`, `pong`, `error`. A picture is sent at once, then when something has
+//! changed, and at least every two seconds; a client that does not keep up gets the newest when it is ready for it.
+
+mod said;
+mod stream;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use serde_json::json;
+
+use super::error::{ErrorResponse, Result};
+use super::socket::{Ended, Handshake, Socket, pong};
+use crate::desktop::{Action, Hands};
+use crate::error::{Failure, Kind};
+use crate::services::Name;
+use said::{Said, StreamConfig, Wrong};
+use stream::{Due, Stream};
+
+/// What others are told who has mouse and keyboard.
+const WHO: &str = "somebody at a desktop stream";
+
+/// Opens the socket. In: `start_stream {config: {fps, quality, scale_factor, monitor, format}}`, `configure`, `stop_stream`, `ping`, and
+/// input, in the coordinates of the streamed picture: `mouse_move {x, y}`, `mouse_down` and `mouse_up {x?, y?, button}`,
+/// `click {x, y, button, clicks}`, `scroll {x?, y?, dx, dy}`, `key {key, action: press | down | up}`, `type {text}`. Out:
+/// `stream_started {width, height, …}`, `frame {image_data (base64 JPEG), width, height, frame, timestamp}`, `stream_stopped`, `error`.
+#[utoipa::path(get, path = "/ws/desktop-stream", tag = "websockets", operation_id = "desktop_stream", responses((status = 101, description = "The socket is open"), (status = 400, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn open(State(state): State<super::State>, request: Request) -> Result<Response> {
+    if !state.config().services.desktop_streaming {
+        let details = json!({ "service": "live_desktop", "hint": "set ENABLE_DESKTOP_STREAMING=true and start again" });
+        return Err(Failure::new(Kind::ServiceUnavailable, "streams are switched off by ENABLE_DESKTOP_STREAMING").with(details).into());
+    }
+    state.enter(Name::LiveDesktop)?;
+    let handshake = Handshake::begin(&state, request).await?;
+    let speaking = state.clone();
+    Ok(handshake.finish(&state, move |socket| converse(socket, speaking)))
+}
+
+/// The same socket, where a frontend expects it.
+#[utoipa::path(get, path = "/api/ws/desktop-stream", tag = "websockets", operation_id = "desktop_stream_api", responses((status = 101, description = "The socket is open"), (status = 400, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn open_below_api(state: State<super::State>, request: Request) -> Result<Response> {
+    open(state, request).await
+}
+
+async fn converse(mut socket: Socket, state: super::State) -> Ended {
+    let mut client = Conversation { hands: Hands::new(state.desktops().clone(), WHO.to_owned()), stream: None, state };
+    let mut usual = client.state.desktops().streams().changes();
+    loop {
+        let done = tokio::select! {
+            heard = socket.hear() => match heard {
+                Err(ended) => return ended,
+                Ok(text) => client.answer(&mut socket, &text).await,
+            },
+            due = due(&mut client.stream) => client.show(&mut socket, due).await,
+            failure = client.hands.complaint() => socket.fail(&failure).await,
+            Ok(()) = usual.changed() => client.follow(&mut socket).await,
+        };
+        if let Err(ended) = done {
+            return ended;
+        }
+    }
+}
+
+/// What the stream has to say, if there is one.
+async fn due(stream: &mut Option<Stream>) -> Result<Due, Failure> {
+    match stream {
+        Some(stream) => stream.due().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What there is between one client and the desktop.
+struct Conversation {
+    state: super::State,
+    hands: Hands,
+    stream: Option<Stream>,
+}
+
+impl Conversation {
+    /// Deals with one message.
+    async fn answer(&mut self, socket: &mut Socket, text: &str) -> Result<(), Ended> {
+        let said = match said::read(text) {
+            Ok(said) => said,
+            Err(Wrong::Malformed(failure)) => return socket.malformed(&failure).await,
+            Err(Wrong::Values(failure)) => {
+                socket.understood();
+                return socket.fail(&failure).await;
+            }
+        };
+        socket.understood();
+        let done = match said {
+            Said::Ping => return socket.say(pong().to_string()).await,
+            Said::Stop => {
+                self.stream = None;
+                return socket.say(json!({ "type": "stream_stopped" }).to_string()).await;
+            }
+            Said::Start(config) => self.start(socket, &config).await?,
+            Said::Configure(config) => self.configure(socket, &config).await?,
+            Said::Input(action) => self.act(action),
+        };
+        match done {
+            Ok(()) => Ok(()),
+            Err(error) => socket.fail(error.failure()).await,
+        }
+    }
+
+    async fn start(&mut self, socket: &mut Socket, config: &StreamConfig) -> Result<Result<()>, Ended> {
+        match Stream::begin(&self.state, config).await {
+            Ok(stream) => {
+                socket.say(stream.started().to_string()).await?;
+                self.stream = Some(stream);
+                Ok(Ok(()))
+            }
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    async fn configure(&mut self, socket: &mut Socket, config: &StreamConfig) -> Result<Result<()>, Ended> {
+        let Some(stream) = &mut self.stream else {
+            let message = "there is no stream to configure: send start_stream first";
+            return Ok(Err(Failure::new(Kind::Conflict, message).into()));
+        };
+        match stream.configure(config).await {
+            Ok(()) => socket.say(stream.started().to_string()).await.map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    fn act(&self, action: Action) -> Result<()> {
+        let session = self.state.enter(Name::ClickAutomation)?;
+        self.state.grant().input()?;
+        let action = match &self.stream {
+            Some(stream) => stream.on_screen(action)?,
+            None => action,
+        };
+        Ok(self.hands.act(action, session)?)
+    }
+
+    /// Sends what is due; a stream that cannot go on says why, and the socket stays for the next.
+    async fn show(&mut self, socket: &mut Socket, due: Result<Due, Failure>) -> Result<(), Ended> {
+        match (due, &mut self.stream) {
+            (Ok(Due::Picture(picture)), Some(stream)) => {
+                let frame = stream.frame(&picture);
+                socket.say(frame).await
+            }
+            (Ok(Due::Resized), Some(stream)) => socket.say(stream.started().to_string()).await,
+            (Ok(_), None) => Ok(()),
+            (Err(failure), _) => {
+                self.stream = None;
+                socket.fail(&failure).await?;
+                socket.say(json!({ "type": "stream_stopped", "reason": failure.message }).to_string()).await
+            }
+        }
+    }
+
+    /// Follows a change of what is usual.
+    async fn follow(&mut self, socket: &mut Socket) -> Result<(), Ended> {
+        if let Some(stream) = &mut self.stream
+            && stream.follow()
+        {
+            return socket.say(stream.started().to_string()).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! Why there is no desktop, or why it cannot be used.
+
+use serde_json::{Value, json};
+
+use crate::error::{Classify, Kind};
+use crate::{clipboard, input, screen};
+
+/// Why there is no desktop, or why it cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration says so.
+    #[error("this server has no desktop: its configuration turns it off")]
+    Off,
+    /// There is no program that makes a virtual one.
+    #[error("a virtual desktop needs Xvfb, which is not installed: apt install xvfb")]
+    NoXvfb,
+    /// It did not come up.
+    #[error("the desktop did not start: {0}")]
+    Start(String),
+    /// It is gone.
+    #[error("the display {0} is gone: its X server has ended; it is looked for again by itself")]
+    Gone(String),
+    /// A size that no virtual desktop can have.
+    #[error("a virtual desktop cannot be {0}×{1} large: each side has 64 to 16384 pixels")]
+    Size(u32, u32),
+    /// The desktop's screen cannot be seen.
+    #[error(transparent)]
+    Screen(#[from] screen::Error),
+    /// The desktop cannot be driven.
+    #[error(transparent)]
+    Input(#[from] input::Error),
+    /// The desktop's clipboard does not answer.
+    #[error(transparent)]
+    Clipboard(#[from] clipboard::Error),
+    /// Somebody else has mouse and keyboard.
+    #[error("mouse and keyboard are in use by {holder}, for more than {waited} s: wait until it ends, or cancel it")]
+    InUse {
+        /// Who has them.
+        holder: String,
+        /// How many seconds were waited.
+        waited: u64,
+    },
+    /// More is asked for than can be done in time.
+    #[error("too many actions wait for their turn: send them more slowly")]
+    TooFast,
+    /// Somebody asked for it to stop, or it stopped while it waited for its turn.
+    #[error("it was cancelled while it waited for its turn at the desktop")]
+    Cancelled,
+    /// Something ended without a word.
+    #[error("{0} ended unexpectedly: the server's log has the reason")]
+    Ended(&'static str),
+}
+
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Off | Self::NoXvfb | Self::Start(_) | Self::Gone(_) => Kind::ServiceUnavailable,
+            Self::Size(..) => Kind::ValidationError,
+            Self::Screen(error) => error.kind(),
+            Self::Input(error) => error.kind(),
+            Self::Clipboard(error) => error.kind(),
+            Self::InUse { .. } => Kind::Conflict,
+            Self::TooFast => Kind::RateLimited,
+            Self::Cancelled => Kind::Cancelled,
+            Self::Ended(_) => Kind::Internal,
+        }
+    }
+
+    fn details(&self) -> Option<Value> {
+        let hint = match self {
+            Self::Off => "choose another desktop mode in the configuration: auto, local or virtual",
+            Self::NoXvfb => "apt install xvfb",
+            Self::Start(_) => "see whether Xvfb starts by hand: Xvfb -displayfd 1",
+            Self::Gone(_) => "start the display again, and connect again",
+            Self::InUse { holder, .. } => return Some(json!({"holder": holder})),
+            Self::Size(..) | Self::TooFast | Self::Cancelled | Self::Ended(_) => return None,
+            Self::Screen(error) => return error.details(),
+            Self::Input(error) => return error.details(),
+            Self::Clipboard(error) => return error.details(),
+        };
+        Some(json!({"service": "live_desktop", "hint": hint}))
+    }
+}

@@ -1,0 +1,192 @@
+//! The hands of one client that works at the desktop from afar: its actions one after the other, each in its turn, and whatever it
+//! holds down let go when it vanishes.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::action::PATIENCE;
+use super::{Action, Desktop, Desktops, Error, Lease};
+use crate::error::Failure;
+use crate::input::{Button, Hold, KeyHold};
+
+/// How many actions wait at a time. Of the pointer's movements in a row only the last counts, so that these do not fill it.
+const WAITING: usize = 256;
+/// How long a client that holds something down keeps its turn without doing anything.
+const HOLD: Duration = Duration::from_secs(10);
+
+/// A client's hands. What they hold is let go when this is dropped.
+#[derive(Debug)]
+pub struct Hands {
+    queue: Arc<Queue>,
+    complaints: mpsc::Receiver<Failure>,
+    _stop: DropGuard,
+}
+
+/// What waits to be done.
+#[derive(Debug, Default)]
+struct Queue {
+    jobs: Mutex<VecDeque<Job>>,
+    more: Notify,
+}
+
+#[derive(Debug)]
+struct Job {
+    action: Action,
+    cancel: CancellationToken,
+    asked: Instant,
+}
+
+/// What is held down, and where.
+enum Held {
+    Button(Arc<Desktop>, Button),
+    Key(Arc<Desktop>, String),
+}
+
+impl Hands {
+    /// Hands of `who` at the desktop that is meant where none is named.
+    pub fn new(desktops: Arc<Desktops>, who: String) -> Self {
+        let queue = Arc::new(Queue::default());
+        let (complain, complaints) = mpsc::channel(WAITING);
+        let stop = CancellationToken::new();
+        let worker = Worker { desktops, who, queue: Arc::clone(&queue), complain, held: Vec::new(), lease: None };
+        tokio::spawn(worker.work(stop.clone()));
+        Self { queue, complaints, _stop: stop.drop_guard() }
+    }
+
+    /// Does something when its turn comes, unless `cancel` is set until then. What goes wrong is told by [`Hands::complaint`].
+    ///
+    /// # Errors
+    /// [`Error::TooFast`] where too much waits already.
+    pub fn act(&self, action: Action, cancel: CancellationToken) -> Result<(), Error> {
+        self.queue.push(Job { action, cancel, asked: Instant::now() })
+    }
+
+    /// The next thing that went wrong. May be dropped while it waits.
+    pub async fn complaint(&mut self) -> Failure {
+        match self.complaints.recv().await {
+            Some(failure) => failure,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Queue {
+    fn push(&self, job: Job) -> Result<(), Error> {
+        let mut jobs = self.lock();
+        if let Some(last) = jobs.back_mut()
+            && matches!((&last.action, &job.action), (Action::Move(_), Action::Move(_)))
+        {
+            *last = job;
+        } else if jobs.len() < WAITING {
+            jobs.push_back(job);
+        } else {
+            return Err(Error::TooFast);
+        }
+        drop(jobs);
+        self.more.notify_one();
+        Ok(())
+    }
+
+    /// The next job, once there is one. May be dropped while it waits.
+    async fn next(&self) -> Job {
+        loop {
+            if let Some(job) = self.lock().pop_front() {
+                return job;
+            }
+            self.more.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Job>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Worker {
+    desktops: Arc<Desktops>,
+    who: String,
+    queue: Arc<Queue>,
+    complain: mpsc::Sender<Failure>,
+    held: Vec<Held>,
+    /// Kept as long as something is held down: a run must not come between press and release.
+    lease: Option<Lease>,
+}
+
+impl Worker {
+    async fn work(mut self, stop: CancellationToken) {
+        while let Some(job) = tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            job = self.next() => Some(job),
+        } {
+            let done = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                done = self.perform(job) => done,
+            };
+            if let Err(error) = done {
+                // A client that does not listen misses the rest.
+                let _ = self.complain.try_send(error.into());
+            }
+        }
+        self.let_go().await;
+    }
+
+    /// The next action. Who holds something down and does nothing more loses its turn after a while.
+    async fn next(&mut self) -> Job {
+        if self.lease.is_some() {
+            match tokio::time::timeout(HOLD, self.queue.next()).await {
+                Ok(job) => return job,
+                Err(_) => self.lease = None,
+            }
+        }
+        self.queue.next().await
+    }
+
+    async fn perform(&mut self, job: Job) -> Result<(), Error> {
+        let desktop = self.desktops.ready().await?;
+        let lease = match self.lease.take() {
+            Some(lease) => lease,
+            None => desktop.turn.within(&self.who, PATIENCE.saturating_sub(job.asked.elapsed()), &job.cancel).await?,
+        };
+        // Noted before it is done: if it is broken off, too much is let go rather than too little.
+        self.note(&desktop, &job.action);
+        let (done, lease) = desktop.act_with(lease, job.action, &job.cancel).await;
+        self.lease = lease.filter(|_| !self.held.is_empty());
+        done.map(|_| ())
+    }
+
+    fn note(&mut self, desktop: &Arc<Desktop>, action: &Action) {
+        if let Action::ButtonDown(Hold { button, .. }) | Action::ButtonUp(Hold { button, .. }) = action {
+            self.held.retain(|held| !matches!(held, Held::Button(_, held) if held == button));
+        }
+        if let Action::KeyDown(KeyHold { key }) | Action::KeyUp(KeyHold { key }) = action {
+            self.held.retain(|held| !matches!(held, Held::Key(_, held) if held == key));
+        }
+        match action {
+            Action::ButtonDown(Hold { button, .. }) => self.held.push(Held::Button(Arc::clone(desktop), *button)),
+            Action::KeyDown(KeyHold { key }) => self.held.push(Held::Key(Arc::clone(desktop), key.clone())),
+            _ => {}
+        }
+    }
+
+    /// Lets go of everything, without waiting for a turn: nobody wants it held.
+    async fn let_go(self) {
+        let Self { held, lease, .. } = self;
+        let released = tokio::task::spawn_blocking(move || {
+            for held in held.into_iter().rev() {
+                // A key that does not exist was never down, and a display that is gone holds nothing.
+                let _ = match held {
+                    Held::Button(desktop, button) => desktop.input().up(&Hold { x: None, y: None, button }),
+                    Held::Key(desktop, key) => desktop.input().key_up(&KeyHold { key }),
+                };
+            }
+        });
+        let _ = released.await;
+        drop(lease);
+    }
+}
