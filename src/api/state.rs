@@ -16,6 +16,8 @@ use crate::policy::Grant;
 use crate::runs::{Runs, Workflows};
 use crate::script::{Catalog, Library};
 use crate::services::{Name, Services};
+use crate::shell::Shells;
+use crate::system::System;
 use crate::triggers::Webhooks;
 
 /// What handlers reach. Cheap to clone.
@@ -49,6 +51,10 @@ pub struct Parts {
     pub services: Arc<Services>,
     /// Reading text.
     pub ocr: Arc<Ocr>,
+    /// Commands and shell sessions.
+    pub shells: Arc<Shells>,
+    /// Load and processes.
+    pub system: Arc<System>,
     /// Scripts and node types.
     pub library: Arc<Library>,
     /// Where scripts are checked.
@@ -120,6 +126,16 @@ impl State {
     /// Reading text.
     pub fn ocr(&self) -> &Arc<Ocr> {
         &self.0.parts.ocr
+    }
+
+    /// Commands and shell sessions.
+    pub fn shells(&self) -> &Shells {
+        &self.0.parts.shells
+    }
+
+    /// Load and processes.
+    pub fn system(&self) -> &Arc<System> {
+        &self.0.parts.system
     }
 
     /// The desktop that is open, if one is.

@@ -2,8 +2,8 @@
 
 mod parts;
 mod programs;
+mod shell_history;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,6 +46,8 @@ pub struct App {
     /// The parts, and how each is.
     pub services: Arc<Services>,
     ocr: Arc<ocr::Ocr>,
+    shells: Arc<shell::Shells>,
+    system: Arc<system::System>,
     store: Store,
     started: Instant,
     shutdown: CancellationToken,
@@ -81,12 +83,15 @@ impl App {
         let store = Store::open(&data.join("trae.db"))?;
         let desktops = Arc::new(Desktops::new(desktop_settings(&config)));
         let ocr = Arc::new(ocr::Ocr::new(ocr::Settings { languages: config.ocr.languages.clone(), timeout: config.ocr.timeout }));
+        let history = Arc::new(shell_history::Kept(store.clone()));
+        let shells = Arc::new(shell::Shells::with_history(shell_settings(&config, &files), history));
+        let system = Arc::new(system::System::new());
         let capabilities = Capabilities {
             desktops: Arc::clone(&desktops),
             ocr: Arc::clone(&ocr),
-            shells: Arc::new(shell::Shells::new(shell::Settings { shells: shells(), directory: files.clone() })),
+            shells: Arc::clone(&shells),
             fetch: Arc::new(fetch::Fetch::new()),
-            system: Arc::new(system::System::new()),
+            system: Arc::clone(&system),
         };
         let settings = host::Settings { runner: options.runner, max_runners: 64 };
         let host = Host::new(capabilities, settings)
@@ -97,7 +102,7 @@ impl App {
         let runs = Runs::new(store.clone(), Arc::new(HostRunner(Arc::clone(&host))), programs, runs::Settings::new(files, options.allowed));
         runs.recover().await?;
         let webhooks = Arc::new(Webhooks::open(runs.clone()).await?);
-        let services = Arc::new(Services::start(parts::parts(&config)).await);
+        let services = Arc::new(Services::start(parts::parts(&config, &shells)).await);
         Ok(Self {
             workflows: runs.workflows(),
             config: Arc::new(config),
@@ -108,6 +113,8 @@ impl App {
             desktops,
             services,
             ocr,
+            shells,
+            system,
             store,
             started,
             shutdown: CancellationToken::new(),
@@ -120,6 +127,8 @@ impl App {
             config: Arc::clone(&self.config),
             grant: Grant::new(vec![Permissions::all()], self.config.storage.data_dir.join("files")),
             ocr: Arc::clone(&self.ocr),
+            shells: Arc::clone(&self.shells),
+            system: Arc::clone(&self.system),
             library: Arc::clone(&self.library),
             runs: self.runs.clone(),
             workflows: self.workflows.clone(),
@@ -195,15 +204,21 @@ fn desktop_settings(config: &Config) -> desktop::Settings {
     desktop::Settings { mode, virtual_size: config.desktop.virtual_size }
 }
 
-/// The shells by name, as command lines that take the script as their last argument.
-fn shells() -> BTreeMap<String, Vec<String>> {
-    let line = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect();
-    BTreeMap::from([
-        ("bash".to_owned(), line(&["bash", "-c"])),
-        ("sh".to_owned(), line(&["sh", "-c"])),
-        ("powershell".to_owned(), line(&["pwsh", "-NoProfile", "-NonInteractive", "-Command"])),
-        ("cmd".to_owned(), line(&["cmd", "/C"])),
-    ])
+/// The shells by name, as command lines, and where they begin.
+fn shell_settings(config: &Config, files: &Path) -> shell::Settings {
+    let set = &config.shell;
+    let sh = vec!["sh".to_owned(), "-c".to_owned()];
+    let named = |lines: [(&str, &Vec<String>); 3]| lines.into_iter().map(|(name, line)| (name.to_owned(), line.clone()));
+    let single = named([("bash", &set.bash), ("powershell", &set.powershell), ("cmd", &set.cmd)]);
+    let interactive =
+        named([("bash", &set.bash_interactive), ("powershell", &set.powershell_interactive), ("cmd", &set.cmd_interactive)]);
+    shell::Settings {
+        shells: single.chain([("sh".to_owned(), sh)]).collect(),
+        terminals: interactive.collect(),
+        max_sessions: set.max_sessions,
+        directory: files.to_owned(),
+        private: config.storage.data_dir.join("sessions"),
+    }
 }
 
 fn script_settings(config: &Config) -> script::Settings {

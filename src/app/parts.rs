@@ -1,5 +1,7 @@
 //! How each part of the server starts, stops and crashes, for [`crate::services`].
 
+mod shell;
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -7,19 +9,21 @@ use futures_util::future::BoxFuture;
 use crate::config::Config;
 use crate::error::Failure;
 use crate::services::{Name, Part, Service};
+use crate::shell::Shells;
 
 /// All parts, in the order in which they start.
-pub(super) fn parts(config: &Config) -> Vec<Part> {
-    Name::ALL.into_iter().map(|name| Part { name, service: service(name, config) }).collect()
+pub(super) fn parts(config: &Config, shells: &Arc<Shells>) -> Vec<Part> {
+    Name::ALL.into_iter().map(|name| Part { name, service: service(name, config, shells) }).collect()
 }
 
-fn service(name: Name, config: &Config) -> Result<Arc<dyn Service>, String> {
+fn service(name: Name, config: &Config, shells: &Arc<Shells>) -> Result<Arc<dyn Service>, String> {
     let on = |on: bool, variable: &str| {
         if on { Ok(Arc::new(Ready) as Arc<dyn Service>) } else { Err(format!("set {variable}=true and start again")) }
     };
     match name {
         Name::ClickAutomation => on(config.services.click_automation, "ENABLE_CLICK_AUTOMATION"),
         Name::EnhancedOcr => on(config.services.ocr, "ENABLE_OCR"),
+        Name::Shell => Ok(Arc::new(shell::Shell(Arc::clone(shells)))),
         Name::Proxmox if config.proxmox.host.is_none() => {
             Err("set PROXMOX_HOST, PROXMOX_USERNAME and PROXMOX_PASSWORD and start again".to_owned())
         }

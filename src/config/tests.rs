@@ -137,3 +137,19 @@ fn lists_are_written_as_the_shell_or_as_toml_does() {
         assert_eq!(config.storage.script_dirs.len(), 2);
     }
 }
+
+#[test]
+fn command_lines_are_words_in_either_notation() {
+    let (_folder, sources) = sources(
+        &[("trae.toml", "shell_cmd = [\"wine\", \"C:\\\\My Files\\\\cmd.exe\", \"/C\"]\nmax_shell_sessions = 3\n")],
+        &[("SHELL_BASH", "env -i '/opt/my tools/bash'  -c"), ("SHELL_POWERSHELL", "")],
+        &[],
+    );
+    let shell = Config::load(&sources).unwrap().shell;
+    assert_eq!(shell.bash, ["env", "-i", "/opt/my tools/bash", "-c"]);
+    assert_eq!(shell.cmd, ["wine", "C:\\My Files\\cmd.exe", "/C"]);
+    assert_eq!(shell.powershell.last().map(String::as_str), Some("-Command"));
+    assert_eq!(shell.max_sessions, 3);
+    let (_folder, bad) = self::sources(&[], &[("SHELL_BASH", "bash '-c")], &[]);
+    assert!(Config::load(&bad).unwrap_err().to_string().contains("SHELL_BASH"));
+}

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use super::protocol::{FromRunner, Program, ScriptError, ToRunner};
 use super::runner::{Runner, Spawner};
 use crate::error::{Failure, Kind};
+use crate::system::System;
 
 /// Runs after which a runner is replaced, whatever it looks like.
 const MAX_SERVED: u32 = 50_000;
@@ -55,9 +56,9 @@ struct Busy {
 }
 
 impl Pool {
-    pub(super) fn new(program: PathBuf, max_runners: usize) -> std::io::Result<Arc<Self>> {
+    pub(super) fn new(program: PathBuf, max_runners: usize, system: Arc<System>) -> std::io::Result<Arc<Self>> {
         let slots = Arc::new(Semaphore::new(max_runners.max(1)));
-        Ok(Arc::new(Self { spawner: Spawner::new(program)?, state: Mutex::default(), freed: Notify::new(), slots }))
+        Ok(Arc::new(Self { spawner: Spawner::new(program, system)?, state: Mutex::default(), freed: Notify::new(), slots }))
     }
 
     /// A runner that has compiled `program`.

@@ -17,7 +17,7 @@ fn shells(directory: &Path) -> Shells {
         ("bash".to_owned(), line(&["bash", "-c"])),
         ("powershell".to_owned(), line(&["pwsh-that-is-not-here", "-Command"])),
     ]);
-    Shells::new(Settings { shells, directory: directory.to_owned() })
+    Shells::new(Settings { shells, directory: directory.to_owned(), ..Settings::default() })
 }
 
 async fn run_with(program: Program, options: CommandOptions, cancel: &CancellationToken) -> Result<CommandOutput, Error> {
