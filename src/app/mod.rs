@@ -4,6 +4,7 @@ mod parts;
 mod programs;
 mod shell_history;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -207,14 +208,20 @@ fn desktop_settings(config: &Config) -> desktop::Settings {
 /// The shells by name, as command lines, and where they begin.
 fn shell_settings(config: &Config, files: &Path) -> shell::Settings {
     let set = &config.shell;
+    let named = |name: &str, line: &Vec<String>| (name.to_owned(), line.clone());
     let sh = vec!["sh".to_owned(), "-c".to_owned()];
-    let named = |lines: [(&str, &Vec<String>); 3]| lines.into_iter().map(|(name, line)| (name.to_owned(), line.clone()));
-    let single = named([("bash", &set.bash), ("powershell", &set.powershell), ("cmd", &set.cmd)]);
-    let interactive =
-        named([("bash", &set.bash_interactive), ("powershell", &set.powershell_interactive), ("cmd", &set.cmd_interactive)]);
     shell::Settings {
-        shells: single.chain([("sh".to_owned(), sh)]).collect(),
-        terminals: interactive.collect(),
+        shells: BTreeMap::from([
+            named("bash", &set.bash),
+            named("sh", &sh),
+            named("powershell", &set.powershell),
+            named("cmd", &set.cmd),
+        ]),
+        terminals: BTreeMap::from([
+            named("bash", &set.bash_interactive),
+            named("powershell", &set.powershell_interactive),
+            named("cmd", &set.cmd_interactive),
+        ]),
         max_sessions: set.max_sessions,
         directory: files.to_owned(),
         private: config.storage.data_dir.join("sessions"),
