@@ -16,6 +16,8 @@ mod node_configs;
 mod router;
 mod runs;
 pub mod server;
+mod shell;
+mod shell_terminal;
 mod socket;
 mod state;
 mod success;

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use super::door::Door;
 use super::state::State;
-use super::{automation, describe, desktop, docs, error, health, node_configs, runs, webhooks, workflow_automation, workflows};
+use super::{automation, describe, desktop, docs, error, health, node_configs, runs, shell, shell_terminal, webhooks, workflow_automation, workflows};
 
 /// Every route.
 fn table() -> Table {
@@ -45,11 +45,27 @@ fn table() -> Table {
         .add(routes!(runs::get))
         .add(routes!(runs::cancel))
         .add(routes!(runs::events))
+        // shell
+        .add(routes!(shell::commands::powershell))
+        .add(routes!(shell::commands::cmd))
+        .add(routes!(shell::commands::bash))
+        .add(routes!(shell::commands::status))
+        .add(routes!(shell::sessions::list, shell::sessions::create))
+        .add(routes!(shell::sessions::delete))
+        .add(routes!(shell::sessions::history))
+        .add(routes!(shell::environment::get, shell::environment::set))
+        .add(routes!(shell::environment::change_directory))
+        .add(routes!(shell::processes::list))
+        .add(routes!(shell::processes::kill))
+        .add(routes!(shell::processes::suspend))
+        .add(routes!(shell::processes::resume))
         // webhooks
         .add(routes!(webhooks::receive))
         // sockets
         .add(routes!(workflow_automation::open))
         .add(routes!(workflow_automation::open_below_api))
+        .add(routes!(shell_terminal::open))
+        .add(routes!(shell_terminal::open_below_api))
         // description
         .add(routes!(docs::openapi_json))
         .add(routes!(docs::page))

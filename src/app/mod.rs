@@ -46,8 +46,9 @@ pub struct App {
     pub desktops: Arc<Desktops>,
     /// The parts, and how each is.
     pub services: Arc<Services>,
+    /// Commands and shell sessions.
+    pub shells: Arc<shell::Shells>,
     ocr: Arc<ocr::Ocr>,
-    shells: Arc<shell::Shells>,
     system: Arc<system::System>,
     store: Store,
     started: Instant,

@@ -181,6 +181,11 @@ impl Shells {
         Ok(folder)
     }
 
+    /// Where single commands and new sessions begin.
+    pub fn directory(&self) -> PathBuf {
+        self.beginning().directory
+    }
+
     pub(super) fn beginning(&self) -> Beginning {
         self.beginning.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -7,5 +7,8 @@ mod errors;
 mod runs;
 pub mod served;
 mod server;
+mod shell;
+mod shell_processes;
+mod shell_terminal;
 mod socket;
 mod workflows;
