@@ -59,7 +59,7 @@ pub struct Settings {
     pub max_sessions: usize,
     /// Where commands run that name no folder, and what relative folders count from.
     pub directory: PathBuf,
-    /// Where sessions keep the files through which they talk with their shells. What is in it is removed at the start.
+    /// Where sessions keep the files through which they talk with their shells.
     pub private: PathBuf,
 }
 
@@ -97,8 +97,6 @@ impl Shells {
 
     /// The same, with somebody who keeps what runs in sessions.
     pub fn with_history(settings: Settings, history: Arc<dyn History>) -> Self {
-        // Left behind by a server that was killed.
-        let _ = std::fs::remove_dir_all(&settings.private);
         Self {
             programs: Programs::new(settings.shells, settings.terminals, environment::inherited(std::env::vars_os())),
             beginning: Mutex::new(Beginning { directory: settings.directory, variables: BTreeMap::new() }),
@@ -171,6 +169,12 @@ impl Shells {
             _ => Error::Start { name: name.clone(), source },
         })?;
         follow(Group::new(child), options.stdin, started, limit, cancel).await
+    }
+}
+
+impl Drop for Shells {
+    fn drop(&mut self) {
+        self.hang_up();
     }
 }
 

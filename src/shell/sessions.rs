@@ -53,6 +53,11 @@ impl Shells {
         futures_util::future::join_all(open.iter().map(|session| session.end("the shell service was stopped"))).await;
     }
 
+    /// Closes the terminals of all sessions, without waiting for what runs in them.
+    pub(super) fn hang_up(&self) {
+        self.live.sessions().values().for_each(|session| session.hang_up());
+    }
+
     /// Opens a session. `allowed` is a [`Program::Terminal`] of its shell; `extra_env` (the display, say) is set by the caller and not
     /// checked.
     pub async fn open(

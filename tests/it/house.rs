@@ -74,6 +74,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("hyper", &["api"]),
     ("indicatif", &["cli"]),
     ("leptess", &["ocr"]),
+    ("portable_pty", &["shell"]),
     ("reqwest", &["fetch"]),
     ("rhai", &["script"]),
     ("rusqlite", &["store"]),

@@ -152,7 +152,11 @@ async fn run(state: &super::State, shell: ShellType, request: ShellCommandReques
     })?;
     let options =
         CommandOptions { timeout: timeout.into(), working_directory, session_id: session_id.clone(), ..CommandOptions::default() };
-    let done = state.shells().run(allowed, options, &display(state), &alive).await?;
+    let done = state.shells().run(allowed, options, &display(state), &alive).await.map_err(|error| match error {
+        // Nobody else can cancel it and still read the answer.
+        shell::Error::Cancelled => shell::Error::Stopped,
+        other => other,
+    })?;
     let mut said: Vec<String> = Vec::new();
     if done.timed_out && session_id.is_none() {
         said.push(format!("timed out after {timeout} s"));

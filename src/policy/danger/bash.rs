@@ -3,6 +3,9 @@
 use super::words::{is_disk, is_interpreter, is_root, is_system_file, program};
 use super::{Refusal, nested, read};
 
+/// Functions of a line that are looked at.
+const FUNCTIONS: usize = 100;
+
 /// One simple command of a line.
 #[derive(Debug, Default, Clone)]
 struct Simple {
@@ -161,8 +164,8 @@ fn fetches(line: &str) -> bool {
 /// `:(){ :|:& };:` under whatever name.
 fn is_fork_bomb(line: &str) -> bool {
     let bare: String = line.chars().filter(|c| !c.is_whitespace()).collect();
-    bare.match_indices("(){").any(|(at, _)| {
-        let name: String = bare[..at].chars().rev().take_while(|c| !matches!(c, ';' | '&' | '|' | '}' | '{')).collect();
+    bare.match_indices("(){").take(FUNCTIONS).any(|(at, _)| {
+        let name: String = bare[..at].chars().rev().take(64).take_while(|c| !matches!(c, ';' | '&' | '|' | '}' | '{')).collect();
         let name: String = name.chars().rev().collect();
         let name = name.strip_prefix("function").unwrap_or(&name);
         !name.is_empty() && bare[at..].contains(&format!("{name}|{name}&")) && bare[at..].contains('}')

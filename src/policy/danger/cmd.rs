@@ -38,8 +38,9 @@ fn command(words: &[String], depth: usize) -> Result<(), Refusal> {
         "vssadmin" | "wbadmin" if given(&|word| word.eq_ignore_ascii_case("delete")) => refuse("delete_root"),
         "icacls" | "takeown" if (flag("t") || flag("r")) && given(&is_windows_root) => refuse("change_root_permissions"),
         "call" | "start" => {
+            let Some(depth) = depth.checked_sub(1) else { return refuse("hidden_command") };
             let inner: Vec<String> = arguments.iter().filter(|word| !word.starts_with('/') && !word.is_empty()).cloned().collect();
-            command(&inner, depth.saturating_sub(1)).and_then(|()| if depth == 0 { refuse("hidden_command") } else { Ok(()) })
+            command(&inner, depth)
         }
         "for" | "if" => match arguments.iter().position(|word| word.eq_ignore_ascii_case("do")) {
             Some(at) => read("cmd", &arguments[at + 1..].join(" "), depth),

@@ -21,10 +21,9 @@ pub(super) fn check(line: &str, depth: usize) -> Result<(), Refusal> {
 }
 
 fn command(words: &[String], depth: usize) -> Result<(), Refusal> {
+    let begin = words.iter().position(|word| word != ".").unwrap_or(words.len());
+    let words = &words[begin..];
     let Some((first, arguments)) = words.split_first() else { return Ok(()) };
-    if matches!(first.as_str(), "." | "&") {
-        return command(arguments, depth);
-    }
     let name = program(first);
     let refuse = |rule| Err(Refusal::of(rule));
     let root = |word: &str| is_root(word) || is_windows_root(word);

@@ -194,10 +194,14 @@ impl Session {
         if self.has_ended() {
             return Err(Error::SessionEnded(self.id.clone()));
         }
-        if let Some(directory) = directory {
-            self.change_directory(command, directory, "/working_directory").await?;
-        }
-        self.run_text(text.clone(), limit, cancel).await
+        let before = match directory {
+            Some(asked) => {
+                let folder = super::existing_folder(&self.directory().join(asked), asked, "/working_directory")?;
+                Some(self.shell_type.change_directory(&folder.to_string_lossy()))
+            }
+            None => None,
+        };
+        self.run_text(before, text.clone(), limit, cancel).await
     }
 
     /// Goes to a folder; relative ones count from where the session is. `at` is where it stands in the request.
@@ -280,6 +284,11 @@ impl Session {
             }
         }
         self.gone(Duration::from_secs(5)).await;
+    }
+
+    /// Closes the terminal, at which the shell ends as if its window had been closed.
+    pub(super) fn hang_up(&self) {
+        self.pty.close();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -405,8 +414,22 @@ impl Viewer {
     }
 }
 
+/// Removes what processes left behind that are gone: each has a folder with its number.
+fn tidy(root: &Path) {
+    #[cfg(unix)]
+    for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+        let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let gone = |pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
+        if number.and_then(rustix::process::Pid::from_raw).is_some_and(gone) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// A folder that only this user may look into.
 fn private_folder(root: &Path, name: &str) -> std::io::Result<PathBuf> {
+    tidy(root);
+    let root = root.join(std::process::id().to_string());
     let mut maker = std::fs::DirBuilder::new();
     #[cfg(unix)]
     {
@@ -414,7 +437,7 @@ fn private_folder(root: &Path, name: &str) -> std::io::Result<PathBuf> {
         maker.mode(0o700);
     }
     maker.recursive(true);
-    maker.create(root)?;
+    maker.create(&root)?;
     let folder = root.canonicalize()?.join(name);
     maker.create(&folder)?;
     Ok(folder)

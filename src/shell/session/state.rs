@@ -61,6 +61,8 @@ pub(super) struct State {
     pub(super) touched: bool,
     /// The last line of the shell's history, with its number.
     line: (u64, String),
+    /// The prompt that follows the last numbered command is still to come.
+    prompt_is_due: bool,
     /// A new line came with the last prompt.
     line_is_new: bool,
     /// The end of what nobody saw while the shell came up.
@@ -84,6 +86,7 @@ impl State {
             touched: false,
             line: (0, String::new()),
             line_is_new: false,
+            prompt_is_due: false,
             unseen: Vec::new(),
             last_activity: now,
         }
@@ -170,8 +173,11 @@ impl State {
                 self.line = (number, command.trim().to_owned());
             }
             (Mark::End(code, number), Phase::Running(running)) if number.is_none_or(|number| number == running) => {
+                self.prompt_is_due = number.is_some();
                 self.over((running, code));
             }
+            // It belongs to the command before: the next one was typed before it came.
+            (Mark::End(_, None), Phase::Typed(_)) if self.prompt_is_due => self.prompt_is_due = false,
             // The line was wiped or interrupted before it ran; those who wait for it type it again.
             (Mark::End(_, None), Phase::Typed(_)) => self.ready(Phase::Idle),
             (Mark::End(code, None), Phase::Person) => {
@@ -205,7 +211,7 @@ impl State {
     }
 
     fn ready(&mut self, phase: Phase) {
-        self.touched = false;
+        (self.touched, self.prompt_is_due) = (false, false);
         self.progress.send_modify(|progress| {
             progress.phase = phase;
             progress.prompts += 1;

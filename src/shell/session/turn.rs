@@ -14,9 +14,11 @@ use crate::shell::output::Kept;
 use crate::shell::{CommandOutput, Error, TIMED_OUT, kin};
 
 /// How long a line that somebody is typing may take to become a command.
-const MOMENT: Duration = Duration::from_millis(100);
+const MOMENT: Duration = Duration::from_millis(250);
+/// How often processes are looked at that are being ended.
+const ROUND: Duration = Duration::from_millis(100);
 /// How long the shell may take to begin with what was typed.
-const BEGIN: Duration = Duration::from_secs(3);
+const BEGIN: Duration = Duration::from_secs(10);
 /// How long a command may take to end after Ctrl-C.
 const INTERRUPT: Duration = Duration::from_millis(300);
 /// How often its processes are ended before the session is given up.
@@ -31,15 +33,34 @@ pub(super) struct Ran {
     pub(super) timed_out: bool,
     /// Why nothing of it ran, or why it ended early.
     pub(super) reason: Option<String>,
-    pub(super) began: SystemTime,
+    /// When it began, if it did.
+    pub(super) began: Option<SystemTime>,
     pub(super) took: f64,
 }
 
+/// What is to be done in one turn.
+struct Work {
+    /// A command of our own that goes before; the turn ends where it fails.
+    before: Option<String>,
+    text: String,
+    /// What viewers see of it; nothing for a command of our own.
+    shown: Option<String>,
+    deadline: Instant,
+    /// The time it was given in all, for what is said about it.
+    limit: Duration,
+}
+
 impl Session {
-    /// Runs a command that was sent, as if it had been typed; viewers see it.
-    pub(super) async fn run_text(self: &Arc<Self>, text: String, limit: Duration, cancel: &CancellationToken) -> Result<CommandOutput, Error> {
-        let shown = format!("{}\r\n", visible(&text));
-        let ran = self.turn(text.clone(), Some(shown), Instant::now() + limit, limit, cancel, true).await?;
+    /// Runs a command that was sent, as if it had been typed; viewers see it. With `before` the session first goes to a folder.
+    pub(super) async fn run_text(
+        self: &Arc<Self>,
+        before: Option<String>,
+        text: String,
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> Result<CommandOutput, Error> {
+        let shown = Some(format!("{}\r\n", visible(&text)));
+        let ran = self.turn(Work { before, text, shown, deadline: Instant::now() + limit, limit }, cancel).await?;
         let truncated = ran.output.truncated();
         Ok(CommandOutput {
             exit_code: ran.code,
@@ -53,7 +74,8 @@ impl Session {
 
     /// Runs a command of our own, which nobody sees. Gives its exit code and what it printed.
     pub(super) async fn run_quietly(self: &Arc<Self>, text: String) -> Result<(i32, String), Error> {
-        let ran = self.turn(text, None, Instant::now() + OWN, OWN, &CancellationToken::new(), false).await?;
+        let work = Work { before: None, text, shown: None, deadline: Instant::now() + OWN, limit: OWN };
+        let ran = self.turn(work, &CancellationToken::new()).await?;
         if ran.timed_out {
             return Err(Error::Busy(self.id.clone()));
         }
@@ -62,28 +84,17 @@ impl Session {
 
     /// Waits for its turn and runs. Whoever waits for it may go away: then it is interrupted, and the next one's turn comes when it
     /// is over.
-    async fn turn(
-        self: &Arc<Self>,
-        text: String,
-        shown: Option<String>,
-        deadline: Instant,
-        limit: Duration,
-        cancel: &CancellationToken,
-        kept: bool,
-    ) -> Result<Ran, Error> {
+    async fn turn(self: &Arc<Self>, work: Work, cancel: &CancellationToken) -> Result<Ran, Error> {
         let turn = tokio::select! {
-            turn = timeout_at(deadline, Arc::clone(&self.turns).lock_owned()) => turn,
+            turn = timeout_at(work.deadline, Arc::clone(&self.turns).lock_owned()) => turn,
             () = cancel.cancelled() => return Err(Error::Cancelled),
         };
-        let Ok(turn) = turn else { return Ok(no_turn(limit)) };
+        let Ok(turn) = turn else { return Ok(no_turn(work.limit)) };
         let stop = cancel.child_token();
         let _gone = stop.clone().drop_guard();
         let this = Arc::clone(self);
         let task = tokio::spawn(async move {
-            let ran = this.drive(&text, shown, deadline, limit, &stop).await;
-            if let (true, Ok(ran)) = (kept, &ran) {
-                this.keep(&text, ran.code, &ran.output, ran.began, ran.took).await;
-            }
+            let ran = this.work(&work, &stop).await;
             drop(turn);
             match ran {
                 Ok(_) if stop.is_cancelled() => Err(Error::Cancelled),
@@ -91,6 +102,25 @@ impl Session {
             }
         });
         task.await.unwrap_or_else(|error| Err(Error::Wait(std::io::Error::other(error))))
+    }
+
+    /// Does what the turn is for, and puts it on record.
+    async fn work(self: &Arc<Self>, work: &Work, stop: &CancellationToken) -> Result<Ran, Error> {
+        if let Some(before) = &work.before {
+            let ran = self.drive(before, None, work.deadline, work.limit, stop).await?;
+            if ran.timed_out {
+                return Ok(ran);
+            }
+            if ran.code != 0 {
+                let said = ran.output.into_text();
+                return Err(Error::invalid("/working_directory", format!("the session cannot go there: {}", said.trim())));
+            }
+        }
+        let ran = self.drive(&work.text, work.shown.clone(), work.deadline, work.limit, stop).await?;
+        if let (true, Some(began)) = (work.shown.is_some(), ran.began) {
+            self.keep(&work.text, ran.code, &ran.output, began, ran.took).await;
+        }
+        Ok(ran)
     }
 
     async fn drive(
@@ -121,7 +151,7 @@ impl Session {
                     Some(Why::Gone) => Some("the shell did not stop the command, and its session was ended".to_owned()),
                     None => self.ending(),
                 };
-                Ok(Ran { code, output, timed_out, reason, began, took })
+                Ok(Ran { code, output, timed_out, reason, began: Some(began), took })
             };
             match now.phase {
                 Phase::Ended(code) => return done(code, None),
@@ -194,7 +224,7 @@ impl Session {
             if matches!(tokio::time::timeout(patience, progress.wait_for(over)).await, Ok(Ok(_))) {
                 return !matches!(progress.borrow().phase, Phase::Ended(_));
             }
-            patience = MOMENT;
+            patience = ROUND;
             self.end_foreground();
         }
         self.end("a command in it could not be stopped").await;
@@ -247,7 +277,7 @@ fn no_turn(limit: Duration) -> Ran {
         output: Kept::default(),
         timed_out: true,
         reason: Some(reason),
-        began: SystemTime::now(),
+        began: None,
         took: limit.as_secs_f64(),
     }
 }

@@ -182,7 +182,7 @@ async fn a_restart_of_the_service_ends_sessions_and_commands() {
         }
         server.app.services.restart(trae::services::Name::Shell).await.unwrap();
     });
-    assert_eq!((single.0, &single.1["error_code"]), (503, &json!("CANCELLED")), "{}", single.1);
+    assert_eq!((single.0, &single.1["error_code"]), (503, &json!("SERVICE_UNAVAILABLE")), "{}", single.1);
     gone("95.3").await;
     let (_, listed) = server.get("/api/shell/sessions").await;
     assert_eq!(listed["count"], 0);
