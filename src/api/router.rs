@@ -14,7 +14,9 @@ use utoipa_axum::routes;
 
 use super::door::Door;
 use super::state::State;
-use super::{automation, describe, desktop, docs, error, health, node_configs, runs, shell, shell_terminal, webhooks, workflow_automation, workflows};
+use super::{
+    automation, describe, desktop, docs, error, health, node_configs, runs, shell, shell_terminal, webhooks, workflow_automation, workflows,
+};
 
 /// Every route.
 fn table() -> Table {

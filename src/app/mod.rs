@@ -212,12 +212,7 @@ fn shell_settings(config: &Config, files: &Path) -> shell::Settings {
     let named = |name: &str, line: &Vec<String>| (name.to_owned(), line.clone());
     let sh = vec!["sh".to_owned(), "-c".to_owned()];
     shell::Settings {
-        shells: BTreeMap::from([
-            named("bash", &set.bash),
-            named("sh", &sh),
-            named("powershell", &set.powershell),
-            named("cmd", &set.cmd),
-        ]),
+        shells: BTreeMap::from([named("bash", &set.bash), named("sh", &sh), named("powershell", &set.powershell), named("cmd", &set.cmd)]),
         terminals: BTreeMap::from([
             named("bash", &set.bash_interactive),
             named("powershell", &set.powershell_interactive),

@@ -88,9 +88,10 @@ pub(super) fn check_one(name: &str, value: &str, name_at: &'static str, value_at
     }
     let upper = name.to_ascii_uppercase();
     if LOADERS.contains(&upper.as_str()) || LOADER_PREFIXES.iter().any(|prefix| upper.starts_with(prefix)) {
-        return Err(Error::invalid(name_at, format!(
-            "{name} decides which code programs load and cannot be set: set it inside the command itself"
-        )));
+        return Err(Error::invalid(
+            name_at,
+            format!("{name} decides which code programs load and cannot be set: set it inside the command itself"),
+        ));
     }
     if value.contains('\0') || value.len() > LONGEST {
         return Err(Error::invalid(value_at, format!("the value of {name} is not possible: at most 32 KiB, without NUL characters")));
@@ -106,8 +107,25 @@ pub(super) fn shown(name: &str, value: &str) -> String {
 /// Whether a name looks like that of a secret.
 fn is_secret(name: &str) -> bool {
     const WORDS: &[&str] = &[
-        "APIKEY", "AUTH", "AUTHORIZATION", "COOKIE", "CREDENTIAL", "CREDENTIALS", "DSN", "JWT", "KEY", "KEYS", "PASS", "PASSPHRASE",
-        "PASSWD", "PIN", "PRIVATE", "PSK", "PW", "SALT", "SIGNATURE",
+        "APIKEY",
+        "AUTH",
+        "AUTHORIZATION",
+        "COOKIE",
+        "CREDENTIAL",
+        "CREDENTIALS",
+        "DSN",
+        "JWT",
+        "KEY",
+        "KEYS",
+        "PASS",
+        "PASSPHRASE",
+        "PASSWD",
+        "PIN",
+        "PRIVATE",
+        "PSK",
+        "PW",
+        "SALT",
+        "SIGNATURE",
     ];
     let upper = name.to_ascii_uppercase();
     ["PASSWORD", "SECRET", "TOKEN", "APIKEY", "API_KEY", "ACCESS_KEY", "PRIVATE_KEY"].iter().any(|part| upper.contains(part))
@@ -149,7 +167,9 @@ mod tests {
         {
             assert_eq!(shown(name, value), "***", "{name}");
         }
-        for (name, value) in [("PATH", "/bin"), ("PWD", "/"), ("KEYBOARD", "de"), ("URL", "https://example.org/a@b:c"), ("XAUTHORITY", "/x")] {
+        for (name, value) in
+            [("PATH", "/bin"), ("PWD", "/"), ("KEYBOARD", "de"), ("URL", "https://example.org/a@b:c"), ("XAUTHORITY", "/x")]
+        {
             assert_eq!(shown(name, value), value, "{name}");
         }
     }

@@ -151,7 +151,7 @@ impl Shells {
         let Some((name, arguments)) = argv.split_first() else {
             return Err(Error::invalid("/command", "a command needs a program"));
         };
-        let program = self.programs.find(name, &directory)?;
+        let program = self.programs.locate(command.program(), name, &directory)?;
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
@@ -165,7 +165,7 @@ impl Shells {
 
         let started = Instant::now();
         let child = prepared.spawn().map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => programs::not_installed(name),
+            std::io::ErrorKind::NotFound => programs::not_installed(name, name),
             _ => Error::Start { name: name.clone(), source },
         })?;
         follow(Group::new(child), options.stdin, started, limit, cancel).await

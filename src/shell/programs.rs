@@ -56,19 +56,32 @@ impl Programs {
         }
     }
 
+    /// Where the program `name` lies that is to run `program`: that itself, or the shell that reads it.
+    ///
+    /// # Errors
+    /// Where it is not there, with how to get it.
+    pub(super) fn locate(&self, program: &Program, name: &str, directory: &Path) -> Result<PathBuf, Error> {
+        let shell = match program {
+            Program::Line { shell, .. } | Program::Terminal { shell } => shell,
+            Program::Argv(_) => name,
+        };
+        self.find(name, directory).ok_or_else(|| not_installed(shell, name))
+    }
+
     /// Finds a program as a shell would. Done here rather than by the operating system: a program with a full path can be started
     /// without copying this process first.
-    pub(super) fn find(&self, name: &str, directory: &Path) -> Result<PathBuf, Error> {
-        if name.contains('/') || cfg!(windows) {
-            let path = if name.contains('/') { directory.join(name) } else { PathBuf::from(name) };
-            return Ok(path);
+    pub(super) fn find(&self, name: &str, directory: &Path) -> Option<PathBuf> {
+        if cfg!(windows) {
+            return Some(PathBuf::from(name));
+        }
+        if name.contains('/') {
+            return Some(directory.join(name)).filter(|path| path.exists());
         }
         let path = self.inherited.get(OsStr::new("PATH")).cloned().unwrap_or_else(|| OsString::from("/usr/local/bin:/usr/bin:/bin"));
         std::env::split_paths(&path)
             .filter(|folder| folder.is_absolute())
             .map(|folder| folder.join(name))
             .find(|candidate| group::is_executable(candidate))
-            .ok_or_else(|| not_installed(name))
     }
 
     /// Whether a shell is there, and what it says of itself.
@@ -78,12 +91,12 @@ impl Programs {
             let hint = format!("set SHELL_{} to its command line", shell.as_str().to_uppercase());
             return Installed { available: false, path: None, version: None, hint: Some(hint) };
         };
-        match self.find(name, directory).ok().filter(|path| cfg!(windows) || group::is_executable(path)) {
+        match self.find(name, directory).filter(|path| cfg!(windows) || group::is_executable(path)) {
             Some(path) => {
                 let version = self.version(shell, &path).await;
                 Installed { available: true, path: Some(path.display().to_string()), version, hint: None }
             }
-            None => Installed { available: false, path: None, version: None, hint: Some(hint(name)) },
+            None => Installed { available: false, path: None, version: None, hint: Some(hint(shell.as_str())) },
         }
     }
 
@@ -110,18 +123,22 @@ impl Programs {
 }
 
 /// The program is not there.
-pub(super) fn not_installed(name: &str) -> Error {
-    Error::NotInstalled { name: name.to_owned(), hint: hint(name) }
+pub(super) fn not_installed(shell: &str, name: &str) -> Error {
+    Error::NotInstalled { name: name.to_owned(), hint: hint(shell) }
 }
 
-/// How to get it.
-fn hint(name: &str) -> String {
-    match name.rsplit(['/', '\\']).next().unwrap_or(name).trim_end_matches(".exe") {
-        "pwsh" | "powershell" => "install PowerShell (https://aka.ms/powershell), or set SHELL_POWERSHELL and SHELL_POWERSHELL_INTERACTIVE \
-                                  to command lines that start it; a session with another shell needs its `shell_type`: bash, for one"
-            .to_owned(),
-        "cmd" => "cmd is a part of Windows; elsewhere set SHELL_CMD and SHELL_CMD_INTERACTIVE to command lines that stand in for it, or use bash".to_owned(),
-        "bash" => "install bash (on Debian: apt install bash), or set SHELL_BASH and SHELL_BASH_INTERACTIVE to where it lies".to_owned(),
-        other => format!("install {other} and put it on the PATH"),
+/// How to get a shell, or a program.
+fn hint(shell: &str) -> String {
+    match shell {
+        "powershell" => {
+            "install PowerShell (https://aka.ms/powershell), or set SHELL_POWERSHELL and SHELL_POWERSHELL_INTERACTIVE to command lines \
+             that start it; for a session with another shell send `shell_type`, such as bash"
+        }
+        "cmd" => {
+            "cmd is a part of Windows: elsewhere set SHELL_CMD and SHELL_CMD_INTERACTIVE to command lines that stand in for it, or use bash"
+        }
+        "bash" => "install bash (on Debian: apt install bash), or set SHELL_BASH and SHELL_BASH_INTERACTIVE to where it lies",
+        other => return format!("install {other} and put it on the PATH"),
     }
+    .to_owned()
 }

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::history::History;
 use super::session::{New, Session};
-use super::{Error, ShellSessionInfo, ShellSessionRequest, Shells, environment, programs};
+use super::{Error, ShellSessionInfo, ShellSessionRequest, Shells, environment};
 use crate::policy::{AllowedCommand, Program};
 
 /// Variables that may be set for new sessions and single commands.
@@ -85,10 +85,7 @@ impl Shells {
         let Some((name_of_program, arguments)) = argv.split_first() else {
             return Err(Error::invalid("/shell_type", "this shell is set to an empty command line"));
         };
-        let program = self.programs.find(name_of_program, &directory)?;
-        if !cfg!(windows) && !super::group::is_executable(&program) {
-            return Err(programs::not_installed(name_of_program));
-        }
+        let program = self.programs.locate(allowed.program(), name_of_program, &directory)?;
         self.accepts()?;
         let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::TooManySessions(self.max_sessions))?;
         let new = New {
@@ -100,7 +97,7 @@ impl Shells {
             directory: &directory,
             environment: self.environment(&beginning, extra_env),
             private: &self.private,
-            env: self.programs.find("env", Path::new("/")).ok(),
+            env: self.programs.find("env", Path::new("/")),
             history: Arc::clone(&self.history),
             permit,
         };

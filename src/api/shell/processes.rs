@@ -71,7 +71,10 @@ pub(crate) async fn suspend(
 
 /// Lets a process go on that was stopped.
 #[utoipa::path(post, path = "/api/shell/processes/resume", tag = "shell", operation_id = "shell_processes_resume", request_body = ProcessActionRequest, responses((status = 200, body = SuccessResponse), (status = 403, body = ErrorResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
-pub(crate) async fn resume(State(state): State<super::State>, Json(request): Json<ProcessActionRequest>) -> Result<Answer<SuccessResponse>> {
+pub(crate) async fn resume(
+    State(state): State<super::State>,
+    Json(request): Json<ProcessActionRequest>,
+) -> Result<Answer<SuccessResponse>> {
     act(&state, request, Action::Resume, "goes on").await
 }
 

@@ -52,10 +52,11 @@ pub(super) fn argv(argv: &[String], depth: usize) -> Result<(), Refusal> {
 fn plain(words: &[String]) -> &[String] {
     let mut at = 0;
     while let Some(word) = words.get(at) {
-        let assignment = word.split_once('=').is_some_and(|(name, _)| {
-            !name.is_empty() && name.trim_end_matches('+').chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        });
-        let before = ["!", "do", "then", "else", "elif", "if", "while", "until", "{", "time", "exec", "command", "builtin", "nohup", "setsid"];
+        let assignment = word
+            .split_once('=')
+            .is_some_and(|(name, _)| !name.is_empty() && name.trim_end_matches('+').chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+        let before =
+            ["!", "do", "then", "else", "elif", "if", "while", "until", "{", "time", "exec", "command", "builtin", "nohup", "setsid"];
         match program(word).as_str() {
             _ if assignment => at += 1,
             name if before.contains(&name) => at += 1,

@@ -86,7 +86,8 @@ fn nested(program: &str, arguments: &[String], depth: usize) -> Result<(), Refus
                 None => Ok(()),
             }
         }
-        "cmd" => after(&|word| word.eq_ignore_ascii_case("/c") || word.eq_ignore_ascii_case("/k")).map_or(Ok(()), |line| read("cmd", &line, depth)),
+        "cmd" => after(&|word| word.eq_ignore_ascii_case("/c") || word.eq_ignore_ascii_case("/k"))
+            .map_or(Ok(()), |line| read("cmd", &line, depth)),
         "powershell" | "pwsh" => {
             if arguments.iter().any(|word| powershell::is_encoded(word)) {
                 return Err(Refusal::of("hidden_command"));

@@ -32,8 +32,12 @@ fn command(words: &[String], depth: usize) -> Result<(), Refusal> {
     let recursive = arguments.iter().any(|word| abbreviates(word, "-recurse", 2) || matches!(word.as_str(), "-rf" | "-fr"));
     match name.trim_end_matches(".exe") {
         "remove-item" | "ri" | "rm" | "del" | "rd" | "rmdir" | "erase" if recursive && given(&root) => refuse("delete_root"),
-        "get-childitem" | "gci" | "dir" | "ls" if given(&root) && arguments.iter().any(|word| word == "\0remove-item") => refuse("delete_root"),
-        "format-volume" | "clear-disk" | "initialize-disk" | "remove-partition" | "reset-physicaldisk" | "diskpart" => refuse("format_disk"),
+        "get-childitem" | "gci" | "dir" | "ls" if given(&root) && arguments.iter().any(|word| word == "\0remove-item") => {
+            refuse("delete_root")
+        }
+        "format-volume" | "clear-disk" | "initialize-disk" | "remove-partition" | "reset-physicaldisk" | "diskpart" => {
+            refuse("format_disk")
+        }
         "format" if given(&|word: &str| word.len() == 2 && word.ends_with(':')) => refuse("format_disk"),
         "stop-computer" | "restart-computer" => refuse("shutdown"),
         "shutdown" if !arguments.is_empty() => refuse("shutdown"),

@@ -28,15 +28,19 @@ fn each_command_gets_its_verdict() {
 fn nothing_it_reads_makes_it_fail_or_hang() {
     let deep = format!("{}echo{}", "$(".repeat(10_000), ")".repeat(10_000));
     assert_eq!(check("bash", &deep).unwrap_err().rule, "hidden_command");
-    let many: Vec<String> = ["call ", ". ", "a(){ ", "a|", "$(", "`", "eval ", "bash -c ", "(", "{ ", "\"", "sudo ", "for x do ", ">", "& "]
-        .iter()
-        .map(|part| part.repeat(50_000))
-        .collect();
+    let many: Vec<String> =
+        ["call ", ". ", "a(){ ", "a|", "$(", "`", "eval ", "bash -c ", "(", "{ ", "\"", "sudo ", "for x do ", ">", "& "]
+            .iter()
+            .map(|part| part.repeat(50_000))
+            .collect();
     for shell in ["bash", "cmd", "powershell"] {
         for text in &many {
             let _ = check(shell, text);
         }
-        for text in ["", "'", "\"", "`", "$(", "<(", "\\", "^", "&&&|||", "\u{202e}", "(((((", "> >", ">>>>", "a=", "=", "-", "rm", "rm -r", "kill", "timeout"] {
+        for text in [
+            "", "'", "\"", "`", "$(", "<(", "\\", "^", "&&&|||", "\u{202e}", "(((((", "> >", ">>>>", "a=", "=", "-", "rm", "rm -r", "kill",
+            "timeout",
+        ] {
             let _ = check(shell, text);
         }
     }

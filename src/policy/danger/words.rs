@@ -7,10 +7,32 @@ pub(super) fn program(word: &str) -> String {
 
 /// Folders directly below the root that the system lives in.
 const SYSTEM: &[&str] = &[
-    "bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "media", "mnt", "opt", "proc", "root", "run", "sbin", "srv", "sys",
-    "usr", "var",
+    "bin",
+    "boot",
+    "dev",
+    "etc",
+    "home",
+    "lib",
+    "lib32",
+    "lib64",
+    "media",
+    "mnt",
+    "opt",
+    "proc",
+    "root",
+    "run",
+    "sbin",
+    "srv",
+    "sys",
+    "usr",
+    "var",
     // macOS
-    "applications", "library", "private", "system", "users", "volumes",
+    "applications",
+    "library",
+    "private",
+    "system",
+    "users",
+    "volumes",
 ];
 
 /// Folders of the second level that are as dear.
@@ -92,5 +114,8 @@ pub(super) fn is_system_file(word: &str) -> bool {
 /// Programs that run what they are given on their standard input.
 pub(super) fn is_interpreter(program: &str) -> bool {
     let bare = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    matches!(bare, "sh" | "bash" | "dash" | "zsh" | "ksh" | "ash" | "fish" | "python" | "perl" | "ruby" | "node" | "php" | "pwsh" | "powershell")
+    matches!(
+        bare,
+        "sh" | "bash" | "dash" | "zsh" | "ksh" | "ash" | "fish" | "python" | "perl" | "ruby" | "node" | "php" | "pwsh" | "powershell"
+    )
 }

@@ -182,7 +182,10 @@ impl Session {
         cancel: &CancellationToken,
     ) -> Result<CommandOutput, Error> {
         let Program::Line { shell, command: text } = command.program() else {
-            return Err(Error::invalid("/session_id", "a session takes command lines: leave out session_id for a program with its arguments"));
+            return Err(Error::invalid(
+                "/session_id",
+                "a session takes command lines: leave out session_id for a program with its arguments",
+            ));
         };
         if shell != self.shell_type.as_str() {
             let message = format!("this is a session of {}, which {shell} commands cannot run in", self.shell_type.as_str());
@@ -240,7 +243,10 @@ impl Session {
         }
         let separator = if self.shell_type == ShellType::Cmd { b'\n' } else { 0 };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\r').to_owned();
-        Ok(told.split(|byte| *byte == separator).filter_map(|line| text(line).split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned()))).collect())
+        Ok(told
+            .split(|byte| *byte == separator)
+            .filter_map(|line| text(line).split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned())))
+            .collect())
     }
 
     /// What a person typed. False where too much waits to be read already.

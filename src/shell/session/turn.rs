@@ -177,7 +177,12 @@ impl Session {
     }
 
     /// Waits until the shell has an empty line. False where that took too long: a person runs something.
-    async fn clear_line(&self, progress: &mut watch::Receiver<Progress>, deadline: Instant, stop: &CancellationToken) -> Result<bool, Error> {
+    async fn clear_line(
+        &self,
+        progress: &mut watch::Receiver<Progress>,
+        deadline: Instant,
+        stop: &CancellationToken,
+    ) -> Result<bool, Error> {
         loop {
             let now = *progress.borrow_and_update();
             match now.phase {
@@ -272,14 +277,7 @@ enum Why {
 /// Its turn did not come in time; nothing of it ran.
 fn no_turn(limit: Duration) -> Ran {
     let reason = format!("timed out after {} s: something else ran in the session all the while, and this was not started", seconds(limit));
-    Ran {
-        code: TIMED_OUT,
-        output: Kept::default(),
-        timed_out: true,
-        reason: Some(reason),
-        began: None,
-        took: limit.as_secs_f64(),
-    }
+    Ran { code: TIMED_OUT, output: Kept::default(), timed_out: true, reason: Some(reason), began: None, took: limit.as_secs_f64() }
 }
 
 /// A command as viewers see it typed: further lines with the sign that people know, control characters as text.

@@ -50,12 +50,19 @@ async fn a_single_command_answers_as_the_specification_shows() {
     let (status, done) = server.post("/api/shell/cmd", &json!({ "command": "echo Hello World", "timeout": 30 })).await;
     assert_eq!((status, &done["output"]), (200, &json!("Hello World\n")));
     let (_, done) = server.post("/api/shell/bash", &json!({ "command": "echo so far; sleep 95.11 & sleep 95.11", "timeout": 1 })).await;
-    assert_eq!((&done["exit_code"], &done["output"], &done["error"]), (&json!(124), &json!("so far\n"), &json!("timed out after 1 s")), "{done}");
+    assert_eq!(
+        (&done["exit_code"], &done["output"], &done["error"]),
+        (&json!(124), &json!("so far\n"), &json!("timed out after 1 s")),
+        "{done}"
+    );
     gone("95.11").await;
     let done = run(&server, None, "yes | head -c 5M").await;
     assert_eq!((&done["truncated"], done["output"].as_str().unwrap().len()), (&json!(true), 1 << 20));
     let (_, status) = server.get("/api/shell/status").await;
-    assert_eq!((&status["success"], &status["active_sessions"], &status["shells"]["bash"]["available"]), (&json!(true), &json!(0), &json!(true)));
+    assert_eq!(
+        (&status["success"], &status["active_sessions"], &status["shells"]["bash"]["available"]),
+        (&json!(true), &json!(0), &json!(true))
+    );
     assert!(status["shells"]["bash"]["version"].as_str().unwrap().contains("bash"), "{status}");
     assert!(status["shells"]["bash"]["path"].as_str().unwrap().ends_with("/bash"), "{status}");
     assert_eq!(status["limits"]["max_sessions"], 32);
@@ -67,7 +74,10 @@ async fn a_session_keeps_its_state_and_is_listed_until_it_is_deleted() {
     let id = open(&server).await;
     run(&server, Some(&id), "cd /usr; MINE=1; sleep 95.21 &").await;
     let done = run(&server, Some(&id), "echo $MINE $PWD; false").await;
-    assert_eq!((&done["output"], &done["error"], &done["exit_code"], &done["session_id"]), (&json!("1 /usr\n"), &Value::Null, &json!(1), &json!(id)));
+    assert_eq!(
+        (&done["output"], &done["error"], &done["exit_code"], &done["session_id"]),
+        (&json!("1 /usr\n"), &Value::Null, &json!(1), &json!(id))
+    );
     let (_, listed) = server.get("/api/shell/sessions").await;
     let session = &listed["sessions"][0];
     assert_eq!((&listed["success"], &listed["count"]), (&json!(true), &json!(1)));
@@ -89,7 +99,10 @@ async fn a_session_keeps_its_state_and_is_listed_until_it_is_deleted() {
     assert_eq!((status, &body["error_code"]), (409, &json!("CONFLICT")), "{body}");
     let (status, history) = server.get(&format!("/api/shell/history/{id}")).await;
     assert_eq!((status, &history["count"]), (200, &json!(2)), "{history}");
-    assert_eq!((&history["history"][1]["command"], &history["history"][1]["output"]), (&json!("echo $MINE $PWD; false"), &json!("1 /usr\n")));
+    assert_eq!(
+        (&history["history"][1]["command"], &history["history"][1]["output"]),
+        (&json!("echo $MINE $PWD; false"), &json!("1 /usr\n"))
+    );
 }
 
 #[tokio::test]
@@ -167,7 +180,7 @@ async fn scripts_and_workflows_use_the_same_sessions() {
     server.app.workflows.create(serde_json::from_value(graph).unwrap()).await.unwrap();
     let (status, done) = server.post("/api/workflows/in-session/execute", &json!({ "wait": true })).await;
     assert_eq!((status, &done["status"]), (200, &json!("succeeded")), "{done}");
-    assert_eq!(done["result"]["output"], "rest\n", "{done}");
+    assert_eq!(done["steps"][1]["output"]["output"], "rest\n", "{done}");
     assert_eq!(run(&server, Some(&id), "echo $FROM").await["output"], "graph\n");
 }
 
@@ -176,7 +189,8 @@ async fn a_restart_of_the_service_ends_sessions_and_commands() {
     let server = served::start().await;
     let id = open(&server).await;
     run(&server, Some(&id), "sleep 95.31 &").await;
-    let (single, ()) = tokio::join!(server.post("/api/shell/bash", &json!({ "command": "sleep 95.32" })), async {
+    let command = json!({ "command": "sleep 95.32" });
+    let (single, ()) = tokio::join!(server.post("/api/shell/bash", &command), async {
         while alive("95.32") == 0 {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }

@@ -308,10 +308,7 @@ async fn other_shells_and_programs_do_not_run_in_it() {
     let room = room();
     let id = room.open().await;
     let options = CommandOptions { session_id: Some(id.clone()), ..CommandOptions::default() };
-    for program in [
-        Program::Line { shell: "sh".to_owned(), command: "echo".to_owned() },
-        Program::Argv(vec!["echo".to_owned()]),
-    ] {
+    for program in [Program::Line { shell: "sh".to_owned(), command: "echo".to_owned() }, Program::Argv(vec!["echo".to_owned()])] {
         let allowed = everything(room.folder.path()).command(program).unwrap();
         let refused = room.shells.run(allowed, options.clone(), &BTreeMap::new(), &CancellationToken::new()).await.unwrap_err();
         assert_eq!(refused.kind(), Kind::ValidationError);

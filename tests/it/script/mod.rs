@@ -5,7 +5,6 @@ mod limits;
 mod reference;
 mod steps;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
