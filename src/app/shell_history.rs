@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 
 use crate::error::Failure;
-use crate::shell::{History, HistoryEntry, ShellSessionInfo};
+use crate::shell::{History, HistoryEntry, HistoryPage, ShellSessionInfo};
 use crate::store::Store;
 use crate::store::shell::{ShellCommandRow, ShellSessionRow};
 
@@ -23,7 +23,7 @@ impl History for Kept {
         Box::pin(async move { Ok(self.0.add_shell_command(session_id, row).await?) })
     }
 
-    fn of(&self, session_id: String, limit: u32, before: Option<u64>) -> BoxFuture<'_, Result<Option<(Vec<HistoryEntry>, u64)>, Failure>> {
+    fn of(&self, session_id: String, limit: u32, before: Option<u64>) -> BoxFuture<'_, Result<Option<HistoryPage>, Failure>> {
         Box::pin(async move {
             let found = self.0.shell_commands(session_id, limit, before).await?;
             Ok(found.map(|(rows, count)| (rows.into_iter().map(entry).collect(), count)))

@@ -8,6 +8,9 @@ use futures_util::future::BoxFuture;
 use super::{HistoryEntry, ShellSessionInfo};
 use crate::error::Failure;
 
+/// Commands of a session, the oldest first, and how many are kept of it in all.
+pub type HistoryPage = (Vec<HistoryEntry>, u64);
+
 /// Keeps what ran in sessions.
 pub trait History: Send + Sync {
     /// A session was opened.
@@ -16,7 +19,7 @@ pub trait History: Send + Sync {
     fn ran(&self, session_id: String, entry: HistoryEntry) -> BoxFuture<'_, Result<(), Failure>>;
     /// The last commands of a session, at most `limit` of those before the entry `before`, the oldest first, and how many there are.
     /// Nothing where there never was such a session.
-    fn of(&self, session_id: String, limit: u32, before: Option<u64>) -> BoxFuture<'_, Result<Option<(Vec<HistoryEntry>, u64)>, Failure>>;
+    fn of(&self, session_id: String, limit: u32, before: Option<u64>) -> BoxFuture<'_, Result<Option<HistoryPage>, Failure>>;
 }
 
 /// Commands that are remembered of one session.
@@ -49,7 +52,7 @@ impl History for Remembered {
         Box::pin(async { Ok(()) })
     }
 
-    fn of(&self, session_id: String, limit: u32, before: Option<u64>) -> BoxFuture<'_, Result<Option<(Vec<HistoryEntry>, u64)>, Failure>> {
+    fn of(&self, session_id: String, limit: u32, before: Option<u64>) -> BoxFuture<'_, Result<Option<HistoryPage>, Failure>> {
         let found = self.sessions().get(&session_id).map(|entries| {
             let older: Vec<HistoryEntry> = entries.iter().filter(|entry| before.is_none_or(|id| entry.id < id)).cloned().collect();
             let skipped = older.len().saturating_sub(limit as usize);

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::policy::AllowedCommand;
 pub use error::Error;
 use group::Group;
-pub use history::History;
+pub use history::{History, HistoryPage};
 use output::{Kept, drain};
 use programs::Programs;
 pub use session::{Session, Viewer};

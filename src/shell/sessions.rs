@@ -153,7 +153,7 @@ impl Shells {
     ///
     /// # Errors
     /// [`Error::NoSession`] where it never was.
-    pub async fn history(&self, id: &str, limit: u32, before: Option<u64>) -> Result<(Vec<super::HistoryEntry>, u64), Error> {
+    pub async fn history(&self, id: &str, limit: u32, before: Option<u64>) -> Result<super::HistoryPage, Error> {
         let found = if self.is_id(id) { self.history.of(id.to_owned(), limit, before).await? } else { None };
         found.ok_or_else(|| Error::NoSession(id.to_owned()))
     }

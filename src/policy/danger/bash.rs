@@ -113,8 +113,8 @@ fn command(words: &[String], depth: usize) -> Result<(), Refusal> {
         }
         "dd" => arguments.iter().filter_map(|word| word.strip_prefix("of=")).try_for_each(written)?,
         "shred" | "tee" | "truncate" | "badblocks" | "hdparm" if given(&is_disk) => return refuse("write_device"),
-        "tee" => arguments.iter().filter(|_| !flag(&['a'], "append")).try_for_each(|word| written(word))?,
-        "cp" | "mv" | "install" | "ln" => arguments.last().map_or(Ok(()), |to| written(to))?,
+        "tee" => arguments.iter().filter(|_| !flag(&['a'], "append")).try_for_each(written)?,
+        "cp" | "mv" | "install" | "ln" => arguments.last().map_or(Ok(()), written)?,
         "shutdown" | "reboot" | "halt" | "poweroff" => return refuse("shutdown"),
         "init" | "telinit" if given(&|word| matches!(word, "0" | "6")) => return refuse("shutdown"),
         "systemctl" if given(&|word| matches!(word, "poweroff" | "reboot" | "halt" | "kexec" | "rescue" | "emergency" | "suspend")) => {

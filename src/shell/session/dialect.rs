@@ -56,7 +56,7 @@ impl ShellType {
         match self {
             // End of line, delete to its beginning.
             Self::Bash => format!("\x05\x15 __trae_begin {n}; eval \"$__trae_command\"; __trae_end {n} $?\r"),
-            Self::PowerShell => format!("\x1b __trae_begin {n}; . ([scriptblock]::Create($global:__trae_command)); __trae_end {n} $?\r"),
+            Self::PowerShell => format!("\x15 __trae_begin {n}; . ([scriptblock]::Create($global:__trae_command)); __trae_end {n} $?\r"),
             Self::Cmd => format!("\x1bcall {} {n}\r", self.quoted(&folder.join("run.cmd").to_string_lossy())),
         }
     }

@@ -14,3 +14,5 @@ function global:__trae_begin([string]$number) {
     __trae_say "C;@NONCE@;$number"
 }
 function global:__trae_end([string]$number, [bool]$well) { __trae_say "D;@NONCE@;$(__trae_code $well);$number" }
+# The key that wipes the line before a command, which not every editing mode has.
+if (Get-Module PSReadLine) { Set-PSReadLineKeyHandler -Chord 'Ctrl+u' -Function RevertLine }
