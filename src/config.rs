@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use read::Reader;
-use value::{Host, Size};
+use value::{Host, Size, Words};
 
 pub use read::{Problem, Problems, Setting, Source};
 pub use value::Secret;
@@ -43,6 +43,8 @@ pub struct Config {
     pub snapshots: Snapshots,
     /// The screen it works on.
     pub desktop: Desktop,
+    /// Commands and shell sessions.
+    pub shell: Shell,
     /// What it writes to its log.
     pub logging: Logging,
     /// The Proxmox host.
@@ -183,6 +185,25 @@ pub enum DisplayMode {
     None,
 }
 
+/// Commands and shell sessions. Each shell is a command line, in words; quotes keep a word with blanks together.
+#[derive(Debug, Clone)]
+pub struct Shell {
+    /// `SHELL_BASH`, default `bash -c`: the command is added as the last word.
+    pub bash: Vec<String>,
+    /// `SHELL_POWERSHELL`, default `pwsh -NoProfile -NonInteractive -Command`; on Windows with `powershell`.
+    pub powershell: Vec<String>,
+    /// `SHELL_CMD`, default `cmd /C`.
+    pub cmd: Vec<String>,
+    /// `SHELL_BASH_INTERACTIVE`, default `bash --noprofile --norc -i`: the shell of a session.
+    pub bash_interactive: Vec<String>,
+    /// `SHELL_POWERSHELL_INTERACTIVE`, default `pwsh -NoLogo -NoProfile`; on Windows with `powershell`.
+    pub powershell_interactive: Vec<String>,
+    /// `SHELL_CMD_INTERACTIVE`, default `cmd /Q /K`.
+    pub cmd_interactive: Vec<String>,
+    /// `MAX_SHELL_SESSIONS`, default `32`.
+    pub max_sessions: usize,
+}
+
 /// What it writes to its log.
 #[derive(Debug, Clone)]
 pub struct Logging {
@@ -318,6 +339,17 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
             (width, height)
         },
     };
+    let mut line = |name, default: &[&str]| r.get(name, Words(default.iter().map(|word| (*word).to_owned()).collect())).0;
+    let powershell = if cfg!(windows) { "powershell" } else { "pwsh" };
+    let shell = Shell {
+        bash: line("SHELL_BASH", &["bash", "-c"]),
+        powershell: line("SHELL_POWERSHELL", &[powershell, "-NoProfile", "-NonInteractive", "-Command"]),
+        cmd: line("SHELL_CMD", &["cmd", "/C"]),
+        bash_interactive: line("SHELL_BASH_INTERACTIVE", &["bash", "--noprofile", "--norc", "-i"]),
+        powershell_interactive: line("SHELL_POWERSHELL_INTERACTIVE", &[powershell, "-NoLogo", "-NoProfile"]),
+        cmd_interactive: line("SHELL_CMD_INTERACTIVE", &["cmd", "/Q", "/K"]),
+        max_sessions: r.within("MAX_SHELL_SESSIONS", 32, 1..=1024),
+    };
     let logging = Logging { format: r.get("LOG_FORMAT", LogFormat::Text), level: r.get("LOG_LEVEL", "info".to_owned()) };
     let proxmox = Proxmox {
         host: r.optional("PROXMOX_HOST"),
@@ -326,7 +358,7 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         password: r.optional("PROXMOX_PASSWORD"),
     };
     let settings = r.settings();
-    Config { application, server, cors, services, ocr, websockets, security, storage, snapshots, desktop, logging, proxmox, settings }
+    Config { application, server, cors, services, ocr, websockets, security, storage, snapshots, desktop, shell, logging, proxmox, settings }
 }
 
 /// What single values cannot say: how they fit together.

@@ -18,6 +18,8 @@ mod node_templates;
 mod router;
 mod runs;
 pub mod server;
+mod shell;
+mod shell_terminal;
 mod snapshots;
 mod socket;
 mod state;

@@ -14,8 +14,8 @@ use utoipa::openapi::schema::Schema;
 use super::door::Door;
 use super::state::State;
 use super::{
-    automation, describe, desktop, desktop_stream, docs, error, health, node_configs, node_templates, runs, snapshots, webhooks,
-    workflow_automation, workflows,
+    automation, describe, desktop, desktop_stream, docs, error, health, node_configs, node_templates, runs, shell, shell_terminal,
+    snapshots, webhooks, workflow_automation, workflows,
 };
 
 /// A route at once, and its description when somebody asks: a server that nobody asks for it never makes it.
@@ -87,6 +87,20 @@ fn table() -> Table {
         .add(routes!(runs::get))
         .add(routes!(runs::cancel))
         .add(routes!(runs::events))
+        // shell
+        .add(routes!(shell::commands::powershell))
+        .add(routes!(shell::commands::cmd))
+        .add(routes!(shell::commands::bash))
+        .add(routes!(shell::commands::status))
+        .add(routes!(shell::sessions::list, shell::sessions::create))
+        .add(routes!(shell::sessions::delete))
+        .add(routes!(shell::sessions::history))
+        .add(routes!(shell::environment::get, shell::environment::set))
+        .add(routes!(shell::environment::change_directory))
+        .add(routes!(shell::processes::list))
+        .add(routes!(shell::processes::kill))
+        .add(routes!(shell::processes::suspend))
+        .add(routes!(shell::processes::resume))
         // webhooks
         .add(routes!(webhooks::receive))
         // sockets
@@ -94,6 +108,8 @@ fn table() -> Table {
         .add(routes!(desktop_stream::open_below_api))
         .add(routes!(workflow_automation::open))
         .add(routes!(workflow_automation::open_below_api))
+        .add(routes!(shell_terminal::open))
+        .add(routes!(shell_terminal::open_below_api))
         // description
         .add(routes!(docs::openapi_json))
         .add(routes!(docs::page))

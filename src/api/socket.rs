@@ -1,10 +1,11 @@
 //! The life of one WebSocket, whatever is spoken on it: how many there are, pings, silence, slow readers, malformed messages.
 //!
-//! What is spoken lives beside: `workflow_automation`.
+//! What is spoken lives beside: `shell_terminal`, `workflow_automation`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{FromRequestParts, Request};
 use serde_json::{Value, json};
@@ -21,6 +22,8 @@ const MESSAGE_BYTES: usize = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many malformed messages in a row a connection survives.
 const MALFORMED: u32 = 9;
+/// The longest reason for a close, in bytes.
+const REASON_BYTES: usize = 123;
 /// The close code for "try again later".
 const TRY_AGAIN_LATER: u16 = 1013;
 
@@ -67,6 +70,14 @@ fn unavailable(message: &str, hint: &str) -> Error {
 /// The socket is closed; nothing can be said any more.
 pub(crate) struct Ended;
 
+/// What a client sends.
+pub(crate) enum Heard {
+    /// A text message.
+    Text(String),
+    /// A binary message.
+    Bytes(Bytes),
+}
+
 /// An open socket.
 pub(crate) struct Socket {
     socket: WebSocket,
@@ -82,8 +93,20 @@ impl Socket {
         Self { socket, state, heard: now, pinged: now, malformed: 0 }
     }
 
-    /// The next text. Pings, silence and everything else that is no text are dealt with here. May be dropped while it waits.
+    /// The next text. Everything else is dealt with here. May be dropped while it waits.
     pub(crate) async fn hear(&mut self) -> Result<String, Ended> {
+        loop {
+            match self.hear_any().await? {
+                Heard::Text(text) => return Ok(text),
+                Heard::Bytes(_) => {
+                    self.malformed(&Failure::new(Kind::ValidationError, "send JSON as text messages, not as binary ones")).await?;
+                }
+            }
+        }
+    }
+
+    /// The next message, text or binary. Pings and silence are dealt with here. May be dropped while it waits.
+    pub(crate) async fn hear_any(&mut self) -> Result<Heard, Ended> {
         let settings = &self.state.config().websockets;
         let (silence, interval) = (settings.timeout, settings.ping_interval);
         let shutdown = self.state.shutdown().clone();
@@ -104,10 +127,8 @@ impl Socket {
             };
             self.heard = Instant::now();
             match received {
-                Some(Ok(Message::Text(text))) => return Ok(text.as_str().to_owned()),
-                Some(Ok(Message::Binary(_))) => {
-                    self.malformed(&Failure::new(Kind::ValidationError, "send JSON as text messages, not as binary ones")).await?;
-                }
+                Some(Ok(Message::Text(text))) => return Ok(Heard::Text(text.as_str().to_owned())),
+                Some(Ok(Message::Binary(bytes))) => return Ok(Heard::Bytes(bytes)),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(Message::Close(_))) | None => return Err(Ended),
                 Some(Err(error)) => {
@@ -121,6 +142,11 @@ impl Socket {
     /// Says something.
     pub(crate) async fn say(&mut self, text: String) -> Result<(), Ended> {
         self.send(Message::Text(text.into())).await
+    }
+
+    /// Sends bytes.
+    pub(crate) async fn say_bytes(&mut self, bytes: impl Into<Bytes>) -> Result<(), Ended> {
+        self.send(Message::Binary(bytes.into())).await
     }
 
     /// Answers with an error; the connection lives on.
@@ -155,8 +181,9 @@ impl Socket {
         }
     }
 
-    async fn close(&mut self, code: u16, reason: &'static str) -> Ended {
-        let frame = CloseFrame { code, reason: reason.into() };
+    /// Ends the connection with a reason, of which the protocol carries 123 bytes.
+    pub(crate) async fn close(&mut self, code: u16, reason: &str) -> Ended {
+        let frame = CloseFrame { code, reason: reason[..reason.floor_char_boundary(REASON_BYTES)].into() };
         // Whoever does not read will not read this either; nobody waits long for it.
         let _ = timeout(PATIENCE, self.socket.send(Message::Close(Some(frame)))).await;
         // Closing the connection with unread bytes in it resets it, and the reason would be lost on the way.

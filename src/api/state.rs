@@ -16,7 +16,9 @@ use crate::policy::Grant;
 use crate::runs::{NodeConfigs, Runs, Workflows};
 use crate::script::{Catalog, Library};
 use crate::services::{Name, Services};
+use crate::shell::Shells;
 use crate::snapshots::Snapshots;
+use crate::system::System;
 use crate::triggers::Webhooks;
 
 /// What handlers reach. Cheap to clone.
@@ -54,6 +56,10 @@ pub struct Parts {
     pub services: Arc<Services>,
     /// Reading text.
     pub ocr: Arc<Ocr>,
+    /// Commands and shell sessions.
+    pub shells: Arc<Shells>,
+    /// Load and processes.
+    pub system: Arc<System>,
     /// Scripts and node types.
     pub library: Arc<Library>,
     /// Where scripts are checked.
@@ -140,6 +146,16 @@ impl State {
     /// The desktops.
     pub fn desktops(&self) -> &Arc<Desktops> {
         &self.0.parts.desktops
+    }
+
+    /// Commands and shell sessions.
+    pub fn shells(&self) -> &Shells {
+        &self.0.parts.shells
+    }
+
+    /// Load and processes.
+    pub fn system(&self) -> &Arc<System> {
+        &self.0.parts.system
     }
 
     /// The desktop that is open, if one is.

@@ -2,6 +2,7 @@
 
 mod parts;
 mod programs;
+mod shell_history;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -48,7 +49,10 @@ pub struct App {
     pub snapshots: Snapshots,
     /// The parts, and how each is.
     pub services: Arc<Services>,
+    /// Commands and shell sessions.
+    pub shells: Arc<shell::Shells>,
     ocr: Arc<ocr::Ocr>,
+    system: Arc<system::System>,
     store: Store,
     started: Instant,
     shutdown: CancellationToken,
@@ -84,12 +88,15 @@ impl App {
         let store = Store::open(&data.join("trae.db"))?;
         let desktops = Arc::new(Desktops::new(desktop_settings(&config)));
         let ocr = Arc::new(ocr::Ocr::new(ocr::Settings { languages: config.ocr.languages.clone(), timeout: config.ocr.timeout }));
+        let history = Arc::new(shell_history::Kept(store.clone()));
+        let shells = Arc::new(shell::Shells::with_history(shell_settings(&config, &files), history));
+        let system = Arc::new(system::System::new());
         let capabilities = Capabilities {
             desktops: Arc::clone(&desktops),
             ocr: Arc::clone(&ocr),
-            shells: Arc::new(shell::Shells::new(shell::Settings { shells: shells(), directory: files.clone() })),
+            shells: Arc::clone(&shells),
             fetch: Arc::new(fetch::Fetch::new()),
-            system: Arc::new(system::System::new()),
+            system: Arc::clone(&system),
         };
         let settings = host::Settings { runner: options.runner, max_runners: 64 };
         let host = Host::new(capabilities, settings)
@@ -101,7 +108,7 @@ impl App {
         runs.recover().await?;
         let webhooks = Arc::new(Webhooks::open(runs.clone()).await?);
         let snapshots = Snapshots::new(store.clone(), Arc::clone(&desktops), Arc::clone(&ocr), snapshot_settings(&config));
-        let services = Arc::new(Services::start(parts::parts(&config, &desktops, &snapshots)).await);
+        let services = Arc::new(Services::start(parts::parts(&config, &desktops, &shells, &snapshots)).await);
         Ok(Self {
             workflows: runs.workflows(),
             config: Arc::new(config),
@@ -113,6 +120,8 @@ impl App {
             snapshots,
             services,
             ocr,
+            shells,
+            system,
             store,
             started,
             shutdown: CancellationToken::new(),
@@ -125,6 +134,8 @@ impl App {
             config: Arc::clone(&self.config),
             grant: Grant::new(vec![Permissions::all()], self.config.storage.data_dir.join("files")),
             ocr: Arc::clone(&self.ocr),
+            shells: Arc::clone(&self.shells),
+            system: Arc::clone(&self.system),
             library: Arc::clone(&self.library),
             runs: self.runs.clone(),
             workflows: self.workflows.clone(),
@@ -207,15 +218,22 @@ fn snapshot_settings(config: &Config) -> snapshots::Settings {
     snapshots::Settings { folder, max_age: config.snapshots.max_age, max_total: config.snapshots.max_total }
 }
 
-/// The shells by name, as command lines that take the script as their last argument.
-fn shells() -> BTreeMap<String, Vec<String>> {
-    let line = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect();
-    BTreeMap::from([
-        ("bash".to_owned(), line(&["bash", "-c"])),
-        ("sh".to_owned(), line(&["sh", "-c"])),
-        ("powershell".to_owned(), line(&["pwsh", "-NoProfile", "-NonInteractive", "-Command"])),
-        ("cmd".to_owned(), line(&["cmd", "/C"])),
-    ])
+/// The shells by name, as command lines, and where they begin.
+fn shell_settings(config: &Config, files: &Path) -> shell::Settings {
+    let set = &config.shell;
+    let named = |name: &str, line: &Vec<String>| (name.to_owned(), line.clone());
+    let sh = vec!["sh".to_owned(), "-c".to_owned()];
+    shell::Settings {
+        shells: BTreeMap::from([named("bash", &set.bash), named("sh", &sh), named("powershell", &set.powershell), named("cmd", &set.cmd)]),
+        terminals: BTreeMap::from([
+            named("bash", &set.bash_interactive),
+            named("powershell", &set.powershell_interactive),
+            named("cmd", &set.cmd_interactive),
+        ]),
+        max_sessions: set.max_sessions,
+        directory: files.to_owned(),
+        private: config.storage.data_dir.join("sessions"),
+    }
 }
 
 fn script_settings(config: &Config) -> script::Settings {

@@ -246,6 +246,11 @@ fn unquoted(value: &str) -> &str {
 
 /// A TOML value as a variable writes it.
 fn flat(name: &str, value: &toml::Value) -> Option<String> {
+    let shell = name.to_ascii_lowercase().starts_with("shell_");
+    if let (true, toml::Value::Array(items)) = (shell, value) {
+        let words: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(super::value::quoted)).collect();
+        return Some(words?.join(" "));
+    }
     let separator = if name.eq_ignore_ascii_case("script_dirs") { if cfg!(windows) { ";" } else { ":" } } else { "," };
     match value {
         toml::Value::String(text) => Some(text.clone()),

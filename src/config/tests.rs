@@ -149,3 +149,19 @@ fn snapshots_stay_a_month_and_a_gibibyte_unless_told_otherwise() {
     assert_eq!(kept(&[("SNAPSHOT_MAX_AGE_DAYS", "7"), ("SNAPSHOT_MAX_TOTAL_BYTES", "5000000")]), (Some(7), Some(5_000_000)));
     assert_eq!(kept(&[("SNAPSHOT_MAX_AGE_DAYS", "0"), ("SNAPSHOT_MAX_TOTAL_BYTES", "0")]), (None, None));
 }
+
+#[test]
+fn command_lines_are_words_in_either_notation() {
+    let (_folder, sources) = sources(
+        &[("trae.toml", "shell_cmd = [\"wine\", \"C:\\\\My Files\\\\cmd.exe\", \"/C\"]\nmax_shell_sessions = 3\n")],
+        &[("SHELL_BASH", "env -i '/opt/my tools/bash'  -c"), ("SHELL_POWERSHELL", "")],
+        &[],
+    );
+    let shell = Config::load(&sources).unwrap().shell;
+    assert_eq!(shell.bash, ["env", "-i", "/opt/my tools/bash", "-c"]);
+    assert_eq!(shell.cmd, ["wine", "C:\\My Files\\cmd.exe", "/C"]);
+    assert_eq!(shell.powershell.last().map(String::as_str), Some("-Command"));
+    assert_eq!(shell.max_sessions, 3);
+    let (_folder, bad) = self::sources(&[], &[("SHELL_BASH", "bash '-c")], &[]);
+    assert!(Config::load(&bad).unwrap_err().to_string().contains("SHELL_BASH"));
+}

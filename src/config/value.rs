@@ -22,6 +22,10 @@ pub(super) struct Host(pub(super) IpAddr);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size(pub(super) u32, pub(super) u32);
 
+/// A command line, cut into words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Words(pub(super) Vec<String>);
+
 /// A value that is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub String);
@@ -101,6 +105,46 @@ impl Value for Vec<String> {
     fn show(&self) -> String {
         self.join(",")
     }
+}
+
+/// Separated by blanks; quotes of either kind keep a word together.
+impl Value for Words {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+        for c in text.chars() {
+            match (c, quote) {
+                ('"' | '\'', None) => {
+                    quote = Some(c);
+                    word.get_or_insert_default();
+                }
+                (c, Some(mark)) if c == mark => quote = None,
+                (c, None) if c.is_whitespace() => words.extend(word.take()),
+                ('\0', _) => return Err("a command line has no NUL characters".to_owned()),
+                (c, _) => word.get_or_insert_default().push(c),
+            }
+        }
+        words.extend(word);
+        if quote.is_some() {
+            return Err(format!("{text:?} has a quote that is not closed"));
+        }
+        if words.first().is_none_or(String::is_empty) {
+            return Err("a command line begins with a program".to_owned());
+        }
+        Ok(Self(words))
+    }
+
+    fn show(&self) -> String {
+        self.0.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// A word of a command line, in quotes where it needs them.
+pub(super) fn quoted(word: &str) -> String {
+    if !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')) {
+        return word.to_owned();
+    }
+    let mark = if word.contains('"') { '\'' } else { '"' };
+    format!("{mark}{word}{mark}")
 }
 
 impl Value for PathBuf {

@@ -62,7 +62,7 @@ impl Broker {
         }
         let done = self.act(call).await;
         if let Err(failure) = &done
-            && failure.code == Kind::PermissionDenied
+            && matches!(failure.code, Kind::PermissionDenied | Kind::UnsafeCommand)
             && self.refused.is_none()
         {
             self.refused = Some(failure.clone());
@@ -163,7 +163,7 @@ impl Broker {
             Call::SystemKill { pid, force } => {
                 let process = self.grant.process(pid)?;
                 let system = Arc::clone(&self.capabilities.system);
-                json(&blocking(move || Ok::<_, Failure>(system.kill(process, force)?)).await?)
+                json(&blocking(move || Ok::<_, Failure>(system.act(process, system::Action::Kill { force }, None)?)).await?)
             }
             Call::SystemEnv { name } => {
                 self.grant.env(&name)?;

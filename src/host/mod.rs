@@ -83,7 +83,8 @@ pub struct Host {
 impl Host {
     /// A host that acts through `capabilities`. No runner is started yet.
     pub fn new(capabilities: Capabilities, settings: Settings) -> std::io::Result<Self> {
-        Ok(Self { capabilities, pool: Pool::new(settings.runner, settings.max_runners)? })
+        let pool = Pool::new(settings.runner, settings.max_runners, Arc::clone(&capabilities.system))?;
+        Ok(Self { capabilities, pool })
     }
 
     /// Runs a job to its end. Whatever the script or its runner does, this returns with a reason.

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::protocol::{FromRunner, Program, ScriptError, ToRunner};
 use super::runner::{Runner, Spawner};
 use crate::error::{Failure, Kind};
+use crate::system::System;
 
 /// Runs after which a runner is replaced, whatever it looks like.
 const MAX_SERVED: u32 = 50_000;
@@ -75,10 +76,10 @@ async fn in_a_moment(mut waiting: oneshot::Receiver<Runner>) -> Option<Runner> {
 }
 
 impl Pool {
-    pub(super) fn new(program: PathBuf, max_runners: usize) -> std::io::Result<Arc<Self>> {
+    pub(super) fn new(program: PathBuf, max_runners: usize, system: Arc<System>) -> std::io::Result<Arc<Self>> {
         let slots = Arc::new(Semaphore::new(max_runners.max(1)));
         let busy_enough = std::thread::available_parallelism().map_or(2, usize::from) + 1;
-        Ok(Arc::new(Self { spawner: Spawner::new(program)?, state: Mutex::default(), busy_enough, slots }))
+        Ok(Arc::new(Self { spawner: Spawner::new(program, system)?, state: Mutex::default(), busy_enough, slots }))
     }
 
     /// A runner that has compiled `program`.

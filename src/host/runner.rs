@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::protocol::{FromRunner, Program, ScriptError};
 use super::wire::{Decoder, encode};
 use crate::error::{Failure, Kind};
+use crate::system::{Protection, System};
 
 /// A child process that runs scripts.
 pub(super) struct Runner {
@@ -27,6 +28,7 @@ pub(super) struct Runner {
     pub(super) served: u32,
     child: Option<Child>,
     spawner: Spawner,
+    _protection: Protection,
 }
 
 impl Runner {
@@ -100,7 +102,10 @@ fn crashed(how: &str) -> ScriptError {
 /// Starts and buries runners, on a thread of its own that lives as long as the server: a runner asks the kernel to be killed with its
 /// parent, and to the kernel the parent is the thread that started it.
 #[derive(Clone)]
-pub(super) struct Spawner(std::sync::mpsc::Sender<Order>);
+pub(super) struct Spawner {
+    orders: std::sync::mpsc::Sender<Order>,
+    system: Arc<System>,
+}
 
 enum Order {
     Spawn(oneshot::Sender<std::io::Result<(Child, std::os::unix::net::UnixStream)>>),
@@ -108,7 +113,7 @@ enum Order {
 }
 
 impl Spawner {
-    pub(super) fn new(program: PathBuf) -> std::io::Result<Self> {
+    pub(super) fn new(program: PathBuf, system: Arc<System>) -> std::io::Result<Self> {
         let (orders, waiting) = std::sync::mpsc::channel();
         std::thread::Builder::new().name("runner-spawner".to_owned()).spawn(move || {
             while let Ok(order) = waiting.recv() {
@@ -121,7 +126,7 @@ impl Spawner {
                 }
             }
         })?;
-        Ok(Self(orders))
+        Ok(Self { orders, system })
     }
 
     /// Starts a runner. It is ready when it first answers; what is sent before waits in the socket.
@@ -130,7 +135,7 @@ impl Spawner {
             Failure::new(Kind::Internal, format!("no runner could be started: {why}; free memory or process slots and try again"))
         };
         let (answer, started) = oneshot::channel();
-        self.0.send(Order::Spawn(answer)).map_err(|_| failed("the server is shutting down".to_owned()))?;
+        self.orders.send(Order::Spawn(answer)).map_err(|_| failed("the server is shutting down".to_owned()))?;
         let (child, socket) = started.await.map_err(|e| failed(e.to_string()))?.map_err(|e| failed(e.to_string()))?;
         socket.set_nonblocking(true).map_err(|e| failed(e.to_string()))?;
         let stream = UnixStream::from_std(socket).map_err(|e| failed(e.to_string()))?;
@@ -140,6 +145,8 @@ impl Spawner {
             outgoing: Vec::new(),
             program: None,
             served: 0,
+            // Whoever may end processes must not end somebody else's run with one.
+            _protection: self.system.protect(child.id()),
             child: Some(child),
             spawner: self.clone(),
         })
@@ -147,7 +154,7 @@ impl Spawner {
 
     fn bury(&self, child: Child, answer: Option<oneshot::Sender<(Option<ExitStatus>, String)>>) {
         // With the thread gone the server is ending, and the kernel buries.
-        let _ = self.0.send(Order::Bury(child, answer));
+        let _ = self.orders.send(Order::Bury(child, answer));
     }
 }
 

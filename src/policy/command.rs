@@ -1,5 +1,6 @@
 //! Commands and processes that were checked.
 
+use super::danger::{self, Refusal};
 use super::grant::Denied;
 
 /// What is to be started.
@@ -14,19 +15,24 @@ pub enum Program {
     },
     /// A program and its arguments; no shell reads them, so nothing needs quoting.
     Argv(Vec<String>),
+    /// A shell in a terminal of its own, which a person may use. What is typed there is not looked at.
+    Terminal {
+        /// The shell's name.
+        shell: String,
+    },
 }
 
 impl Program {
     /// The name that a manifest lists: the shell's, or the program's exactly as it is called (`git` does not cover `/tmp/git`).
     pub fn name(&self) -> &str {
         match self {
-            Self::Line { shell, .. } => shell,
+            Self::Line { shell, .. } | Self::Terminal { shell } => shell,
             Self::Argv(argv) => argv.first().map_or("", String::as_str),
         }
     }
 }
 
-/// A command that the grant allows.
+/// A command that the grant allows and that breaks none of the [`danger`] rules.
 #[derive(Debug, Clone)]
 pub struct AllowedCommand(Program);
 
@@ -40,10 +46,17 @@ impl AllowedCommand {
         let texts: Vec<&str> = match &program {
             Program::Line { command, .. } => vec![command],
             Program::Argv(argv) => argv.iter().map(String::as_str).collect(),
+            Program::Terminal { .. } => Vec::new(),
         };
         if program.name().is_empty() || texts.iter().any(|text| text.contains('\0')) {
             return Err(Denied::Invalid("a command needs a program and may not contain NUL characters".to_owned()));
         }
+        match &program {
+            Program::Line { shell, command } => danger::check(shell, command),
+            Program::Argv(argv) => danger::check_argv(argv),
+            Program::Terminal { .. } => Ok(()),
+        }
+        .map_err(|Refusal { rule, reason }| Denied::Unsafe { rule, reason })?;
         Ok(Self(program))
     }
 }

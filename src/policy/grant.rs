@@ -28,6 +28,14 @@ pub enum Denied {
     /// The thing asked for is malformed.
     #[error("{0}")]
     Invalid(String),
+    /// The command is one of those that destroy; it was not started.
+    #[error("the command was refused and nothing was started: it {reason}; if that is meant, do it by hand")]
+    Unsafe {
+        /// The rule it breaks.
+        rule: &'static str,
+        /// What it does.
+        reason: &'static str,
+    },
 }
 
 impl Classify for Denied {
@@ -35,6 +43,7 @@ impl Classify for Denied {
         match self {
             Self::Permission { .. } => Kind::PermissionDenied,
             Self::Invalid(_) => Kind::ValidationError,
+            Self::Unsafe { .. } => Kind::UnsafeCommand,
         }
     }
 
@@ -42,6 +51,7 @@ impl Classify for Denied {
         match self {
             Self::Permission { line, .. } => Some(json!({ "permission": line })),
             Self::Invalid(_) => None,
+            Self::Unsafe { rule, .. } => Some(json!({ "rule": rule, "is_safe": false })),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! [`AllowedProcess`]) that only this room can make, so that forgetting a check does not compile.
 
 mod command;
+pub mod danger;
 mod grant;
 mod path;
 mod permissions;

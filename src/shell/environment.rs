@@ -76,23 +76,68 @@ fn is_inherited(name: &str) -> bool {
 
 /// Refuses names that are none, variables of loaders, and values that no program could be given.
 pub(super) fn check(variables: &BTreeMap<String, String>) -> Result<(), Error> {
-    for (name, value) in variables {
-        let first = name.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-        if !first || name.len() > 256 || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            let shown: String = name.chars().take(64).collect();
-            return Err(Error::Invalid(format!("{shown:?} is not the name of a variable: use letters, digits and _, no digit first")));
-        }
-        let upper = name.to_ascii_uppercase();
-        if LOADERS.contains(&upper.as_str()) || LOADER_PREFIXES.iter().any(|prefix| upper.starts_with(prefix)) {
-            return Err(Error::Invalid(format!(
-                "{name} decides which code programs load and cannot be set: set it inside the command itself"
-            )));
-        }
-        if value.contains('\0') || value.len() > LONGEST {
-            return Err(Error::Invalid(format!("the value of {name} is not possible: at most 32 KiB, without NUL characters")));
-        }
+    variables.iter().try_for_each(|(name, value)| check_one(name, value, "/env", "/env"))
+}
+
+/// The same for one variable, whose name and value stand at these places of the request.
+pub(super) fn check_one(name: &str, value: &str, name_at: &'static str, value_at: &'static str) -> Result<(), Error> {
+    let first = name.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    if !first || name.len() > 256 || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        let shown: String = name.chars().take(64).collect();
+        return Err(Error::invalid(name_at, format!("{shown:?} is not the name of a variable: use letters, digits and _, no digit first")));
+    }
+    let upper = name.to_ascii_uppercase();
+    if LOADERS.contains(&upper.as_str()) || LOADER_PREFIXES.iter().any(|prefix| upper.starts_with(prefix)) {
+        return Err(Error::invalid(
+            name_at,
+            format!("{name} decides which code programs load and cannot be set: set it inside the command itself"),
+        ));
+    }
+    if value.contains('\0') || value.len() > LONGEST {
+        return Err(Error::invalid(value_at, format!("the value of {name} is not possible: at most 32 KiB, without NUL characters")));
     }
     Ok(())
+}
+
+/// What a variable is shown as: secrets, as far as their names or values tell, are masked.
+pub(super) fn shown(name: &str, value: &str) -> String {
+    if is_secret(name) || carries_password(value) { "***".to_owned() } else { value.to_owned() }
+}
+
+/// Whether a name looks like that of a secret.
+fn is_secret(name: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "APIKEY",
+        "AUTH",
+        "AUTHORIZATION",
+        "COOKIE",
+        "CREDENTIAL",
+        "CREDENTIALS",
+        "DSN",
+        "JWT",
+        "KEY",
+        "KEYS",
+        "PASS",
+        "PASSPHRASE",
+        "PASSWD",
+        "PIN",
+        "PRIVATE",
+        "PSK",
+        "PW",
+        "SALT",
+        "SIGNATURE",
+    ];
+    let upper = name.to_ascii_uppercase();
+    ["PASSWORD", "SECRET", "TOKEN", "APIKEY", "API_KEY", "ACCESS_KEY", "PRIVATE_KEY"].iter().any(|part| upper.contains(part))
+        || upper.split('_').any(|word| WORDS.contains(&word))
+}
+
+/// Whether a value is an address with a password in it: `scheme://user:password@host`.
+fn carries_password(value: &str) -> bool {
+    value.split("://").skip(1).any(|rest| {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+    })
 }
 
 #[cfg(test)]
@@ -113,5 +158,19 @@ mod tests {
         }
         assert!(check(&BTreeMap::from([("A_1".to_owned(), "ä=\n".to_owned())])).is_ok());
         assert!(check(&BTreeMap::from([("A".to_owned(), "x".repeat(40_000))])).is_err());
+    }
+
+    #[test]
+    fn what_looks_secret_is_masked() {
+        for (name, value) in
+            [("API_KEY", "x"), ("GITHUB_TOKEN", "x"), ("mysecret", "x"), ("DB_PASS", "x"), ("DATABASE_URL", "postgres://me:pass@host/db")]
+        {
+            assert_eq!(shown(name, value), "***", "{name}");
+        }
+        for (name, value) in
+            [("PATH", "/bin"), ("PWD", "/"), ("KEYBOARD", "de"), ("URL", "https://example.org/a@b:c"), ("XAUTHORITY", "/x")]
+        {
+            assert_eq!(shown(name, value), value, "{name}");
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::process::ExitStatus;
 
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
+use super::kin;
+
 /// A running command that leads its own process group. Dropped before its end was seen, it is killed with its group.
 #[derive(Debug)]
 pub(super) struct Group {
@@ -30,13 +32,11 @@ impl Group {
     pub(super) fn kill(&mut self) {
         #[cfg(unix)]
         if let Some(pid) = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw) {
-            use rustix::process::{Signal, kill_process, kill_process_group};
+            use rustix::process::{Signal, kill_process_group};
             // Those that left the group are found before their parents are gone.
-            let strays = descendants(pid.as_raw_nonzero().get());
+            let strays = kin::descendants(pid.as_raw_nonzero().get());
             let _ = kill_process_group(pid, Signal::KILL);
-            for stray in strays.into_iter().filter_map(rustix::process::Pid::from_raw) {
-                let _ = kill_process(stray, Signal::KILL);
-            }
+            kin::signal(&strays, Signal::KILL);
         }
         let _ = self.child.start_kill();
     }
@@ -48,34 +48,6 @@ impl Drop for Group {
             self.kill();
         }
     }
-}
-
-/// Every process below `root`, whatever group or session it moved to.
-#[cfg(target_os = "linux")]
-fn descendants(root: i32) -> Vec<i32> {
-    let parents: Vec<(i32, i32)> = std::fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(|pid: i32| {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            // The name in parentheses may itself hold parentheses and blanks; what counts follows the last one.
-            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-            Some((pid, parent))
-        })
-        .collect();
-    let mut found = vec![root];
-    let mut next = 0;
-    while let Some(&parent) = found.get(next) {
-        found.extend(parents.iter().filter(|(pid, of)| *of == parent && *pid != root).map(|(pid, _)| *pid));
-        next += 1;
-    }
-    found.split_off(1)
-}
-
-#[cfg(all(unix, not(target_os = "linux")))]
-fn descendants(_root: i32) -> Vec<i32> {
-    Vec::new()
 }
 
 /// The exit code, or 128 + n where signal n ended it.

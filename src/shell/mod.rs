@@ -1,29 +1,39 @@
-//! Runs one command and says what it printed and how it ended.
+//! Runs commands and says what they printed and how they ended: each by itself, or in a session.
 //!
-//! Each command leads a process group of its own, so that a time-out or a cancel ends it with everything it started. What it
+//! A single command leads a process group of its own, so that a time-out or a cancel ends it with everything it started. What it
 //! prints is read to the end but kept only up to a limit, so that no command can fill the memory or block on a full pipe.
-//! Terminals and sessions do not live here.
+//! [`session`] is a real shell in a real terminal, whose state lives from command to command.
 
 mod environment;
+mod error;
 mod group;
+mod history;
+mod kin;
 mod output;
+mod programs;
+mod session;
+mod sessions;
 mod words;
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{ChildStdin, Command};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{Classify, Kind};
-use crate::policy::{AllowedCommand, Program};
+use crate::policy::AllowedCommand;
+pub use error::Error;
 use group::Group;
+pub use history::{History, HistoryPage};
 use output::{Kept, drain};
+use programs::Programs;
+pub use session::{Session, Viewer};
+use sessions::{Beginning, Keeper, Live};
 pub use words::*;
 
 /// How long the pipes may stay open after the command itself ended: a child that it left behind may hold them for ever.
@@ -32,88 +42,84 @@ const GRACE: Duration = Duration::from_millis(200);
 /// What a command that ran out of time answers with, as `timeout(1)` does.
 const TIMED_OUT: i32 = 124;
 
+/// The most seconds a command may be given.
+pub const LONGEST_TIMEOUT: f64 = 300.0;
+
+/// Bytes of its output that are kept.
+pub const LARGEST_OUTPUT: usize = output::LIMIT;
+
 /// Which shells there are, and where commands start.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Command lines by name, the script is added as the last argument: `bash` → `["bash", "-c"]`.
     pub shells: BTreeMap<String, Vec<String>>,
+    /// Command lines of sessions by name: `bash` → `["bash", "-i"]`.
+    pub terminals: BTreeMap<String, Vec<String>>,
+    /// How many sessions may be open at once.
+    pub max_sessions: usize,
     /// Where commands run that name no folder, and what relative folders count from.
     pub directory: PathBuf,
+    /// Where sessions keep the files through which they talk with their shells.
+    pub private: PathBuf,
 }
 
-/// Why a command was not run, or not to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// An option is outside what is accepted; nothing was started.
-    #[error("{0}")]
-    Invalid(String),
-    /// The shell is not configured.
-    #[error("there is no shell {name:?} here: use one of {known}")]
-    UnknownShell {
-        /// The name asked for.
-        name: String,
-        /// The names there are, separated by commas.
-        known: String,
-    },
-    /// The program is not on this machine.
-    #[error("{name:?} is not installed on this machine, or not on the PATH: install it, or use another one")]
-    NotInstalled {
-        /// The program's name.
-        name: String,
-    },
-    /// The operating system refused to start it.
-    #[error("{name:?} could not be started: {source}")]
-    Start {
-        /// The program's name.
-        name: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Its end could not be waited for.
-    #[error("the command was started, but its end could not be waited for: {0}")]
-    Wait(std::io::Error),
-    /// Somebody asked for it to stop; it was ended.
-    #[error("the command was cancelled and ended with everything it started")]
-    Cancelled,
-}
-
-impl Classify for Error {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Invalid(_) | Self::UnknownShell { .. } => Kind::ValidationError,
-            Self::NotInstalled { .. } => Kind::ServiceUnavailable,
-            Self::Start { source, .. } => match source.kind() {
-                std::io::ErrorKind::PermissionDenied => Kind::PermissionDenied,
-                std::io::ErrorKind::ArgumentListTooLong => Kind::ValidationError,
-                _ => Kind::Internal,
-            },
-            Self::Wait(_) => Kind::Internal,
-            Self::Cancelled => Kind::Cancelled,
-        }
-    }
-
-    fn details(&self) -> Option<Value> {
-        match self {
-            Self::NotInstalled { name } => Some(json!({ "service": "shell", "hint": format!("install {name} and put it on the PATH") })),
-            _ => None,
+impl Default for Settings {
+    /// bash alone, in the folder for temporary files.
+    fn default() -> Self {
+        let line = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        Self {
+            shells: BTreeMap::from([("bash".to_owned(), line(&["bash", "-c"]))]),
+            terminals: BTreeMap::from([("bash".to_owned(), line(&["bash", "--noprofile", "--norc", "-i"]))]),
+            max_sessions: 32,
+            directory: std::env::temp_dir(),
+            private: std::env::temp_dir().join(format!("trae-sessions-{}", uuid::Uuid::now_v7().simple())),
         }
     }
 }
 
-/// The commands of this machine.
-#[derive(Debug)]
+/// The commands of this machine, and its shell sessions.
 pub struct Shells {
-    settings: Settings,
-    inherited: BTreeMap<OsString, OsString>,
+    programs: Programs,
+    beginning: Mutex<Beginning>,
+    live: Arc<Live>,
+    places: Arc<Semaphore>,
+    max_sessions: usize,
+    private: PathBuf,
+    history: Keeper,
 }
 
 impl Shells {
-    /// The shells that `settings` name. What commands inherit of this process's environment is read once, here.
+    /// The shells that `settings` name; what runs in sessions is remembered as long as they live. What commands inherit of this
+    /// process's environment is read once, here.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, inherited: environment::inherited(std::env::vars_os()) }
+        Self::with_history(settings, Arc::new(history::Remembered::default()))
     }
 
-    /// Runs one command to its end.
+    /// The same, with somebody who keeps what runs in sessions.
+    pub fn with_history(settings: Settings, history: Arc<dyn History>) -> Self {
+        Self {
+            programs: Programs::new(settings.shells, settings.terminals, environment::inherited(std::env::vars_os())),
+            beginning: Mutex::new(Beginning { directory: settings.directory, variables: BTreeMap::new() }),
+            live: Arc::default(),
+            places: sessions::places(settings.max_sessions),
+            max_sessions: settings.max_sessions,
+            private: settings.private,
+            history,
+        }
+    }
+
+    /// How many sessions may be open at once.
+    pub fn max_sessions(&self) -> usize {
+        self.max_sessions
+    }
+
+    /// Whether a shell is on this machine, and what it says of itself.
+    pub async fn installed(&self, shell: ShellType) -> Installed {
+        let directory = self.beginning().directory;
+        self.programs.installed(shell, &directory).await
+    }
+
+    /// Runs one command to its end, by itself or in a session.
     ///
     /// A failing command is no error: its exit code says so. One that runs out of time is ended with its whole group and answers
     /// with exit code 124 and what it printed so far. `extra_env` (the display, say) is set by the caller and not checked;
@@ -127,18 +133,31 @@ impl Shells {
     ) -> Result<CommandOutput, Error> {
         let limit = time_limit(options.timeout)?;
         environment::check(&options.env)?;
-        let directory = self.directory(options.working_directory.as_deref())?;
-        let argv = self.argv(command.program())?;
-        let Some((name, arguments)) = argv.split_first() else {
-            return Err(Error::Invalid("a command needs a program".to_owned()));
+        self.accepts()?;
+        if let Some(id) = &options.session_id {
+            if !options.env.is_empty() || options.stdin.is_some() {
+                let path = if options.env.is_empty() { "/stdin" } else { "/env" };
+                return Err(Error::invalid(path, "a command in a session has the session's variables, and reads from its terminal"));
+            }
+            let session = self.session(id).await?;
+            return session.run(&command, options.working_directory.as_deref(), limit, cancel).await;
+        }
+        let beginning = self.beginning();
+        let directory = match &options.working_directory {
+            Some(asked) => existing_folder(&beginning.directory.join(asked), asked, "/working_directory")?,
+            None => existing_folder(&beginning.directory, &beginning.directory.to_string_lossy(), "/working_directory")?,
         };
-        let program = self.find(name, &directory)?;
+        let argv = self.programs.argv(command.program())?;
+        let Some((name, arguments)) = argv.split_first() else {
+            return Err(Error::invalid("/command", "a command needs a program"));
+        };
+        let program = self.programs.locate(command.program(), name, &directory)?;
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
 
         let mut prepared = Command::new(program);
-        prepared.args(arguments).current_dir(directory).env_clear().envs(&self.inherited).envs(extra_env).envs(&options.env);
+        prepared.args(arguments).current_dir(directory).env_clear().envs(self.environment(&beginning, extra_env)).envs(&options.env);
         prepared.stdin(if options.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         prepared.stdout(Stdio::piped()).stderr(Stdio::piped());
         #[cfg(unix)]
@@ -146,61 +165,54 @@ impl Shells {
 
         let started = Instant::now();
         let child = prepared.spawn().map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => Error::NotInstalled { name: name.clone() },
+            std::io::ErrorKind::NotFound => programs::not_installed(name, name),
             _ => Error::Start { name: name.clone(), source },
         })?;
         follow(Group::new(child), options.stdin, started, limit, cancel).await
     }
+}
 
-    fn directory(&self, asked: Option<&str>) -> Result<PathBuf, Error> {
-        let directory = asked.map_or_else(|| self.settings.directory.clone(), |asked| self.settings.directory.join(asked));
-        let shown = asked.map_or_else(|| directory.display().to_string(), str::to_owned);
-        if shown.contains('\0') {
-            return Err(Error::Invalid("the working directory may not contain NUL characters".to_owned()));
-        }
-        match std::fs::metadata(&directory) {
-            Ok(found) if found.is_dir() => Ok(directory),
-            Ok(_) => Err(Error::Invalid(format!("the working directory {shown:?} is a file: name a folder"))),
-            Err(error) => {
-                Err(Error::Invalid(format!("the working directory {shown:?} cannot be used ({error}): name a folder that exists")))
-            }
-        }
+impl Drop for Shells {
+    fn drop(&mut self) {
+        self.hang_up();
     }
+}
 
-    fn argv(&self, program: &Program) -> Result<Vec<String>, Error> {
-        match program {
-            Program::Argv(argv) => Ok(argv.clone()),
-            Program::Line { shell, command } => {
-                let Some(line) = self.settings.shells.get(shell).filter(|line| !line.is_empty()) else {
-                    let known = self.settings.shells.keys().cloned().collect::<Vec<_>>().join(", ");
-                    return Err(Error::UnknownShell { name: shell.clone(), known });
-                };
-                Ok(line.iter().chain([command]).cloned().collect())
-            }
-        }
+/// What a variable is shown as: secrets, as far as names and values tell, are masked.
+pub fn masked(variables: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    variables
+        .into_iter()
+        .map(|(name, value)| {
+            let value = environment::shown(&name, &value);
+            (name, value)
+        })
+        .collect()
+}
+
+/// A folder that is there and may be entered, with its links resolved. `shown` is how the request, in which it stands `at`, names it.
+fn existing_folder(folder: &Path, shown: &str, at: &'static str) -> Result<PathBuf, Error> {
+    if shown.contains('\0') {
+        return Err(Error::invalid(at, "a folder may not contain NUL characters"));
     }
-
-    /// Finds the program as a shell would. Done here rather than by the operating system: a program with a full path can be
-    /// started without copying this process first.
-    fn find(&self, name: &str, directory: &Path) -> Result<PathBuf, Error> {
-        if name.contains('/') || cfg!(windows) {
-            return Ok(if name.contains('/') { directory.join(name) } else { PathBuf::from(name) });
+    let enter = |folder: &Path| {
+        #[cfg(unix)]
+        rustix::fs::access(folder, rustix::fs::Access::EXEC_OK)?;
+        folder.canonicalize()
+    };
+    match std::fs::metadata(folder) {
+        Ok(found) if found.is_dir() => {
+            enter(folder).map_err(|error| Error::invalid(at, format!("the folder {shown:?} cannot be entered ({error}): name another one")))
         }
-        let path =
-            self.inherited.get(std::ffi::OsStr::new("PATH")).cloned().unwrap_or_else(|| OsString::from("/usr/local/bin:/usr/bin:/bin"));
-        std::env::split_paths(&path)
-            .filter(|folder| folder.is_absolute())
-            .map(|folder| folder.join(name))
-            .find(|candidate| group::is_executable(candidate))
-            .ok_or_else(|| Error::NotInstalled { name: name.to_owned() })
+        Ok(_) => Err(Error::invalid(at, format!("{shown:?} is a file: name a folder"))),
+        Err(error) => Err(Error::invalid(at, format!("the folder {shown:?} cannot be used ({error}): name one that exists"))),
     }
 }
 
 fn time_limit(seconds: f64) -> Result<Duration, Error> {
-    if seconds.is_finite() && seconds > 0.0 && seconds <= 300.0 {
+    if seconds.is_finite() && seconds > 0.0 && seconds <= LONGEST_TIMEOUT {
         return Ok(Duration::from_secs_f64(seconds));
     }
-    Err(Error::Invalid(format!("a timeout of {seconds} is not possible: give seconds above 0 and at most 300")))
+    Err(Error::invalid("/timeout", format!("a timeout of {seconds} is not possible: give seconds above 0 and at most 300")))
 }
 
 /// Waits for the command, its time or its cancel, reading what it prints all the while.

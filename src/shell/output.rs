@@ -3,10 +3,10 @@
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Bytes kept of each stream.
-const LIMIT: usize = 1024 * 1024;
+pub(super) const LIMIT: usize = 1024 * 1024;
 
 /// What was kept of one stream.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Kept {
     bytes: Vec<u8>,
     total: u64,
@@ -35,7 +35,7 @@ impl Kept {
         text
     }
 
-    fn add(&mut self, bytes: &[u8]) {
+    pub(super) fn add(&mut self, bytes: &[u8]) {
         let room = LIMIT - self.bytes.len().min(LIMIT);
         self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
         self.total += bytes.len() as u64;

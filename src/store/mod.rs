@@ -1,7 +1,8 @@
 //! The database: the only room that says SQLite.
 //!
 //! One thread writes, and commits everything that waits in one transaction; a few connections read beside it. What is written is
-//! plain rows ([`runs`], [`workflows`], [`node_configs`], [`snapshots`], [`templates`]); what they mean is the business of the rooms above.
+//! plain rows ([`runs`], [`workflows`], [`node_configs`], [`shell`], [`snapshots`], [`templates`]); what they mean is the business of the
+//! rooms above.
 
 mod error;
 pub mod node_configs;
@@ -9,6 +10,7 @@ mod queue;
 mod readers;
 pub mod runs;
 mod schema;
+pub mod shell;
 pub mod snapshots;
 pub mod templates;
 pub mod workflows;

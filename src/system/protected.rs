@@ -1,12 +1,14 @@
-//! Ending a process, and those that are never ended.
+//! Ending, stopping and continuing a process, and those that are left alone.
+
+use std::collections::HashSet;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getpid, test_kill_process};
 
-use super::Error;
+use super::{Action, Error};
 
-/// Ends `pid`, or says why not.
-pub(super) fn kill(pid: u32, force: bool) -> Result<(), Error> {
+/// Does it to `pid`, or says why not. `ours` are processes of the server's own.
+pub(super) fn act(pid: u32, action: Action, began: Option<u64>, ours: &HashSet<u32>) -> Result<(), Error> {
     let protected = |what| Err(Error::Protected { pid, what });
     match pid {
         // To the operating system 0 means "all of my group".
@@ -26,7 +28,23 @@ pub(super) fn kill(pid: u32, force: bool) -> Result<(), Error> {
     if ancestors().contains(&pid) {
         return protected("a parent of TRAE");
     }
-    send(target, if force { Signal::KILL } else { Signal::TERM }).map_err(|error| match error {
+    if ours.contains(&pid) {
+        return protected("one in which TRAE runs scripts");
+    }
+    if let Some(expected) = began
+        && let Some(began) = start_time(pid)
+        // The two are counted from clocks that may differ by a rounding.
+        && began.abs_diff(expected) > 1
+    {
+        return Err(Error::Another { pid, began, expected });
+    }
+    let signal = match action {
+        Action::Kill { force: true } => Signal::KILL,
+        Action::Kill { force: false } => Signal::TERM,
+        Action::Suspend => Signal::STOP,
+        Action::Resume => Signal::CONT,
+    };
+    send(target, signal).map_err(|error| match error {
         Errno::SRCH => Error::NoSuchProcess(pid),
         Errno::PERM => Error::NotOurs(pid),
         other => Error::Failed { pid, reason: other.to_string() },
@@ -44,6 +62,15 @@ fn exists(pid: Pid) -> bool {
         // Without a /proc there are no numbers for threads either; with one, it ended just now.
         Err(_) => !cfg!(target_os = "linux"),
     }
+}
+
+/// When a process began, in Unix seconds, as the list of processes says it.
+fn start_time(pid: u32) -> Option<u64> {
+    use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
+    let mut machine = System::new().ok()?;
+    let pid = sysinfo::Pid::from_u32(pid);
+    machine.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, ProcessRefreshKind::nothing().without_tasks());
+    machine.process(pid).map(sysinfo::Process::start_time)
 }
 
 /// The server's parents, up to the first process.

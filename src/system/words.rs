@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 /// One process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "pid": 1234, "name": "notepad.exe", "cpu_percent": 0.1, "memory_percent": 0.5, "status": "running", "ppid": 1, "start_time": 1737811800, "user": "ada" }))]
 pub struct Process {
     /// Its id.
     pub pid: u32,
@@ -16,6 +17,29 @@ pub struct Process {
     pub memory_percent: f64,
     /// `running`, `sleeping`, `stopped`, `zombie`, …
     pub status: String,
+    /// The process that started it, or took it over.
+    #[serde(default)]
+    pub ppid: Option<u32>,
+    /// When it began, in Unix seconds: with it, an action cannot hit another process that got the same id later.
+    #[serde(default)]
+    pub start_time: u64,
+    /// Whose it is.
+    #[serde(default)]
+    pub user: Option<String>,
+}
+
+/// What to do with a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Ask it to end; or, with force, end it at once.
+    Kill {
+        /// At once.
+        force: bool,
+    },
+    /// Stop it where it is.
+    Suspend,
+    /// Let it go on.
+    Resume,
 }
 
 /// How busy the machine is.

@@ -76,6 +76,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("hyper", &["api"]),
     ("indicatif", &["cli"]),
     ("leptess", &["ocr"]),
+    ("portable_pty", &["shell"]),
     ("reqwest", &["fetch"]),
     ("rhai", &["script"]),
     ("rusqlite", &["store"]),

@@ -42,7 +42,7 @@ mod functions {
     }
 
     /// Runs as described: `command` and `shell` (`"bash"`), or `argv`; `timeout` (seconds, up to 300), `working_directory`, `env`
-    /// (a map), `stdin`.
+    /// (a map), `stdin`; or `session_id`, a shell session in whose shell it runs, with everything it printed in `output`.
     ///
     /// One that runs out of time is ended with everything it started and has `exit_code` 124.
     ///

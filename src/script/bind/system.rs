@@ -26,7 +26,8 @@ mod functions {
         call(&context, Call::SystemLoad)
     }
 
-    /// The processes: a list of maps with `pid`, `name`, `cpu_percent` (of one core), `memory_percent`, `status`.
+    /// The processes: a list of maps with `pid`, `name`, `cpu_percent` (of one core), `memory_percent`, `status`, `ppid`, `start_time`
+    /// (Unix seconds), `user`.
     ///
     /// Needs `process = true`.
     ///
@@ -40,7 +41,7 @@ mod functions {
 
     /// Asks a process to end.
     ///
-    /// Raises `NOT_FOUND` where there is none, `PERMISSION_DENIED` for TRAE itself and pid 1. Needs `process = true`.
+    /// Raises `NOT_FOUND` where there is none, `PERMISSION_DENIED` for TRAE itself, its parents and runners, and pid 1. Needs `process = true`.
     ///
     /// ```rhai
     /// let pid = parse_int(shell::run("sleep 60 >/dev/null 2>&1 & echo $!").output);

@@ -33,9 +33,13 @@ fn json_type() -> Option<String> {
 
 #[tokio::test]
 async fn each_request_provokes_its_error() {
-    let server = served::start().await;
+    provoke(&served::start().await, include_str!("errors.json")).await;
+}
+
+/// Sends the request of each row, and looks at the error.
+pub async fn provoke(server: &served::Server, rows: &str) {
     let client = reqwest::Client::new();
-    let rows: Vec<Row> = serde_json::from_str(include_str!("errors.json")).unwrap();
+    let rows: Vec<Row> = serde_json::from_str(rows).unwrap();
     let mut wrong = Vec::new();
     for row in rows {
         let mut request = client.request(Method::from_bytes(row.method.as_bytes()).unwrap(), server.url(&row.path));

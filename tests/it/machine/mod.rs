@@ -6,7 +6,10 @@ mod fetch;
 mod files;
 mod ocr;
 mod shell;
+mod shell_sessions;
 mod system;
+
+pub use shell::{alive, gone};
 
 /// A grant of everything, with relative paths in `root`.
 fn everything(root: &std::path::Path) -> Grant {

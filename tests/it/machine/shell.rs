@@ -17,7 +17,7 @@ fn shells(directory: &Path) -> Shells {
         ("bash".to_owned(), line(&["bash", "-c"])),
         ("powershell".to_owned(), line(&["pwsh-that-is-not-here", "-Command"])),
     ]);
-    Shells::new(Settings { shells, directory: directory.to_owned() })
+    Shells::new(Settings { shells, directory: directory.to_owned(), ..Settings::default() })
 }
 
 async fn run_with(program: Program, options: CommandOptions, cancel: &CancellationToken) -> Result<CommandOutput, Error> {
@@ -36,7 +36,7 @@ async fn bash(command: &str) -> CommandOutput {
 }
 
 /// How many processes have `mark` on their command line.
-fn alive(mark: &str) -> usize {
+pub fn alive(mark: &str) -> usize {
     std::fs::read_dir("/proc")
         .unwrap()
         .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("cmdline")).ok())
@@ -44,7 +44,7 @@ fn alive(mark: &str) -> usize {
         .count()
 }
 
-async fn gone(mark: &str) {
+pub async fn gone(mark: &str) {
     let deadline = Instant::now() + Duration::from_secs(2);
     while alive(mark) > 0 {
         assert!(Instant::now() < deadline, "{mark} is still there");

@@ -4,13 +4,13 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use trae::error::{Classify, Kind};
-use trae::system::System;
+use trae::system::{Action, System};
 
 use super::everything;
 
 fn kill(pid: u32, force: bool) -> Result<(), Kind> {
     let grant = everything(std::path::Path::new("/"));
-    System::new().kill(grant.process(pid).unwrap(), force).map_err(|error| error.kind())
+    System::new().act(grant.process(pid).unwrap(), Action::Kill { force }, None).map_err(|error| error.kind())
 }
 
 fn sleep() -> Child {

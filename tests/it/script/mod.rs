@@ -5,7 +5,6 @@ mod limits;
 mod reference;
 mod steps;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -53,10 +52,7 @@ pub fn capabilities() -> Capabilities {
     Capabilities {
         desktops: Arc::new(Desktops::new(desktop::Settings { mode: desktop::Mode::Virtual, virtual_size: (1280, 800) })),
         ocr: Arc::new(ocr::Ocr::new(ocr::Settings { languages: vec!["eng".to_owned()], timeout: Duration::from_secs(30) })),
-        shells: Arc::new(shell::Shells::new(shell::Settings {
-            shells: BTreeMap::from([("bash".to_owned(), vec!["bash".to_owned(), "-c".to_owned()])]),
-            directory: std::env::temp_dir(),
-        })),
+        shells: Arc::new(shell::Shells::new(shell::Settings::default())),
         fetch: Arc::new(fetch::Fetch::new()),
         system: Arc::new(system::System::new()),
     }

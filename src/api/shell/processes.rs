@@ -1,0 +1,88 @@
+//! `/api/shell/processes`: what runs on the machine, and ending, stopping and continuing it.
+
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::error::{ErrorResponse, Result};
+use super::extract::Json;
+use super::state::blocking;
+use super::success::SuccessResponse;
+use crate::services::Name;
+use crate::system::{Action, Process};
+
+/// What runs on the machine.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProcessesResponse {
+    /// `true`.
+    success: bool,
+    /// By id; threads are not listed.
+    processes: Vec<Process>,
+    /// How many there are.
+    count: usize,
+}
+
+/// A process.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "pid": 1234, "force": false }))]
+pub(crate) struct ProcessActionRequest {
+    /// Its id.
+    #[schema(minimum = 1, maximum = 4294967295_u32)]
+    pid: u32,
+    /// To kill: end it at once rather than ask it to end.
+    #[serde(default)]
+    force: bool,
+    /// Its `start_time` in the list: with it, nothing happens to another process that got the same id meanwhile.
+    #[serde(default)]
+    start_time: Option<u64>,
+}
+
+/// What runs on the machine, with its share of processor and memory.
+#[utoipa::path(get, path = "/api/shell/processes", tag = "shell", operation_id = "shell_processes_list", responses((status = 200, body = ProcessesResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn list(State(state): State<super::State>) -> Result<Answer<ProcessesResponse>> {
+    state.enter(Name::Shell)?;
+    state.grant().process(0)?;
+    let system = Arc::clone(state.system());
+    let processes = blocking(move || Ok(system.processes()?)).await?;
+    Ok(Answer(ProcessesResponse { success: true, count: processes.len(), processes }))
+}
+
+/// Asks a process to end, or with `force` ends it at once.
+#[utoipa::path(post, path = "/api/shell/processes/kill", tag = "shell", operation_id = "shell_processes_kill", request_body = ProcessActionRequest, responses((status = 200, body = SuccessResponse), (status = 403, body = ErrorResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn kill(State(state): State<super::State>, Json(request): Json<ProcessActionRequest>) -> Result<Answer<SuccessResponse>> {
+    let force = request.force;
+    let done = if force { "was ended" } else { "was asked to end" };
+    act(&state, request, Action::Kill { force }, done).await
+}
+
+/// Stops a process where it is.
+#[utoipa::path(post, path = "/api/shell/processes/suspend", tag = "shell", operation_id = "shell_processes_suspend", request_body = ProcessActionRequest, responses((status = 200, body = SuccessResponse), (status = 403, body = ErrorResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn suspend(
+    State(state): State<super::State>,
+    Json(request): Json<ProcessActionRequest>,
+) -> Result<Answer<SuccessResponse>> {
+    act(&state, request, Action::Suspend, "was stopped").await
+}
+
+/// Lets a process go on that was stopped.
+#[utoipa::path(post, path = "/api/shell/processes/resume", tag = "shell", operation_id = "shell_processes_resume", request_body = ProcessActionRequest, responses((status = 200, body = SuccessResponse), (status = 403, body = ErrorResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn resume(
+    State(state): State<super::State>,
+    Json(request): Json<ProcessActionRequest>,
+) -> Result<Answer<SuccessResponse>> {
+    act(&state, request, Action::Resume, "goes on").await
+}
+
+async fn act(state: &super::State, request: ProcessActionRequest, action: Action, done: &str) -> Result<Answer<SuccessResponse>> {
+    state.enter(Name::Shell)?;
+    let ProcessActionRequest { pid, start_time, .. } = request;
+    let process = state.grant().process(pid)?;
+    let system = Arc::clone(state.system());
+    blocking(move || Ok(system.act(process, action, start_time)?)).await?;
+    Ok(Answer(SuccessResponse::new(format!("process {pid} {done}"), Some(json!({ "pid": pid })))))
+}

@@ -1,0 +1,321 @@
+//! Bash and its like: cut into commands and words, quotes and substitutions included.
+
+use super::words::{is_disk, is_interpreter, is_root, is_system_file, program};
+use super::{Refusal, nested, read};
+
+/// Functions of a line that are looked at.
+const FUNCTIONS: usize = 100;
+
+/// One simple command of a line.
+#[derive(Debug, Default, Clone)]
+struct Simple {
+    words: Vec<String>,
+    /// Files that its output goes to.
+    targets: Vec<String>,
+    /// Commands whose output is put in its place: `$(…)`, backticks, `<(…)`.
+    inner: Vec<String>,
+    /// Whether it reads what the one before prints.
+    piped: bool,
+}
+
+pub(super) fn check(line: &str, depth: usize) -> Result<(), Refusal> {
+    if is_fork_bomb(line) {
+        return Err(Refusal::of("fork_bomb"));
+    }
+    let mut from_web = false;
+    for simple in cut(line) {
+        for inner in &simple.inner {
+            read("bash", inner, depth)?;
+        }
+        for target in &simple.targets {
+            written(target)?;
+        }
+        let words = plain(&simple.words);
+        let name = words.first().map(|word| program(word)).unwrap_or_default();
+        let runs_text = is_interpreter(&name) || matches!(name.as_str(), "eval" | "source" | ".");
+        if runs_text && ((simple.piped && from_web && reads_input(words)) || simple.inner.iter().any(|inner| fetches(inner))) {
+            return Err(Refusal::of("pipe_from_web"));
+        }
+        let fetching = matches!(name.as_str(), "curl" | "wget" | "fetch");
+        from_web = fetching || (simple.piped && from_web);
+        command(words, depth)?;
+    }
+    Ok(())
+}
+
+/// A program and its arguments.
+pub(super) fn argv(argv: &[String], depth: usize) -> Result<(), Refusal> {
+    command(plain(argv), depth)
+}
+
+/// What stands before the program itself: assignments, keywords, programs that start another one.
+fn plain(words: &[String]) -> &[String] {
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        let assignment = word
+            .split_once('=')
+            .is_some_and(|(name, _)| !name.is_empty() && name.trim_end_matches('+').chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+        let before =
+            ["!", "do", "then", "else", "elif", "if", "while", "until", "{", "time", "exec", "command", "builtin", "nohup", "setsid"];
+        match program(word).as_str() {
+            _ if assignment => at += 1,
+            name if before.contains(&name) => at += 1,
+            name @ ("sudo" | "doas" | "env" | "nice" | "ionice" | "timeout" | "stdbuf" | "xargs" | "busybox" | "chroot") => {
+                at += 1;
+                while let Some(option) = words.get(at) {
+                    let valued = matches!(option.as_str(), "-u" | "-g" | "-n" | "-c" | "-k" | "-s" | "-I" | "-L" | "-P" | "-C" | "-h");
+                    let duration = name == "timeout" && option.starts_with(|c: char| c.is_ascii_digit());
+                    if option.starts_with('-') && valued && name != "busybox" {
+                        at += 2;
+                    } else if option.starts_with('-') || option.contains('=') || duration {
+                        at += 1;
+                    } else {
+                        break;
+                    }
+                }
+                if name == "chroot" {
+                    at += 1;
+                }
+            }
+            _ => break,
+        }
+    }
+    &words[at.min(words.len())..]
+}
+
+/// Holds one command against the rules.
+fn command(words: &[String], depth: usize) -> Result<(), Refusal> {
+    let Some((first, arguments)) = words.split_first() else { return Ok(()) };
+    let name = program(first);
+    let refuse = |rule| Err(Refusal::of(rule));
+    let given = |test: &dyn Fn(&str) -> bool| arguments.iter().any(|word| !word.starts_with('-') && test(word));
+    let flag = |short: &[char], long: &str| {
+        arguments.iter().any(|word| {
+            if let Some(name) = word.strip_prefix("--") {
+                !name.is_empty() && long.starts_with(name)
+            } else {
+                word.strip_prefix('-').is_some_and(|letters| letters.contains(short))
+            }
+        })
+    };
+    match name.as_str() {
+        "rm" if flag(&['r', 'R'], "recursive") && given(&is_root) => return refuse("delete_root"),
+        "rm" if arguments.iter().any(|word| word == "--no-preserve-root") => return refuse("delete_root"),
+        "find" if given(&is_root) && deletes(arguments) => return refuse("delete_root"),
+        "mv" if given(&is_root) && arguments.last().is_some_and(|to| !is_root(to)) => return refuse("delete_root"),
+        "rsync" if arguments.iter().any(|word| word.starts_with("--del")) && arguments.last().is_some_and(|to| is_root(to)) => {
+            return refuse("delete_root");
+        }
+        "wipefs" | "blkdiscard" | "mkswap" | "mke2fs" | "mkdosfs" | "fdformat" => return refuse("format_disk"),
+        name if name.starts_with("mkfs") => return refuse("format_disk"),
+        "fdisk" | "sfdisk" | "cfdisk" | "gdisk" | "sgdisk" | "parted" if given(&is_disk) && !flag(&['l', 'd', 'p'], "list") => {
+            return refuse("format_disk");
+        }
+        "dd" => arguments.iter().filter_map(|word| word.strip_prefix("of=")).try_for_each(written)?,
+        "shred" | "tee" | "truncate" | "badblocks" | "hdparm" if given(&is_disk) => return refuse("write_device"),
+        "tee" => arguments.iter().filter(|_| !flag(&['a'], "append")).try_for_each(written)?,
+        "cp" | "mv" | "install" | "ln" => arguments.last().map_or(Ok(()), written)?,
+        "shutdown" | "reboot" | "halt" | "poweroff" => return refuse("shutdown"),
+        "init" | "telinit" if given(&|word| matches!(word, "0" | "6")) => return refuse("shutdown"),
+        "systemctl" if given(&|word| matches!(word, "poweroff" | "reboot" | "halt" | "kexec" | "rescue" | "emergency" | "suspend")) => {
+            return refuse("shutdown");
+        }
+        "kill" if arguments.len() > 1 && arguments[1..].iter().any(|word| word == "-1") => return refuse("kill_everything"),
+        "killall5" => return refuse("kill_everything"),
+        "chmod" | "chown" | "chgrp" | "setfacl" if flag(&['R'], "recursive") && given(&is_root) => {
+            return refuse("change_root_permissions");
+        }
+        "eval" => return read("bash", &arguments.join(" "), depth),
+        _ => {}
+    }
+    nested(&name, arguments, depth)
+}
+
+/// Whether `find` is told to delete what it finds.
+fn deletes(arguments: &[String]) -> bool {
+    let execs = |word: &str| matches!(word, "-exec" | "-execdir" | "-ok" | "-okdir");
+    // A search that is narrowed down (by name, age, size) may be meant.
+    let narrowed = |word: &str| word.contains("name") || word.contains("time") || word == "-size" || word == "-path" || word == "-regex";
+    let removing = arguments.iter().any(|word| word == "-delete")
+        || arguments.windows(2).any(|pair| execs(&pair[0]) && matches!(program(&pair[1]).as_str(), "rm" | "shred" | "unlink"));
+    removing && !arguments.iter().any(|word| narrowed(word))
+}
+
+/// Whether writing to `target` destroys something.
+fn written(target: impl AsRef<str>) -> Result<(), Refusal> {
+    let target = target.as_ref();
+    if is_disk(target) {
+        return Err(Refusal::of("write_device"));
+    }
+    if target == "/proc/sysrq-trigger" {
+        return Err(Refusal::of("shutdown"));
+    }
+    if is_system_file(target) { Err(Refusal::of("overwrite_system_file")) } else { Ok(()) }
+}
+
+/// Whether an interpreter is given no file of its own, and so runs what is piped into it.
+fn reads_input(words: &[String]) -> bool {
+    words[1..].iter().all(|word| word.starts_with('-') || word == "/dev/stdin") || words.iter().any(|word| word == "-s")
+}
+
+fn fetches(line: &str) -> bool {
+    cut(line).iter().any(|simple| plain(&simple.words).first().is_some_and(|word| matches!(program(word).as_str(), "curl" | "wget")))
+}
+
+/// `:(){ :|:& };:` under whatever name.
+fn is_fork_bomb(line: &str) -> bool {
+    let bare: String = line.chars().filter(|c| !c.is_whitespace()).collect();
+    bare.match_indices("(){").take(FUNCTIONS).any(|(at, _)| {
+        let name: String = bare[..at].chars().rev().take(64).take_while(|c| !matches!(c, ';' | '&' | '|' | '}' | '{')).collect();
+        let name: String = name.chars().rev().collect();
+        let name = name.strip_prefix("function").unwrap_or(&name);
+        !name.is_empty() && bare[at..].contains(&format!("{name}|{name}&")) && bare[at..].contains('}')
+    })
+}
+
+/// Cuts a line into its commands. It never fails: what the shell would refuse is cut somehow.
+fn cut(line: &str) -> Vec<Simple> {
+    Cutter { rest: line.chars().peekable(), done: Vec::new(), now: Simple::default(), word: None, target: false }.cut()
+}
+
+struct Cutter<'a> {
+    rest: std::iter::Peekable<std::str::Chars<'a>>,
+    done: Vec<Simple>,
+    now: Simple,
+    word: Option<String>,
+    /// The next word is where output goes.
+    target: bool,
+}
+
+impl Cutter<'_> {
+    fn cut(mut self) -> Vec<Simple> {
+        while let Some(c) = self.rest.next() {
+            match c {
+                ' ' | '\t' | '\r' => self.end_word(),
+                '\n' | ';' | ')' => self.end_command(false),
+                '(' if self.word.is_none() => self.end_command(false),
+                '&' if self.rest.peek() == Some(&'>') => self.end_word(),
+                '&' => {
+                    self.rest.next_if_eq(&'&');
+                    self.end_command(false);
+                }
+                '|' => {
+                    let or = self.rest.next_if_eq(&'|').is_some();
+                    self.rest.next_if_eq(&'&');
+                    self.end_command(!or);
+                }
+                '#' if self.word.is_none() => while self.rest.next_if(|c| *c != '\n').is_some() {},
+                '>' => self.redirect(),
+                '<' if self.rest.next_if_eq(&'(').is_some() => self.substitution(')'),
+                '<' => self.end_word(),
+                '\\' => {
+                    if let Some(next) = self.rest.next().filter(|next| *next != '\n') {
+                        self.word.get_or_insert_default().push(next);
+                    }
+                }
+                '\'' => {
+                    self.word.get_or_insert_default();
+                    while let Some(inside) = self.rest.next().filter(|inside| *inside != '\'') {
+                        self.word.get_or_insert_default().push(inside);
+                    }
+                }
+                '"' => self.double_quoted(),
+                '`' => self.substitution('`'),
+                '$' if self.rest.next_if_eq(&'(').is_some() => self.substitution(')'),
+                '$' if self.rest.peek() == Some(&'\'') => {}
+                other => self.word.get_or_insert_default().push(other),
+            }
+        }
+        self.end_command(false);
+        self.done
+    }
+
+    fn double_quoted(&mut self) {
+        self.word.get_or_insert_default();
+        while let Some(c) = self.rest.next() {
+            match c {
+                '"' => return,
+                '\\' => {
+                    let next = self.rest.next().unwrap_or_default();
+                    if !matches!(next, '"' | '\\' | '$' | '`') {
+                        self.word.get_or_insert_default().push('\\');
+                    }
+                    self.word.get_or_insert_default().push(next);
+                }
+                '`' => self.substitution('`'),
+                '$' if self.rest.next_if_eq(&'(').is_some() => self.substitution(')'),
+                other => self.word.get_or_insert_default().push(other),
+            }
+        }
+    }
+
+    /// A command within the command, up to its closing mark.
+    fn substitution(&mut self, close: char) {
+        let (mut inner, mut open, mut quote) = (String::new(), 1, None);
+        while let Some(c) = self.rest.next() {
+            match (c, quote) {
+                ('\\', None | Some('"')) => {
+                    inner.push(c);
+                    inner.extend(self.rest.next());
+                    continue;
+                }
+                ('\'' | '"', None) => quote = Some(c),
+                (c, Some(mark)) if c == mark => quote = None,
+                ('(', None) if close == ')' => open += 1,
+                (c, None) if c == close => {
+                    open -= 1;
+                    if open == 0 {
+                        break;
+                    }
+                }
+                _ => {}
+            }
+            inner.push(c);
+        }
+        self.word.get_or_insert_default();
+        self.now.inner.push(inner);
+    }
+
+    fn redirect(&mut self) {
+        // `2>`: the digit names the stream and is no word.
+        if self.word.as_deref().is_some_and(|word| word.chars().all(|c| c.is_ascii_digit())) {
+            self.word = None;
+        }
+        self.end_word();
+        let appends = self.rest.next_if_eq(&'>').is_some();
+        self.rest.next_if(|c| matches!(c, '|' | '&'));
+        if self.rest.next_if_eq(&'(').is_some() {
+            self.substitution(')');
+            return;
+        }
+        // What is added to a file of the system does not destroy it; a disk has no end to add to.
+        self.target = true;
+        if appends {
+            self.now.targets.push(String::new());
+        }
+    }
+
+    fn end_word(&mut self) {
+        let Some(word) = self.word.take() else { return };
+        if std::mem::take(&mut self.target) {
+            let appended = self.now.targets.last().is_some_and(String::is_empty);
+            if appended {
+                self.now.targets.pop();
+            }
+            if !appended || is_disk(&word) || word == "/proc/sysrq-trigger" {
+                self.now.targets.push(word);
+            }
+        } else {
+            self.now.words.push(word);
+        }
+    }
+
+    fn end_command(&mut self, pipe: bool) {
+        self.end_word();
+        self.target = false;
+        let simple = std::mem::replace(&mut self.now, Simple { piped: pipe, ..Simple::default() });
+        if !simple.words.is_empty() || !simple.targets.is_empty() || !simple.inner.is_empty() {
+            self.done.push(simple);
+        }
+    }
+}

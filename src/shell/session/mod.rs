@@ -1,0 +1,459 @@
+//! A session: a real shell in a real terminal, whose state lives from command to command.
+//!
+//! Commands that are sent ([`turn`]) and what a person types ([`Session::keys_of`]) go to the same shell, and everybody who looks
+//! ([`Viewer`]) sees the same terminal ([`screen`]). Where a command begins and ends the shell says itself ([`marks`], [`dialect`]).
+
+mod dialect;
+mod marks;
+mod pty;
+mod screen;
+mod state;
+mod turn;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::history::History;
+use super::output::Kept;
+use super::{CommandOutput, Error, HistoryEntry, ShellSessionInfo, ShellType, kin};
+use crate::policy::{AllowedCommand, Program};
+use pty::{Ends, Pty, Start};
+use state::{Phase, Progress, State, Typed};
+
+/// How long a shell may take to show its first prompt. PowerShell takes seconds.
+const COME_UP: Duration = Duration::from_secs(20);
+/// How long what runs in a session may take to tidy up when it ends.
+const GRACE: Duration = Duration::from_millis(200);
+/// Bytes of a command's output that its history keeps.
+const KEPT_OUTPUT: usize = 64 * 1024;
+/// The longest command, in bytes.
+const LONGEST: usize = 1 << 20;
+
+/// The variable by which everything that was started in a session is found again.
+const MARK: &str = "TRAE_SESSION_ID";
+
+/// A session.
+pub struct Session {
+    id: String,
+    name: String,
+    shell_type: ShellType,
+    created_at: SystemTime,
+    began_in: PathBuf,
+    /// Files between the server and the shell.
+    folder: PathBuf,
+    env: Option<PathBuf>,
+    pty: Pty,
+    state: Mutex<State>,
+    /// Told whenever the terminal printed something.
+    printed: watch::Sender<()>,
+    turns: Arc<tokio::sync::Mutex<()>>,
+    count: AtomicU64,
+    /// Why it is being ended, where the shell did not end by itself.
+    ending: Mutex<Option<String>>,
+    history: Arc<dyn History>,
+    runtime: Handle,
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+/// What a session is made of.
+pub(super) struct New<'a> {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) shell_type: ShellType,
+    pub(super) program: &'a Path,
+    pub(super) arguments: &'a [String],
+    pub(super) directory: &'a Path,
+    pub(super) environment: BTreeMap<OsString, OsString>,
+    /// Where the folders of sessions are.
+    pub(super) private: &'a Path,
+    /// The program that lists variables.
+    pub(super) env: Option<PathBuf>,
+    pub(super) history: Arc<dyn History>,
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
+impl Session {
+    /// Starts the shell and waits until it takes commands. `on_end` is called once it is gone, however that came.
+    pub(super) async fn open(new: New<'_>, on_end: impl FnOnce(&str) + Send + 'static) -> Result<Arc<Self>, Error> {
+        let failed = |source| Error::Start { name: new.shell_type.as_str().to_owned(), source };
+        let nonce = uuid::Uuid::now_v7().simple().to_string() + &uuid::Uuid::now_v7().simple().to_string()[16..];
+        let folder = private_folder(new.private, &new.id).map_err(failed)?;
+        let greeting = new.shell_type.greeting(&nonce, &folder);
+        std::fs::write(folder.join(new.shell_type.file(dialect::GREETING)), greeting).map_err(failed)?;
+        let mut environment = pty::for_terminal(&new.environment);
+        environment.insert(MARK.into(), new.id.clone().into());
+        let start = Start { program: new.program, arguments: new.arguments, directory: new.directory, environment };
+        let (pty, Ends { mut reader, child }) = Pty::open(start).map_err(failed)?;
+        let session = Arc::new(Self {
+            id: new.id,
+            name: new.name,
+            shell_type: new.shell_type,
+            created_at: SystemTime::now(),
+            began_in: new.directory.to_owned(),
+            folder,
+            env: new.env,
+            pty,
+            state: Mutex::new(State::new(&nonce)),
+            printed: watch::Sender::new(()),
+            turns: Arc::default(),
+            count: AtomicU64::new(0),
+            ending: Mutex::new(None),
+            history: new.history,
+            runtime: Handle::current(),
+            permit: Mutex::new(Some(new.permit)),
+        });
+        let (reading, read_all) = std::sync::mpsc::channel::<()>();
+        let this = Arc::downgrade(&session);
+        pty::thread("terminal-out", move || {
+            read(&mut reader, &this);
+            drop(reading);
+        })
+        .map_err(failed)?;
+        let this = Arc::clone(&session);
+        pty::thread("terminal-end", move || {
+            let code = pty::wait(child);
+            // What it printed last is still on its way; what it left in the background may keep the terminal open for ever.
+            let _ = read_all.recv_timeout(GRACE);
+            this.over(code);
+            on_end(&this.id);
+        })
+        .map_err(failed)?;
+        session.pty.input(session.shell_type.greet(&session.folder).as_bytes());
+        if let Err(error) = session.ready(COME_UP).await {
+            session.end("it showed no prompt").await;
+            return Err(error);
+        }
+        Ok(session)
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Its shell.
+    pub fn shell_type(&self) -> ShellType {
+        self.shell_type
+    }
+
+    /// How it is now.
+    pub fn info(&self) -> ShellSessionInfo {
+        let last_activity = self.state().last_activity;
+        ShellSessionInfo {
+            session_id: self.id.clone(),
+            name: self.name.clone(),
+            shell_type: self.shell_type,
+            working_directory: self.directory().display().to_string(),
+            created_at: rfc3339(self.created_at),
+            last_activity: rfc3339(last_activity),
+        }
+    }
+
+    /// Whether its shell is gone.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state().phase(), Phase::Ended(_))
+    }
+
+    /// Why it ended, as a sentence for people.
+    pub fn end_reason(&self) -> String {
+        match (self.ending(), self.state().phase()) {
+            (Some(reason), _) => format!("the session was ended: {reason}"),
+            (None, Phase::Ended(code)) => format!("the session ended: its shell exited with code {code}"),
+            (None, _) => "the session goes on".to_owned(),
+        }
+    }
+
+    /// Runs a command in it. A time-out or a cancel interrupts the command; the session lives on.
+    pub(super) async fn run(
+        self: &Arc<Self>,
+        command: &AllowedCommand,
+        directory: Option<&str>,
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> Result<CommandOutput, Error> {
+        let Program::Line { shell, command: text } = command.program() else {
+            return Err(Error::invalid(
+                "/session_id",
+                "a session takes command lines: leave out session_id for a program with its arguments",
+            ));
+        };
+        if shell != self.shell_type.as_str() {
+            let message = format!("this is a session of {}, which {shell} commands cannot run in", self.shell_type.as_str());
+            return Err(Error::invalid("/session_id", message));
+        }
+        if text.len() > LONGEST {
+            return Err(Error::invalid("/command", "a command in a session may have 1 MiB"));
+        }
+        if self.has_ended() {
+            return Err(Error::SessionEnded(self.id.clone()));
+        }
+        let before = match directory {
+            Some(asked) => {
+                let folder = super::existing_folder(&self.directory().join(asked), asked, "/working_directory")?;
+                Some(self.shell_type.change_directory(&folder.to_string_lossy()))
+            }
+            None => None,
+        };
+        self.run_text(before, text.clone(), limit, cancel).await
+    }
+
+    /// Goes to a folder; relative ones count from where the session is. `at` is where it stands in the request.
+    pub async fn change_directory(self: &Arc<Self>, allowed: &AllowedCommand, path: &str, at: &'static str) -> Result<PathBuf, Error> {
+        self.is_meant(allowed)?;
+        let folder = super::existing_folder(&self.directory().join(path), path, at)?;
+        let (code, said) = self.run_quietly(self.shell_type.change_directory(&folder.to_string_lossy())).await?;
+        if code != 0 {
+            let said = if said.trim().is_empty() { "the shell refused" } else { said.trim() };
+            return Err(Error::invalid(at, format!("the session cannot go to {path:?}: {said}")));
+        }
+        Ok(folder)
+    }
+
+    /// Sets a variable for what runs in it from now on.
+    pub async fn set_variable(self: &Arc<Self>, allowed: &AllowedCommand, name: &str, value: &str) -> Result<(), Error> {
+        self.is_meant(allowed)?;
+        super::environment::check_one(name, value, "/name", "/value")?;
+        if self.shell_type == ShellType::Cmd && value.contains(['\n', '\r', '"']) {
+            return Err(Error::invalid("/value", "cmd takes no line breaks and quotes in a value"));
+        }
+        let (code, said) = self.run_quietly(self.shell_type.set_variable(name, value)).await?;
+        if code == 0 { Ok(()) } else { Err(Error::invalid("/name", format!("the shell refused: {}", said.trim()))) }
+    }
+
+    /// The variables that what runs in it is given.
+    pub async fn variables(self: &Arc<Self>, allowed: &AllowedCommand) -> Result<BTreeMap<String, String>, Error> {
+        self.is_meant(allowed)?;
+        let env = self.env.as_deref().unwrap_or_else(|| Path::new("env"));
+        let (code, said) = self.run_quietly(self.shell_type.tell_variables(&self.folder, &env.to_string_lossy())).await?;
+        let answer = self.folder.join(dialect::ANSWER);
+        let told = std::fs::read(&answer).unwrap_or_default();
+        let _ = std::fs::remove_file(&answer);
+        if code != 0 && told.is_empty() {
+            return Err(Error::Wait(std::io::Error::other(format!("the shell does not tell its variables: {}", said.trim()))));
+        }
+        let separator = if self.shell_type == ShellType::Cmd { b'\n' } else { 0 };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\r').to_owned();
+        Ok(told
+            .split(|byte| *byte == separator)
+            .filter_map(|line| text(line).split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned())))
+            .collect())
+    }
+
+    /// What a person typed. False where too much waits to be read already.
+    pub fn keys_of(&self, allowed: &AllowedCommand, bytes: &[u8]) -> Result<bool, Error> {
+        self.is_meant(allowed)?;
+        let mut state = self.state();
+        state.touched = true;
+        state.last_activity = SystemTime::now();
+        Ok(self.pty.input(bytes))
+    }
+
+    /// Tells what runs in it how large the terminal is.
+    pub fn resize(&self, allowed: &AllowedCommand, cols: u16, rows: u16) -> Result<(), Error> {
+        self.is_meant(allowed)?;
+        self.pty.resize(cols, rows);
+        Ok(())
+    }
+
+    /// Looks at the terminal, from what is kept of it on.
+    pub fn view(self: &Arc<Self>, allowed: &AllowedCommand) -> Result<Viewer, Error> {
+        self.is_meant(allowed)?;
+        let (printed, progress) = (self.printed.subscribe(), self.state().follow());
+        let place = self.state().screen.beginning();
+        Ok(Viewer { session: Arc::clone(self), place, printed, progress })
+    }
+
+    /// Ends the shell and everything that was started in it.
+    pub(super) async fn end(&self, reason: &str) {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| reason.to_owned());
+        #[cfg(unix)]
+        {
+            use rustix::process::Signal;
+            if !self.has_ended() {
+                // As when a terminal is closed; stopped ones have to go on to hear it.
+                let all = self.members().await;
+                kin::signal(&all, Signal::HUP);
+                kin::signal(&all, Signal::CONT);
+                if !self.gone(GRACE).await {
+                    kin::signal(&self.members().await, Signal::KILL);
+                }
+            }
+        }
+        self.gone(Duration::from_secs(5)).await;
+    }
+
+    /// Closes the terminal, at which the shell ends as if its window had been closed.
+    pub(super) fn hang_up(&self) {
+        self.pty.close();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ending(&self) -> Option<String> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a permission is for this session's shell, and it still lives.
+    fn is_meant(&self, allowed: &AllowedCommand) -> Result<(), Error> {
+        if self.has_ended() {
+            return Err(Error::SessionEnded(self.id.clone()));
+        }
+        if allowed.program().name() == self.shell_type.as_str() {
+            return Ok(());
+        }
+        Err(Error::invalid("/session_id", format!("this is a session of {}", self.shell_type.as_str())))
+    }
+
+    /// Keys of our own.
+    fn keys(&self, bytes: &[u8]) {
+        self.pty.input(bytes);
+    }
+
+    /// Where the shell is.
+    fn directory(&self) -> PathBuf {
+        let of_process = std::fs::read_link(format!("/proc/{}/cwd", self.pty.pid)).ok();
+        of_process.filter(|_| !self.has_ended()).unwrap_or_else(|| self.began_in.clone())
+    }
+
+    /// Everything that runs in it.
+    async fn members(&self) -> Vec<i32> {
+        let (pid, mark) = (self.pty.pid, format!("{MARK}={}", self.id));
+        tokio::task::spawn_blocking(move || kin::of_session(pid, &mark)).await.unwrap_or_default()
+    }
+
+    /// Puts a command on record.
+    async fn keep(&self, command: &str, exit_code: i32, output: &Kept, at: SystemTime, execution_time: f64) {
+        let mut text = output.clone().into_text().replace("\r\n", "\n");
+        let truncated = output.truncated() || text.len() > KEPT_OUTPUT;
+        text.truncate(text.floor_char_boundary(KEPT_OUTPUT));
+        let command = command[..command.floor_char_boundary(KEPT_OUTPUT)].to_owned();
+        let entry = HistoryEntry { id: 0, command, timestamp: rfc3339(at), exit_code, output: text, truncated, execution_time };
+        if let Err(failure) = self.history.ran(self.id.clone(), entry).await {
+            tracing::warn!(session = self.id, error = %failure, "a command of a session could not be put on record");
+        }
+    }
+
+    fn took_in(self: &Arc<Self>, bytes: &[u8]) {
+        let typed = self.state().take_in(bytes);
+        self.printed.send_replace(());
+        for Typed { command, code, output, at, seconds } in typed {
+            let this = Arc::clone(self);
+            self.runtime.spawn(async move { this.keep(&command, code, &output, at, seconds).await });
+        }
+    }
+
+    /// The shell is gone: so is what it left behind.
+    fn over(&self, code: i32) {
+        #[cfg(unix)]
+        for _ in 0..20 {
+            let left = kin::of_session(self.pty.pid, &format!("{MARK}={}", self.id));
+            if left.is_empty() {
+                break;
+            }
+            kin::signal(&left, rustix::process::Signal::KILL);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.pty.close();
+        let _ = std::fs::remove_dir_all(&self.folder);
+        self.permit.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.state().ended(code);
+        self.printed.send_replace(());
+    }
+}
+
+/// Reads the terminal until it is closed.
+fn read(reader: &mut Box<dyn Read + Send>, session: &Weak<Session>) {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(read) => match session.upgrade() {
+                Some(session) => session.took_in(&buffer[..read]),
+                None => return,
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Somebody who looks at a session's terminal.
+pub struct Viewer {
+    session: Arc<Session>,
+    place: u64,
+    printed: watch::Receiver<()>,
+    progress: watch::Receiver<Progress>,
+}
+
+impl Viewer {
+    /// What the terminal printed next. Where the viewer was too slow, a reset of its terminal and what is still kept. Nothing once the
+    /// session has ended and all was seen. May be dropped while it waits.
+    pub async fn next(&mut self) -> Option<Vec<u8>> {
+        loop {
+            self.printed.borrow_and_update();
+            let ended = matches!(self.progress.borrow_and_update().phase, Phase::Ended(_));
+            let next = self.session.state().screen.after(self.place);
+            if let Some((chunk, place, missed)) = next {
+                self.place = place;
+                return Some(if missed { [b"\x1bc".as_slice(), &chunk].concat() } else { chunk });
+            }
+            if ended {
+                return None;
+            }
+            tokio::select! {
+                _ = self.printed.changed() => {}
+                _ = self.progress.changed() => {}
+            }
+        }
+    }
+}
+
+/// Removes what processes left behind that are gone: each has a folder with its number.
+fn tidy(root: &Path) {
+    #[cfg(unix)]
+    for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+        let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let gone = |pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
+        if number.and_then(rustix::process::Pid::from_raw).is_some_and(gone) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// A folder that only this user may look into.
+fn private_folder(root: &Path, name: &str) -> std::io::Result<PathBuf> {
+    tidy(root);
+    let root = root.join(std::process::id().to_string());
+    let mut maker = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        maker.mode(0o700);
+    }
+    maker.recursive(true);
+    maker.create(&root)?;
+    let folder = root.canonicalize()?.join(name);
+    maker.create(&folder)?;
+    Ok(folder)
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    DateTime::<Utc>::from(time).to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Seconds as people write them.
+fn seconds(time: Duration) -> String {
+    time.as_secs_f64().to_string()
+}
