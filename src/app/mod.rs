@@ -1,5 +1,7 @@
 //! The one room that knows every other: settings → capabilities → library → runs → router.
 
+mod checks;
+mod gate;
 mod parts;
 mod programs;
 
@@ -46,6 +48,7 @@ pub struct App {
     /// The parts, and how each is.
     pub services: Arc<Services>,
     ocr: Arc<ocr::Ocr>,
+    system: Arc<system::System>,
     store: Store,
     started: Instant,
     shutdown: CancellationToken,
@@ -81,23 +84,36 @@ impl App {
         let store = Store::open(&data.join("trae.db"))?;
         let desktops = Arc::new(Desktops::new(desktop_settings(&config)));
         let ocr = Arc::new(ocr::Ocr::new(ocr::Settings { languages: config.ocr.languages.clone(), timeout: config.ocr.timeout }));
+        let fetch = Arc::new(fetch::Fetch::new());
+        let system = Arc::new(system::System::new());
+        let services = Arc::new(Services::new());
         let capabilities = Capabilities {
             desktops: Arc::clone(&desktops),
             ocr: Arc::clone(&ocr),
             shells: Arc::new(shell::Shells::new(shell::Settings { shells: shells(), directory: files.clone() })),
-            fetch: Arc::new(fetch::Fetch::new()),
-            system: Arc::new(system::System::new()),
+            fetch: Arc::clone(&fetch),
+            system: Arc::clone(&system),
         };
         let settings = host::Settings { runner: options.runner, max_runners: 64 };
         let host = Host::new(capabilities, settings)
             .map_err(|error| Failure::new(Kind::Internal, format!("no thread could be started: {error}")))?;
-        let host = Arc::new(host);
+        let host = Arc::new(host.behind(Arc::new(gate::Gate(Arc::clone(&services)))));
         let library = Arc::new(Library::open(script_settings(&config)));
         let programs = Arc::new(Programs::new(Arc::clone(&library)));
         let runs = Runs::new(store.clone(), Arc::new(HostRunner(Arc::clone(&host))), programs, runs::Settings::new(files, options.allowed));
         runs.recover().await?;
-        let webhooks = Arc::new(Webhooks::open(runs.clone()).await?);
-        let services = Arc::new(Services::start(parts::parts(&config)).await);
+        let webhooks = Arc::new(Webhooks::new(runs.clone()));
+        let rooms = parts::Rooms {
+            config: &config,
+            fetch: &fetch,
+            host: &host,
+            library: &library,
+            ocr: &ocr,
+            runs: &runs,
+            store: &store,
+            webhooks: &webhooks,
+        };
+        services.start(parts::parts(&rooms)).await;
         Ok(Self {
             workflows: runs.workflows(),
             config: Arc::new(config),
@@ -108,6 +124,7 @@ impl App {
             desktops,
             services,
             ocr,
+            system,
             store,
             started,
             shutdown: CancellationToken::new(),

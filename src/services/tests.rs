@@ -41,11 +41,14 @@ impl Service for Told {
 
 async fn one(part: &Arc<Told>) -> Services {
     let service = Arc::clone(part) as Arc<dyn Service>;
-    Services::start(vec![
+    let services = Services::new();
+    assert!(services.enter(Name::Shell).is_err(), "nothing is up before it was started");
+    let parts = vec![
         Part { name: Name::Shell, service: Ok(service) },
         Part { name: Name::Proxmox, service: Err("set PROXMOX_HOST".to_owned()) },
-    ])
-    .await
+    ];
+    services.start(parts).await;
+    services
 }
 
 async fn until(services: &Services, status: Status) -> Report {
@@ -70,6 +73,8 @@ async fn a_crash_ends_what_works_with_it_and_is_mended_with_growing_pauses() {
     assert_eq!(refused.code, Kind::ServiceUnavailable);
     assert!(refused.message.contains("it blew up"), "{refused}");
 
+    assert_eq!(services.overall(), Overall::Degraded);
+
     let begun = tokio::time::Instant::now();
     tokio::time::sleep(std::time::Duration::from_secs(10)).await;
     // 0.25 + 0.5 + 1 + 2 + 4 s: five attempts in the first ten seconds.
@@ -78,6 +83,7 @@ async fn a_crash_ends_what_works_with_it_and_is_mended_with_growing_pauses() {
     let report = until(&services, Status::Running).await;
     assert_eq!((report.details.as_str(), report.restarts), ("well", 6));
     assert!(services.enter(Name::Shell).is_ok());
+    assert_eq!(services.overall(), Overall::Healthy, "a part that is switched off is no fault");
 }
 
 #[tokio::test]

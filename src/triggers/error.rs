@@ -10,6 +10,9 @@ pub enum Error {
     /// No workflow listens there.
     #[error("no workflow listens at {0:?}: give a webhook_trigger that path, and see that its workflow has no errors")]
     Unknown(String),
+    /// Nothing is armed.
+    #[error("webhooks start nothing at the moment, as triggers is stopped: try again once it is up")]
+    Disarmed,
     /// Not with that method.
     #[error("{method} is not accepted at {path:?}: use {}", allowed.join(", "))]
     Method {
@@ -37,6 +40,7 @@ impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Unknown(_) => Kind::NotFound,
+            Self::Disarmed => Kind::ServiceUnavailable,
             Self::Method { .. } => Kind::MethodNotAllowed,
             Self::Signature => Kind::Unauthenticated,
             Self::Json(_) => Kind::InvalidJson,
@@ -47,6 +51,7 @@ impl Classify for Error {
     fn details(&self) -> Option<Value> {
         match self {
             Self::Unknown(path) => Some(json!({ "kind": "webhook", "id": path })),
+            Self::Disarmed => Some(json!({ "service": "triggers", "hint": "GET /api/health/service/triggers says why" })),
             Self::Method { allowed, .. } => Some(json!({ "allowed": allowed })),
             Self::Text => Some(json!({ "errors": [{ "path": "", "message": self.to_string() }] })),
             Self::Signature | Self::Json(_) => None,
