@@ -50,6 +50,8 @@ pub struct App {
     ocr: Arc<ocr::Ocr>,
     system: Arc<system::System>,
     store: Store,
+    /// The data folder's `files/`, with no link in its path.
+    files: PathBuf,
     started: Instant,
     shutdown: CancellationToken,
 }
@@ -100,7 +102,12 @@ impl App {
         let host = Arc::new(host.behind(Arc::new(gate::Gate(Arc::clone(&services)))));
         let library = Arc::new(Library::open(script_settings(&config)));
         let programs = Arc::new(Programs::new(Arc::clone(&library)));
-        let runs = Runs::new(store.clone(), Arc::new(HostRunner(Arc::clone(&host))), programs, runs::Settings::new(files, options.allowed));
+        let runs = Runs::new(
+            store.clone(),
+            Arc::new(HostRunner(Arc::clone(&host))),
+            programs,
+            runs::Settings::new(files.clone(), options.allowed),
+        );
         runs.recover().await?;
         let webhooks = Arc::new(Webhooks::new(runs.clone()));
         let rooms = parts::Rooms {
@@ -126,6 +133,7 @@ impl App {
             ocr,
             system,
             store,
+            files,
             started,
             shutdown: CancellationToken::new(),
         })
@@ -135,7 +143,7 @@ impl App {
     pub async fn listen(&self, listener: TcpListener) {
         let state = State::new(Parts {
             config: Arc::clone(&self.config),
-            grant: Grant::new(vec![Permissions::all()], self.config.storage.data_dir.join("files")),
+            grant: Grant::new(vec![Permissions::all()], self.files.clone()),
             ocr: Arc::clone(&self.ocr),
             library: Arc::clone(&self.library),
             runs: self.runs.clone(),
@@ -144,6 +152,7 @@ impl App {
             desktops: Arc::clone(&self.desktops),
             services: Arc::clone(&self.services),
             host: Arc::clone(&self.host),
+            system: Arc::clone(&self.system),
             started: self.started,
             shutdown: self.shutdown.clone(),
         });

@@ -172,13 +172,8 @@ impl Host {
     }
 
     async fn attend(&self, mut lease: Lease, job: Job) -> Outcome {
-        let mut broker = Broker::new(
-            self.capabilities.clone(),
-            Arc::clone(&self.gate),
-            job.grant,
-            Arc::clone(&job.journal),
-            job.cancel.clone(),
-        );
+        let mut broker =
+            Broker::new(self.capabilities.clone(), Arc::clone(&self.gate), job.grant, Arc::clone(&job.journal), job.cancel.clone());
         let mut computing = Duration::from_secs_f64(job.program.limits.seconds.clamp(0.0, 1e9));
         if let Err(failure) = lease.runner.send(&ToRunner::Start(job.start)).await {
             return Outcome::Failed(failure.into());

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::protocol::{FromRunner, Program, ScriptError, ToRunner};
 use super::Runners;
+use super::protocol::{FromRunner, Program, ScriptError, ToRunner};
 use super::runner::{Runner, Spawner};
 use crate::error::{Failure, Kind};
 

@@ -30,6 +30,8 @@ pub struct Figures {
     pub running: usize,
     /// How many wait for their turn.
     pub queued: usize,
+    /// How large their record is.
+    pub stored: crate::store::Size,
 }
 
 impl Counts {
@@ -46,9 +48,9 @@ impl Counts {
         self.steps.add(duration(micros));
     }
 
-    pub(super) fn figures(&self, running: usize, queued: usize) -> Figures {
+    pub(super) fn figures(&self, running: usize, queued: usize, stored: crate::store::Size) -> Figures {
         let ended = ENDS.into_iter().zip(&self.ended).map(|(status, count)| (status, count.load(Ordering::Relaxed))).collect();
-        Figures { ended, runs: self.runs.totals(), steps: self.steps.totals(), running, queued }
+        Figures { ended, runs: self.runs.totals(), steps: self.steps.totals(), running, queued, stored }
     }
 }
 

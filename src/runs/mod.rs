@@ -142,6 +142,6 @@ impl Runs {
     pub fn figures(&self) -> Figures {
         let live: Vec<_> = self.inner.live().values().cloned().collect();
         let running = live.iter().filter(|live| live.has_begun()).count();
-        self.inner.counts.figures(running, live.len() - running)
+        self.inner.counts.figures(running, live.len() - running, self.inner.store.size())
     }
 }

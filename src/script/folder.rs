@@ -147,7 +147,8 @@ impl Library {
 
 /// Whether a text is a path of the library: names between slashes, none of them hidden or leading upwards, with `.rhai` at the end.
 fn is_path(path: &str) -> bool {
-    let name = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains(|c: char| c.is_control() || "\\:*?\"<>|".contains(c));
+    let name =
+        |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains(|c: char| c.is_control() || "\\:*?\"<>|".contains(c));
     path.len() <= MAX_PATH && path.ends_with(".rhai") && path.split('/').all(name)
 }
 
@@ -232,7 +233,20 @@ mod tests {
         for path in ["a.rhai", "reports/daily.rhai", "nodes/größe.rhai", "a b.rhai"] {
             assert!(is_path(path), "{path}");
         }
-        for path in ["", "a", "a.rhai/", "/a.rhai", "../a.rhai", "a/../b.rhai", "a//b.rhai", ".a.rhai", "a/.git/b.rhai", "a\0.rhai", "a\\b.rhai", "./a.rhai"] {
+        for path in [
+            "",
+            "a",
+            "a.rhai/",
+            "/a.rhai",
+            "../a.rhai",
+            "a/../b.rhai",
+            "a//b.rhai",
+            ".a.rhai",
+            "a/.git/b.rhai",
+            "a\0.rhai",
+            "a\\b.rhai",
+            "./a.rhai",
+        ] {
             assert!(!is_path(path), "{path:?}");
         }
         assert!(!is_path(&format!("{}.rhai", "x".repeat(512))));

@@ -23,5 +23,5 @@ mod watch;
 
 pub use catalog::{Candidate, Catalog, LibraryError, LibraryEvent, ScriptFile};
 pub use folder::FolderError;
-pub use program::node_source;
 pub use library::{Checker, Library, Settings, starters};
+pub use program::node_source;

@@ -78,6 +78,11 @@ impl LibraryError {
         if matches!(error.code, Kind::ServiceUnavailable | Kind::Internal) && error.line.is_none() {
             return None;
         }
-        Some(Self { path: path.to_owned(), line: error.line.unwrap_or(1), column: error.column.unwrap_or(1), message: error.message.clone() })
+        Some(Self {
+            path: path.to_owned(),
+            line: error.line.unwrap_or(1),
+            column: error.column.unwrap_or(1),
+            message: error.message.clone(),
+        })
     }
 }

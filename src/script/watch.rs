@@ -47,7 +47,9 @@ impl Drop for Watching {
 /// Begins to watch the folders of `shared`.
 pub(super) fn start(shared: &Arc<Shared>) -> Result<Watching, String> {
     let failed = |error: &dyn std::fmt::Display| {
-        format!("the script folders cannot be watched ({error}): raise fs.inotify.max_user_watches and max_user_instances, or set RELOAD=false")
+        format!(
+            "the script folders cannot be watched ({error}): raise fs.inotify.max_user_watches and max_user_instances, or set RELOAD=false"
+        )
     };
     let (changed, changes) = mpsc::channel();
     // The only one that lasts: when the system's watcher dies, the channel closes, and so it is noticed.

@@ -192,8 +192,7 @@ impl Services {
     pub fn new() -> Self {
         let unit = |name: Name| {
             let reason = Some("the server is starting".to_owned());
-            let state =
-                State { status: Status::Stopped, reason, since: SystemTime::now(), restarts: 0, session: CancellationToken::new() };
+            let state = State { status: Status::Stopped, reason, since: SystemTime::now(), restarts: 0, session: CancellationToken::new() };
             (name, Arc::new(Unit { name, service: OnceLock::new(), state: Mutex::new(state), orders: OnceLock::new() }))
         };
         Self { units: Name::ALL.into_iter().map(unit).collect() }

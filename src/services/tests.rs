@@ -43,10 +43,8 @@ async fn one(part: &Arc<Told>) -> Services {
     let service = Arc::clone(part) as Arc<dyn Service>;
     let services = Services::new();
     assert!(services.enter(Name::Shell).is_err(), "nothing is up before it was started");
-    let parts = vec![
-        Part { name: Name::Shell, service: Ok(service) },
-        Part { name: Name::Proxmox, service: Err("set PROXMOX_HOST".to_owned()) },
-    ];
+    let parts =
+        vec![Part { name: Name::Shell, service: Ok(service) }, Part { name: Name::Proxmox, service: Err("set PROXMOX_HOST".to_owned()) }];
     services.start(parts).await;
     services
 }

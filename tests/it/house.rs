@@ -48,7 +48,6 @@ const ROOMS: &[(&str, &[&str])] = &[
             "shell",
             "system",
             "services",
-            "store",
             "tally",
             "policy",
             "config",
