@@ -22,6 +22,7 @@ pub mod server;
 mod socket;
 mod state;
 mod success;
+mod triggers;
 mod webhooks;
 mod workflow_automation;
 mod workflows;

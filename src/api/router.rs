@@ -16,8 +16,8 @@ use utoipa_axum::routes;
 use super::door::Door;
 use super::state::State;
 use super::{
-    automation, desktop, docs, echo, error, filesystem, health, metrics, node_configs, runs, scripts, webhooks, workflow_automation,
-    workflows,
+    automation, desktop, docs, echo, error, filesystem, health, metrics, node_configs, runs, scripts, triggers, webhooks,
+    workflow_automation, workflows,
 };
 
 /// Every route.
@@ -58,6 +58,9 @@ fn table() -> Table {
         .add(routes!(runs::get))
         .add(routes!(runs::cancel))
         .add(routes!(runs::events))
+        // triggers
+        .add(routes!(triggers::list))
+        .add(routes!(triggers::get, triggers::change))
         // webhooks
         .add(routes!(webhooks::receive))
         // sockets

@@ -29,7 +29,7 @@ pub use library::{CompiledGraph, Library, LoadedScript, Runner};
 pub use live::Ended;
 pub use record::{LogLine, Run, RunError, RunPage, RunStatus, RunSummary, SharedJson, Step, StepStatus};
 pub use timestamp::Timestamp;
-pub use workflows::{Checked, Observer, Workflow, WorkflowPage, Workflows};
+pub use workflows::{Checked, DrawnTrigger, Observer, Workflow, WorkflowPage, Workflows};
 
 use crate::error::Failure;
 use crate::policy::Permissions;

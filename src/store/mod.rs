@@ -8,6 +8,7 @@ mod queue;
 mod readers;
 pub mod runs;
 mod schema;
+mod triggers;
 pub mod workflows;
 mod writer;
 

@@ -11,7 +11,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::{Error, signature};
 use crate::error::{Failure, Kind};
 use crate::runs::{Execute, Observer, Runs, Ticket};
-use crate::workflow::Trigger;
+use crate::workflow;
 
 /// When the caller of a webhook gets its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -107,6 +107,15 @@ impl Webhooks {
         self.table.write().clear();
     }
 
+    /// Whether calls start anything.
+    pub(super) fn is_armed(&self) -> bool {
+        self.table.armed.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn runs(&self) -> &Runs {
+        &self.runs
+    }
+
     /// How many are armed.
     pub fn count(&self) -> usize {
         self.table.read().values().map(Vec::len).sum()
@@ -118,7 +127,7 @@ impl Webhooks {
     /// `NOT_FOUND`, `METHOD_NOT_ALLOWED` with `details.allowed`, `UNAUTHENTICATED`, `INVALID_JSON`; what [`Runs::execute_workflow`] says
     /// where not one run could be started.
     pub async fn fire(&self, delivery: Delivery) -> Result<Fired, Failure> {
-        if !self.table.armed.load(Ordering::SeqCst) {
+        if !self.is_armed() {
             return Err(Error::Disarmed.into());
         }
         self.follow_library().await?;
@@ -197,7 +206,7 @@ impl Table {
 }
 
 impl Observer for Table {
-    fn changed(&self, id: &str, triggers: &[Trigger]) {
+    fn changed(&self, id: &str, triggers: &[workflow::Trigger]) {
         let mut table = self.write();
         Self::disarm(&mut table, id);
         // Under the lock, so that nothing is armed behind the back of whoever just disarmed everything.
@@ -216,7 +225,7 @@ impl Observer for Table {
     }
 }
 
-fn hook(workflow_id: &str, trigger: &Trigger) -> Option<(String, Hook)> {
+fn hook(workflow_id: &str, trigger: &workflow::Trigger) -> Option<(String, Hook)> {
     if trigger.node_type != "webhook_trigger" {
         return None;
     }
