@@ -5,6 +5,7 @@
 
 mod automation;
 mod body;
+mod describe;
 mod desktop;
 mod docs;
 pub mod door;

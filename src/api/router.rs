@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use super::door::Door;
 use super::state::State;
 use super::{
-    automation, desktop, docs, echo, error, filesystem, health, metrics, node_configs, runs, scripts, triggers, webhooks,
+    automation, describe, desktop, docs, echo, error, filesystem, health, metrics, node_configs, runs, scripts, triggers, webhooks,
     workflow_automation, workflows,
 };
 
@@ -90,7 +90,9 @@ pub fn door(state: State) -> Door {
 
 /// The description of every route.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    table().described
+    let mut described = table().described;
+    describe::complete(&mut described);
+    described
 }
 
 /// Every path that is routed, as it is documented.

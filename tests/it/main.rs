@@ -12,6 +12,7 @@
 mod api;
 mod demo;
 mod desktop;
+mod docker;
 mod house;
 mod machine;
 mod runs;

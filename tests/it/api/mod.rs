@@ -5,7 +5,7 @@ mod description;
 mod door;
 mod errors;
 mod runs;
-mod served;
+pub mod served;
 mod server;
 mod socket;
 mod workflows;
