@@ -71,9 +71,14 @@ impl Watch {
                 flooded.store(true, Ordering::Relaxed);
             }
         });
-        let mut roots = Vec::new();
-        for folder in folders {
-            let path = folder.as_path().to_path_buf();
+        let mut roots: Vec<Root> = Vec::new();
+        let paths: BTreeSet<_> = folders.iter().map(AllowedPath::as_path).collect();
+        for path in paths {
+            // What is in a folder that is followed is followed already; parents come first.
+            if roots.iter().any(|root| path.starts_with(&root.path)) {
+                continue;
+            }
+            let path = path.to_path_buf();
             if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_dir()) {
                 return Err(Error::NotAFolder(path.to_string_lossy().into_owned()));
             }
@@ -153,7 +158,8 @@ impl Following {
         let mut changes = Vec::new();
         for index in 0..self.roots.len() {
             let Some(root) = self.roots.get(index) else { break };
-            let another = identity(&root.path) != root.identity;
+            // Something happened to the folder itself: one that takes its place may even get its number.
+            let another = dirty.contains(&root.path) || identity(&root.path) != root.identity;
             if another && let Err(error) = self.follow(index) {
                 tracing::warn!(%error, "a folder could not be watched; it is tried again");
             }

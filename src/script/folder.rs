@@ -14,8 +14,9 @@ use crate::error::{Classify, Kind};
 
 /// Files larger than this are no scripts.
 const MAX_FILE: u64 = 1 << 20;
-/// Characters of a path at most.
+/// Bytes of a path at most, and of each name in it: file systems take 255, and a draft's name is longer.
 const MAX_PATH: usize = 512;
+const MAX_NAME: usize = 200;
 /// What stands behind the name of a draft.
 const DRAFT: &str = ".draft";
 
@@ -147,8 +148,11 @@ impl Library {
 
 /// Whether a text is a path of the library: names between slashes, none of them hidden or leading upwards, with `.rhai` at the end.
 fn is_path(path: &str) -> bool {
-    let name =
-        |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains(|c: char| c.is_control() || "\\:*?\"<>|".contains(c));
+    let name = |part: &str| {
+        (1..=MAX_NAME).contains(&part.len())
+            && !part.starts_with('.')
+            && !part.contains(|c: char| c.is_control() || "\\:*?\"<>|".contains(c))
+    };
     path.len() <= MAX_PATH && path.ends_with(".rhai") && path.split('/').all(name)
 }
 

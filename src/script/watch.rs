@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Watching {
     stop: CancellationToken,
     ended: CancellationToken,
-    wake: Weak<mpsc::Sender<()>>,
+    wake: Weak<mpsc::Sender<bool>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -37,7 +37,7 @@ impl Drop for Watching {
     fn drop(&mut self) {
         self.stop.cancel();
         if let Some(wake) = self.wake.upgrade() {
-            let _ = wake.send(());
+            let _ = wake.send(false);
         }
         // A panic in it was reported when it happened.
         drop(self.thread.take().map(JoinHandle::join));
@@ -55,10 +55,12 @@ pub(super) fn start(shared: &Arc<Shared>) -> Result<Watching, String> {
     // The only one that lasts: when the system's watcher dies, the channel closes, and so it is noticed.
     let changed = Arc::new(changed);
     let wake = Arc::downgrade(&changed);
+    let themselves = shared.settings.folders.clone();
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Reading a script is an event too; it must not cause the next reading.
         if !event.as_ref().is_ok_and(|event| event.kind.is_access()) {
-            let _ = changed.send(());
+            let folder = event.map_or(true, |event| event.need_rescan() || event.paths.iter().any(|path| themselves.contains(path)));
+            let _ = changed.send(folder);
         }
     });
     let mut folders = Folders { watcher: watcher.map_err(|error| failed(&error))?, watched: Vec::new() };
@@ -75,22 +77,25 @@ pub(super) fn start(shared: &Arc<Shared>) -> Result<Watching, String> {
     Ok(Watching { stop, ended, wake, thread: Some(thread.map_err(|error| failed(&error))?) })
 }
 
-fn follow(folders: &mut Folders, changes: &mpsc::Receiver<()>, told: &CancellationToken, shared: &Weak<Shared>) {
+fn follow(folders: &mut Folders, changes: &mpsc::Receiver<bool>, told: &CancellationToken, shared: &Weak<Shared>) {
     loop {
-        let changed = match changes.recv_timeout(LOOK) {
-            Ok(()) => {
+        // Whether anything changed, and whether a folder itself did.
+        let (changed, replaced) = match changes.recv_timeout(LOOK) {
+            Ok(mut replaced) => {
                 let first = Instant::now();
-                while first.elapsed() < AT_LATEST && changes.recv_timeout(SETTLE).is_ok() {}
-                true
+                while let (true, Ok(folder)) = (first.elapsed() < AT_LATEST, changes.recv_timeout(SETTLE)) {
+                    replaced |= folder;
+                }
+                (true, replaced)
             }
-            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Timeout) => (false, false),
             Err(RecvTimeoutError::Disconnected) => return,
         };
         if told.is_cancelled() {
             return;
         }
         let Some(shared) = shared.upgrade() else { return };
-        if folders.look_again() || changed {
+        if folders.look_again(replaced) || changed {
             shared.reload();
         }
     }
@@ -115,12 +120,13 @@ impl Folders {
         }
     }
 
-    /// Watches anew what is not what it was. True if anything was not.
-    fn look_again(&mut self) -> bool {
+    /// Watches anew what is not what it was, or everything where a folder was `replaced`: one that takes another's place may even get its
+    /// number. True if anything is different.
+    fn look_again(&mut self, replaced: bool) -> bool {
         let mut different = false;
         for (folder, known) in &mut self.watched {
             let now = identity(folder);
-            if now == *known {
+            if now == *known && !replaced {
                 continue;
             }
             different = true;

@@ -85,6 +85,19 @@ async fn a_crash_ends_what_works_with_it_and_is_mended_with_growing_pauses() {
 }
 
 #[tokio::test]
+async fn without_what_everything_needs_the_server_is_unhealthy() {
+    for (name, overall) in
+        [(Name::Storage, Overall::Unhealthy), (Name::GraphExecution, Overall::Unhealthy), (Name::Snapshot, Overall::Degraded)]
+    {
+        let part = Arc::new(Told::default());
+        part.broken.store(true, Ordering::SeqCst);
+        let services = Services::new();
+        services.start(vec![Part { name, service: Ok(part) }]).await;
+        assert_eq!(services.overall(), overall, "{name:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_restart_stops_and_starts_and_a_part_that_is_off_says_why() {
     let part = Arc::new(Told::default());
     let services = one(&part).await;

@@ -24,7 +24,12 @@ async fn a_long_run_is_stopped_and_its_events_end() {
     assert_eq!(status, 202);
     let id = started["run_id"].as_str().unwrap().to_owned();
     let events = tokio::spawn(reqwest::get(server.url(&format!("/api/runs/{id}/events"))));
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let begun = async {
+        while server.get(&format!("/api/runs/{id}")).await.1["steps"][1]["status"] != "running" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), begun).await.expect("it waits");
     assert_eq!(server.post(&format!("/api/runs/{id}/cancel"), &json!({})).await.0, 200);
     let text = events.await.unwrap().unwrap().text().await.unwrap();
     assert!(text.contains("event: run_started") && text.trim_end().lines().last().unwrap().contains("cancelled"), "{text}");
