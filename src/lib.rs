@@ -24,5 +24,6 @@ pub mod shell;
 pub mod snapshots;
 pub mod store;
 pub mod system;
+pub mod tally;
 pub mod triggers;
 pub mod workflow;

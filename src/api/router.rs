@@ -4,6 +4,7 @@
 //! same list. Paths are documented as the specification writes them; they answer with and without a slash at the end.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::Router;
 use utoipa::OpenApi;
@@ -14,8 +15,8 @@ use utoipa::openapi::schema::Schema;
 use super::door::Door;
 use super::state::State;
 use super::{
-    automation, describe, desktop, desktop_stream, docs, error, health, node_configs, node_templates, runs, shell, shell_terminal,
-    snapshots, webhooks, workflow_automation, workflows,
+    automation, describe, desktop, desktop_stream, docs, echo, error, filesystem, health, metrics, node_configs, node_templates, runs,
+    scripts, shell, shell_terminal, snapshots, triggers, webhooks, workflow_automation, workflows,
 };
 
 /// A route at once, and its description when somebody asks: a server that nobody asks for it never makes it.
@@ -38,6 +39,10 @@ fn table() -> Table {
     Table::new()
         // health
         .add(routes!(health::health))
+        .add(routes!(health::detailed))
+        .add(routes!(health::service))
+        .add(routes!(health::restart))
+        .add(routes!(metrics::metrics))
         // desktop
         .add(routes!(desktop::streaming::status))
         .add(routes!(desktop::streaming::configure))
@@ -82,6 +87,11 @@ fn table() -> Table {
         .add(routes!(workflows::get, workflows::update, workflows::delete))
         .add(routes!(workflows::execute))
         .add(routes!(workflows::script))
+        // scripts
+        .add(routes!(scripts::list))
+        .add(routes!(scripts::check))
+        .add(routes!(scripts::get, scripts::put, scripts::delete))
+        .add(routes!(scripts::run))
         // runs
         .add(routes!(runs::list))
         .add(routes!(runs::get))
@@ -101,9 +111,17 @@ fn table() -> Table {
         .add(routes!(shell::processes::kill))
         .add(routes!(shell::processes::suspend))
         .add(routes!(shell::processes::resume))
+        // triggers
+        .add(routes!(triggers::list))
+        .add(routes!(triggers::get, triggers::change))
         // webhooks
         .add(routes!(webhooks::receive))
         // sockets
+        .add(routes!(echo::health))
+        .add(routes!(echo::open))
+        .add(routes!(echo::open_below_api))
+        .add(routes!(filesystem::open))
+        .add(routes!(filesystem::open_below_api))
         .add(routes!(desktop_stream::open))
         .add(routes!(desktop_stream::open_below_api))
         .add(routes!(workflow_automation::open))
@@ -119,7 +137,11 @@ fn table() -> Table {
 /// The whole API behind its door.
 pub fn door(state: State) -> Door {
     let Table { router, .. } = table();
-    let routes = router.fallback(error::no_such_path).method_not_allowed_fallback(error::no_such_method).with_state(state.clone());
+    let routes = router
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::no_such_method)
+        .layer(metrics::Counting(Arc::clone(state.answered())))
+        .with_state(state.clone());
     Door::new(routes, state.config())
 }
 
@@ -130,7 +152,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     described
 }
 
-/// Every path that is routed, as axum writes it.
+/// Every path that is routed, as it is documented.
 pub fn routes() -> BTreeSet<String> {
     table().routed
 }
@@ -169,9 +191,8 @@ impl Table {
     }
 
     fn add(mut self, line: Line) -> Self {
-        let route = routed(&line.path);
-        self.router = self.router.route(&route, line.methods);
-        self.routed.insert(route);
+        self.router = self.router.route(&routed(&line.path), line.methods);
+        self.routed.insert(line.path.trim_end_matches('/').to_owned());
         self.described.push(line.described);
         self
     }
@@ -186,8 +207,12 @@ impl Table {
     }
 }
 
-/// How axum writes a documented path: without the slash at the end, and with a star where the rest of the path is meant.
+/// How axum writes a documented path: without the slash at the end, and with a star where the rest of the path is meant. Nothing can
+/// stand behind such a star, so that running a script shares its route with the script.
 fn routed(path: &str) -> String {
-    let path = path.trim_end_matches('/');
-    path.strip_suffix("/webhooks/{path}").map_or_else(|| path.to_owned(), |before| format!("{before}/webhooks/{{*path}}"))
+    match path.trim_end_matches('/') {
+        "/api/webhooks/{path}" => "/api/webhooks/{*path}".to_owned(),
+        "/api/scripts/{path}" | "/api/scripts/{path}/run" => "/api/scripts/{*path}".to_owned(),
+        path => path.to_owned(),
+    }
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Error, Result};
+use super::metrics::Answered;
+use super::socket::Sockets;
 use crate::config::Config;
 use crate::desktop::{Desktop, Desktops};
 use crate::error::{Failure, Kind};
@@ -27,7 +28,8 @@ pub struct State(Arc<Inner>);
 
 struct Inner {
     parts: Parts,
-    sockets: Arc<Semaphore>,
+    sockets: Arc<Sockets>,
+    answered: Arc<Answered>,
 }
 
 /// The rooms behind the API.
@@ -69,8 +71,8 @@ pub struct Parts {
 impl State {
     /// Puts the rooms together.
     pub fn new(parts: Parts) -> Self {
-        let sockets = Arc::new(Semaphore::new(parts.config.websockets.max_connections));
-        Self(Arc::new(Inner { parts, sockets }))
+        let sockets = Arc::new(Sockets::new(parts.config.websockets.max_connections));
+        Self(Arc::new(Inner { parts, sockets, answered: Arc::default() }))
     }
 
     /// The settings.
@@ -123,6 +125,16 @@ impl State {
         self.0.parts.library.catalog()
     }
 
+    /// The script folders.
+    pub fn library(&self) -> &Arc<Library> {
+        &self.0.parts.library
+    }
+
+    /// How busy the machine is.
+    pub fn system(&self) -> &Arc<System> {
+        &self.0.parts.system
+    }
+
     /// Where scripts are checked.
     pub fn host(&self) -> &Host {
         &self.0.parts.host
@@ -153,19 +165,19 @@ impl State {
         &self.0.parts.shells
     }
 
-    /// Load and processes.
-    pub fn system(&self) -> &Arc<System> {
-        &self.0.parts.system
-    }
-
     /// The desktop that is open, if one is.
     pub fn open_desktop(&self) -> Option<Arc<Desktop>> {
         self.0.parts.desktops.current()
     }
 
-    /// Free places for sockets.
-    pub(crate) fn sockets(&self) -> &Arc<Semaphore> {
+    /// The sockets that are open, and how many more may be.
+    pub(crate) fn sockets(&self) -> &Arc<Sockets> {
         &self.0.sockets
+    }
+
+    /// The requests that were answered.
+    pub(crate) fn answered(&self) -> &Arc<Answered> {
+        &self.0.answered
     }
 
     /// Does something with the desktop where it may block. If the caller goes away meanwhile, `cancel` is set.

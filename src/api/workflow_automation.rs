@@ -16,6 +16,7 @@ use super::extract;
 use super::socket::{Ended, Handshake, Socket, pong};
 use crate::error::{Failure, Kind};
 use crate::runs::{Event, Execute};
+use crate::services::Name;
 
 /// How many runs one socket follows at a time.
 const FOLLOWED: usize = 100;
@@ -144,6 +145,7 @@ async fn start(
     parameters: Map<String, Value>,
 ) -> Result<(), Failure> {
     has_room(followed)?;
+    state.services().enter(Name::GraphExecution)?;
     let parameters = serde_json::value::to_raw_value(&parameters)
         .map_err(|error| Failure::new(Kind::ValidationError, format!("the parameters cannot be passed on: {error}")))?;
     let execute = Execute { parameters, ..Execute::default() };

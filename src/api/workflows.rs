@@ -16,7 +16,7 @@ use super::error::{Error, ErrorResponse, Result};
 use super::extract::{Json, OptionalJson, Path, Query, Written};
 use super::success::SuccessResponse;
 use crate::error::{Failure, Kind};
-use crate::runs::{Checked, Execute, Run, RunFilter, RunStatus, Workflow, WorkflowPage};
+use crate::runs::{Checked, Execute, Run, RunFilter, RunStatus, Ticket, Workflow, WorkflowPage};
 use crate::services::{Name, Status};
 use crate::workflow::{Drawing, Graph, Problem};
 
@@ -317,12 +317,17 @@ pub(crate) async fn execute(
     }
     let parameters = serde_json::value::to_raw_value(&request.parameters)
         .map_err(|error| Error::invalid_at("/parameters", format!("cannot be passed on: {error}")))?;
-    let mut ticket = state.runs().execute_workflow(&id, Execute { parameters, ..Execute::default() }).await?;
+    let ticket = state.runs().execute_workflow(&id, Execute { parameters, ..Execute::default() }).await?;
+    answer(ticket, request.wait, request.timeout).await
+}
+
+/// Answers that a run was started, or with `wait` once it is over.
+pub(crate) async fn answer(mut ticket: Ticket, wait: bool, timeout: Option<f64>) -> Result<Response> {
     let run_id = ticket.run_id.clone();
-    if !request.wait {
+    if !wait {
         return Ok((StatusCode::ACCEPTED, axum::Json(Started { run_id, status: ticket.status() })).into_response());
     }
-    let patience = request.timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let patience = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let run = match patience {
         None => ticket.finished().await,
         Some(patience) => tokio::time::timeout(patience, ticket.finished()).await.map_err(|_| {

@@ -1,5 +1,7 @@
 //! The one room that knows every other: settings → capabilities → library → runs → router.
 
+mod checks;
+mod gate;
 mod parts;
 mod programs;
 mod shell_history;
@@ -54,6 +56,8 @@ pub struct App {
     ocr: Arc<ocr::Ocr>,
     system: Arc<system::System>,
     store: Store,
+    /// The data folder's `files/`, with no link in its path.
+    files: PathBuf,
     started: Instant,
     shutdown: CancellationToken,
 }
@@ -90,25 +94,45 @@ impl App {
         let ocr = Arc::new(ocr::Ocr::new(ocr::Settings { languages: config.ocr.languages.clone(), timeout: config.ocr.timeout }));
         let history = Arc::new(shell_history::Kept(store.clone()));
         let shells = Arc::new(shell::Shells::with_history(shell_settings(&config, &files), history));
+        let fetch = Arc::new(fetch::Fetch::new());
         let system = Arc::new(system::System::new());
+        let services = Arc::new(Services::new());
         let capabilities = Capabilities {
             desktops: Arc::clone(&desktops),
             ocr: Arc::clone(&ocr),
             shells: Arc::clone(&shells),
-            fetch: Arc::new(fetch::Fetch::new()),
+            fetch: Arc::clone(&fetch),
             system: Arc::clone(&system),
         };
         let settings = host::Settings { runner: options.runner, max_runners: 64 };
         let host = Host::new(capabilities, settings)
             .map_err(|error| Failure::new(Kind::Internal, format!("no thread could be started: {error}")))?;
-        let host = Arc::new(host);
+        let host = Arc::new(host.behind(Arc::new(gate::Gate(Arc::clone(&services)))));
         let library = Arc::new(Library::open(script_settings(&config)));
         let programs = Arc::new(Programs::new(Arc::clone(&library)));
-        let runs = Runs::new(store.clone(), Arc::new(HostRunner(Arc::clone(&host))), programs, runs::Settings::new(files, options.allowed));
+        let runs = Runs::new(
+            store.clone(),
+            Arc::new(HostRunner(Arc::clone(&host))),
+            programs,
+            runs::Settings::new(files.clone(), options.allowed),
+        );
         runs.recover().await?;
-        let webhooks = Arc::new(Webhooks::open(runs.clone()).await?);
+        let webhooks = Arc::new(Webhooks::new(runs.clone()));
         let snapshots = Snapshots::new(store.clone(), Arc::clone(&desktops), Arc::clone(&ocr), snapshot_settings(&config));
-        let services = Arc::new(Services::start(parts::parts(&config, &desktops, &shells, &snapshots)).await);
+        let rooms = parts::Rooms {
+            config: &config,
+            desktops: &desktops,
+            fetch: &fetch,
+            host: &host,
+            library: &library,
+            ocr: &ocr,
+            runs: &runs,
+            shells: &shells,
+            snapshots: &snapshots,
+            store: &store,
+            webhooks: &webhooks,
+        };
+        services.start(parts::parts(&rooms)).await;
         Ok(Self {
             workflows: runs.workflows(),
             config: Arc::new(config),
@@ -123,6 +147,7 @@ impl App {
             shells,
             system,
             store,
+            files,
             started,
             shutdown: CancellationToken::new(),
         })
@@ -132,7 +157,7 @@ impl App {
     pub async fn listen(&self, listener: TcpListener) {
         let state = State::new(Parts {
             config: Arc::clone(&self.config),
-            grant: Grant::new(vec![Permissions::all()], self.config.storage.data_dir.join("files")),
+            grant: Grant::new(vec![Permissions::all()], self.files.clone()),
             ocr: Arc::clone(&self.ocr),
             shells: Arc::clone(&self.shells),
             system: Arc::clone(&self.system),

@@ -1,45 +1,84 @@
-//! How each part of the server starts, stops and crashes, for [`crate::services`].
+//! How each part of the server starts, stops and crashes, for [`crate::services`]. Each has a file of its own.
 
 mod desktop;
+mod http;
+mod node;
+mod ocr;
 mod records;
+mod runs;
+mod scripts;
 mod shell;
+mod storage;
+mod triggers;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::checks::Checks;
 use crate::config::Config;
 use crate::desktop::Desktops;
 use crate::error::Failure;
+use crate::fetch::Fetch;
+use crate::host::Host;
+use crate::ocr::Ocr;
+use crate::runs::Runs;
+use crate::script::Library;
 use crate::services::{Name, Part, Service};
 use crate::shell::Shells;
 use crate::snapshots::Snapshots;
+use crate::store::Store;
+use crate::triggers::Webhooks;
 
-/// All parts, in the order in which they start.
-pub(super) fn parts(config: &Config, desktops: &Arc<Desktops>, shells: &Arc<Shells>, snapshots: &Snapshots) -> Vec<Part> {
-    Name::ALL.into_iter().map(|name| Part { name, service: service(name, config, desktops, shells, snapshots) }).collect()
+/// What the parts are made of.
+pub(super) struct Rooms<'a> {
+    pub(super) config: &'a Config,
+    pub(super) desktops: &'a Arc<Desktops>,
+    pub(super) fetch: &'a Arc<Fetch>,
+    pub(super) host: &'a Arc<Host>,
+    pub(super) library: &'a Arc<Library>,
+    pub(super) ocr: &'a Arc<Ocr>,
+    pub(super) runs: &'a Runs,
+    pub(super) shells: &'a Arc<Shells>,
+    pub(super) snapshots: &'a Snapshots,
+    pub(super) store: &'a Store,
+    pub(super) webhooks: &'a Arc<Webhooks>,
 }
 
-fn service(
-    name: Name,
-    config: &Config,
-    desktops: &Arc<Desktops>,
-    shells: &Arc<Shells>,
-    snapshots: &Snapshots,
-) -> Result<Arc<dyn Service>, String> {
-    let off = |variable: &str| Err(format!("set {variable}=true and start again"));
-    match name {
-        Name::LiveDesktop => Ok(Arc::new(desktop::LiveDesktop::new(Arc::clone(desktops)))),
-        Name::ClickAutomation if !config.services.click_automation => off("ENABLE_CLICK_AUTOMATION"),
-        Name::ClickAutomation => Ok(Arc::new(desktop::ClickAutomation::new(Arc::clone(desktops)))),
-        Name::EnhancedOcr if !config.services.ocr => off("ENABLE_OCR"),
-        Name::Shell => Ok(Arc::new(shell::Shell(Arc::clone(shells)))),
-        Name::Snapshot => Ok(Arc::new(records::SnapshotService::new(snapshots.clone()))),
-        Name::Proxmox if config.proxmox.host.is_none() => {
-            Err("set PROXMOX_HOST, PROXMOX_USERNAME and PROXMOX_PASSWORD and start again".to_owned())
+/// All parts, in the order in which they start.
+pub(super) fn parts(rooms: &Rooms<'_>) -> Vec<Part> {
+    Name::ALL.into_iter().map(|name| Part { name, service: service(name, rooms) }).collect()
+}
+
+fn service(name: Name, rooms: &Rooms<'_>) -> Result<Arc<dyn Service>, String> {
+    let config = rooms.config;
+    let switched = |on: bool, variable: &str| if on { Ok(()) } else { Err(format!("set {variable}=true and start again")) };
+    Ok(match name {
+        Name::EnhancedOcr => {
+            switched(config.services.ocr, "ENABLE_OCR")?;
+            Arc::new(ocr::Reading(Arc::clone(rooms.ocr)))
         }
-        _ => Ok(Arc::new(Ready)),
-    }
+        Name::GraphExecution => Arc::new(runs::Execution { runs: rooms.runs.clone(), host: Arc::clone(rooms.host) }),
+        Name::N8nIntegration => Arc::new(http::Requests(Arc::clone(rooms.fetch))),
+        Name::Node => Arc::new(node::Types(Arc::clone(rooms.library))),
+        Name::Scripts => {
+            let checks = Arc::new(Checks::new(Arc::clone(rooms.host)));
+            Arc::new(scripts::Folders { library: Arc::clone(rooms.library), checks })
+        }
+        Name::Storage => Arc::new(storage::Database(rooms.store.clone())),
+        Name::Triggers => Arc::new(triggers::Armed(Arc::clone(rooms.webhooks))),
+        Name::ClickAutomation => {
+            switched(config.services.click_automation, "ENABLE_CLICK_AUTOMATION")?;
+            Arc::new(desktop::ClickAutomation::new(Arc::clone(rooms.desktops)))
+        }
+        Name::LiveDesktop => Arc::new(desktop::LiveDesktop::new(Arc::clone(rooms.desktops))),
+        Name::Shell => Arc::new(shell::Shell(Arc::clone(rooms.shells))),
+        Name::Snapshot => Arc::new(records::SnapshotService::new(rooms.snapshots.clone())),
+        Name::Proxmox if config.proxmox.host.is_none() => {
+            return Err("set PROXMOX_HOST, PROXMOX_USERNAME and PROXMOX_PASSWORD and start again".to_owned());
+        }
+        Name::Proxmox => Arc::new(Ready),
+    })
 }
 
 /// A part that is ready as long as the server is.
@@ -57,4 +96,15 @@ impl Service for Ready {
     fn details(&self) -> String {
         "ready".to_owned()
     }
+}
+
+/// Does what blocks where it holds nobody up.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Failure::new(crate::error::Kind::Internal, format!("this ended unexpectedly: {error}"))))
+}
+
+/// `1 script`, `2 scripts`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::Runners;
 use super::protocol::{FromRunner, Program, ScriptError, ToRunner};
 use super::runner::{Runner, Spawner};
 use crate::error::{Failure, Kind};
@@ -118,9 +119,20 @@ impl Pool {
     }
 
     /// Lets all idle runners go.
+    pub(super) fn cool(&self) {
+        let idle = std::mem::take(&mut self.state().idle);
+        drop(idle);
+    }
+
+    /// Lets all idle runners go, and starts none any more.
     pub(super) fn close(&self) {
         self.slots.close();
-        self.state().idle.clear();
+        self.cool();
+    }
+
+    pub(super) fn runners(&self) -> Runners {
+        let state = self.state();
+        Runners { busy: state.busy.values().sum(), idle: state.idle.len() }
     }
 
     /// A runner that serves `program`, or a place in the queue for one.
