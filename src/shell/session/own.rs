@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Session, dialect};
+use super::Session;
 use crate::policy::AllowedCommand;
 use crate::shell::{Error, ShellType, environment, existing_folder};
 
@@ -36,8 +36,9 @@ impl Session {
     pub async fn variables(self: &Arc<Self>, allowed: &AllowedCommand) -> Result<BTreeMap<String, String>, Error> {
         self.is_meant(allowed)?;
         let env = self.env.as_deref().unwrap_or_else(|| Path::new("env"));
-        let (code, said) = self.run_quietly(self.shell_type.tell_variables(&self.folder, &env.to_string_lossy())).await?;
-        let answer = self.folder.join(dialect::ANSWER);
+        // Several may ask at once: each has an answer of its own.
+        let answer = self.folder.join(format!("answer-{}", uuid::Uuid::now_v7().simple()));
+        let (code, said) = self.run_quietly(self.shell_type.tell_variables(&answer, &env.to_string_lossy())).await?;
         let told = std::fs::read(&answer).unwrap_or_default();
         let _ = std::fs::remove_file(&answer);
         if code != 0 && told.is_empty() {
