@@ -6,6 +6,7 @@
 
 mod bash;
 mod cmd;
+mod cut;
 mod powershell;
 mod words;
 

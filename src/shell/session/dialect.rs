@@ -11,8 +11,6 @@ use crate::shell::ShellType;
 pub(super) const COMMAND: &str = "command";
 /// The file that makes a shell say what it does.
 pub(super) const GREETING: &str = "greeting";
-/// The file that the shell answers in.
-pub(super) const ANSWER: &str = "answer";
 
 impl ShellType {
     /// What stands in the file that the shell reads first.
@@ -89,9 +87,9 @@ impl ShellType {
         }
     }
 
-    /// The command that writes all variables to the answer file, each with a NUL behind it.
-    pub(super) fn tell_variables(self, folder: &Path, env: &str) -> String {
-        let answer = self.quoted(&folder.join(ANSWER).to_string_lossy());
+    /// The command that writes all variables to a file, each with a NUL behind it.
+    pub(super) fn tell_variables(self, answer: &Path, env: &str) -> String {
+        let answer = self.quoted(&answer.to_string_lossy());
         match self {
             Self::Bash => format!("command {} -0 >| {answer}", self.quoted(env)),
             Self::PowerShell => format!(

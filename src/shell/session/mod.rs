@@ -4,11 +4,14 @@
 //! ([`Viewer`]) sees the same terminal ([`screen`]). Where a command begins and ends the shell says itself ([`marks`], [`dialect`]).
 
 mod dialect;
+mod folder;
 mod marks;
+mod own;
 mod pty;
 mod screen;
 mod state;
 mod turn;
+mod viewer;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -28,7 +31,8 @@ use super::output::Kept;
 use super::{CommandOutput, Error, HistoryEntry, ShellSessionInfo, ShellType, kin};
 use crate::policy::{AllowedCommand, Program};
 use pty::{Ends, Pty, Start};
-use state::{Phase, Progress, State, Typed};
+use state::{Phase, State, Typed};
+pub use viewer::Viewer;
 
 /// How long a shell may take to show its first prompt. PowerShell takes seconds.
 const COME_UP: Duration = Duration::from_secs(20);
@@ -87,7 +91,7 @@ impl Session {
     pub(super) async fn open(new: New<'_>, on_end: impl FnOnce(&str) + Send + 'static) -> Result<Arc<Self>, Error> {
         let failed = |source| Error::Start { name: new.shell_type.as_str().to_owned(), source };
         let nonce = uuid::Uuid::now_v7().simple().to_string() + &uuid::Uuid::now_v7().simple().to_string()[16..];
-        let folder = private_folder(new.private, &new.id).map_err(failed)?;
+        let folder = folder::private(new.private, &new.id).map_err(failed)?;
         let greeting = new.shell_type.greeting(&nonce, &folder);
         std::fs::write(folder.join(new.shell_type.file(dialect::GREETING)), greeting).map_err(failed)?;
         let mut environment = pty::for_terminal(&new.environment);
@@ -207,48 +211,6 @@ impl Session {
         self.run_text(before, text.clone(), limit, cancel).await
     }
 
-    /// Goes to a folder; relative ones count from where the session is. `at` is where it stands in the request.
-    pub async fn change_directory(self: &Arc<Self>, allowed: &AllowedCommand, path: &str, at: &'static str) -> Result<PathBuf, Error> {
-        self.is_meant(allowed)?;
-        let folder = super::existing_folder(&self.directory().join(path), path, at)?;
-        let (code, said) = self.run_quietly(self.shell_type.change_directory(&folder.to_string_lossy())).await?;
-        if code != 0 {
-            let said = if said.trim().is_empty() { "the shell refused" } else { said.trim() };
-            return Err(Error::invalid(at, format!("the session cannot go to {path:?}: {said}")));
-        }
-        Ok(folder)
-    }
-
-    /// Sets a variable for what runs in it from now on.
-    pub async fn set_variable(self: &Arc<Self>, allowed: &AllowedCommand, name: &str, value: &str) -> Result<(), Error> {
-        self.is_meant(allowed)?;
-        super::environment::check_one(name, value, "/name", "/value")?;
-        if self.shell_type == ShellType::Cmd && value.contains(['\n', '\r', '"']) {
-            return Err(Error::invalid("/value", "cmd takes no line breaks and quotes in a value"));
-        }
-        let (code, said) = self.run_quietly(self.shell_type.set_variable(name, value)).await?;
-        if code == 0 { Ok(()) } else { Err(Error::invalid("/name", format!("the shell refused: {}", said.trim()))) }
-    }
-
-    /// The variables that what runs in it is given.
-    pub async fn variables(self: &Arc<Self>, allowed: &AllowedCommand) -> Result<BTreeMap<String, String>, Error> {
-        self.is_meant(allowed)?;
-        let env = self.env.as_deref().unwrap_or_else(|| Path::new("env"));
-        let (code, said) = self.run_quietly(self.shell_type.tell_variables(&self.folder, &env.to_string_lossy())).await?;
-        let answer = self.folder.join(dialect::ANSWER);
-        let told = std::fs::read(&answer).unwrap_or_default();
-        let _ = std::fs::remove_file(&answer);
-        if code != 0 && told.is_empty() {
-            return Err(Error::Wait(std::io::Error::other(format!("the shell does not tell its variables: {}", said.trim()))));
-        }
-        let separator = if self.shell_type == ShellType::Cmd { b'\n' } else { 0 };
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\r').to_owned();
-        Ok(told
-            .split(|byte| *byte == separator)
-            .filter_map(|line| text(line).split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned())))
-            .collect())
-    }
-
     /// What a person typed. False where too much waits to be read already.
     pub fn keys_of(&self, allowed: &AllowedCommand, bytes: &[u8]) -> Result<bool, Error> {
         self.is_meant(allowed)?;
@@ -263,14 +225,6 @@ impl Session {
         self.is_meant(allowed)?;
         self.pty.resize(cols, rows);
         Ok(())
-    }
-
-    /// Looks at the terminal, from what is kept of it on.
-    pub fn view(self: &Arc<Self>, allowed: &AllowedCommand) -> Result<Viewer, Error> {
-        self.is_meant(allowed)?;
-        let (printed, progress) = (self.printed.subscribe(), self.state().follow());
-        let place = self.state().screen.beginning();
-        Ok(Viewer { session: Arc::clone(self), place, printed, progress })
     }
 
     /// Ends the shell and everything that was started in it.
@@ -387,66 +341,6 @@ fn read(reader: &mut Box<dyn Read + Send>, session: &Weak<Session>) {
             Err(_) => return,
         }
     }
-}
-
-/// Somebody who looks at a session's terminal.
-pub struct Viewer {
-    session: Arc<Session>,
-    place: u64,
-    printed: watch::Receiver<()>,
-    progress: watch::Receiver<Progress>,
-}
-
-impl Viewer {
-    /// What the terminal printed next. Where the viewer was too slow, a reset of its terminal and what is still kept. Nothing once the
-    /// session has ended and all was seen. May be dropped while it waits.
-    pub async fn next(&mut self) -> Option<Vec<u8>> {
-        loop {
-            self.printed.borrow_and_update();
-            let ended = matches!(self.progress.borrow_and_update().phase, Phase::Ended(_));
-            let next = self.session.state().screen.after(self.place);
-            if let Some((chunk, place, missed)) = next {
-                self.place = place;
-                return Some(if missed { [b"\x1bc".as_slice(), &chunk].concat() } else { chunk });
-            }
-            if ended {
-                return None;
-            }
-            tokio::select! {
-                _ = self.printed.changed() => {}
-                _ = self.progress.changed() => {}
-            }
-        }
-    }
-}
-
-/// Removes what processes left behind that are gone: each has a folder with its number.
-fn tidy(root: &Path) {
-    #[cfg(unix)]
-    for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
-        let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        let gone = |pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
-        if number.and_then(rustix::process::Pid::from_raw).is_some_and(gone) {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-/// A folder that only this user may look into.
-fn private_folder(root: &Path, name: &str) -> std::io::Result<PathBuf> {
-    tidy(root);
-    let root = root.join(std::process::id().to_string());
-    let mut maker = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt;
-        maker.mode(0o700);
-    }
-    maker.recursive(true);
-    maker.create(&root)?;
-    let folder = root.canonicalize()?.join(name);
-    maker.create(&folder)?;
-    Ok(folder)
 }
 
 fn rfc3339(time: SystemTime) -> String {
