@@ -177,7 +177,12 @@ fn explain(error: &ValidationError<'_>) -> Vec<Invalid> {
         ValidationErrorKind::Required { property } => vec![field(property.as_str().unwrap_or_default(), "is required")],
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
             // An optional thing is "null or this": what is wrong inside of it says more than "matches neither".
-            let inner: Vec<Invalid> = context.iter().flatten().flat_map(explain).filter(|invalid| invalid.path.len() > at.len()).collect();
+            let all = || context.iter().flatten();
+            let mut inner: Vec<Invalid> = all().flat_map(explain).filter(|invalid| invalid.path.len() > at.len()).collect();
+            if inner.is_empty() {
+                // So do the values that it may have.
+                inner = all().filter(|inner| !matches!(inner.kind(), ValidationErrorKind::Type { .. })).flat_map(explain).collect();
+            }
             if inner.is_empty() { vec![Invalid { path: at, message: shown(error) }] } else { inner }
         }
         _ => vec![Invalid { path: at, message: shown(error) }],

@@ -20,13 +20,16 @@ pub(super) struct Counts {
     pub(super) encoded: AtomicU64,
 }
 
+/// A picture that is made once, by whoever wants it first.
+type Made = Arc<OnceCell<Arc<Picture>>>;
+
 /// A picture of a monitor.
 pub struct Shot {
     frame: Frame,
     generation: u64,
     tiles: Tiles,
     taken: SystemTime,
-    pictures: Mutex<Vec<(Look, Arc<OnceCell<Arc<Picture>>>)>>,
+    pictures: Mutex<Vec<(Look, Made)>>,
     counts: Arc<Counts>,
 }
 
@@ -106,7 +109,7 @@ impl Shot {
         made.await.map(Arc::clone)
     }
 
-    fn cell(&self, look: Look) -> Arc<OnceCell<Arc<Picture>>> {
+    fn cell(&self, look: Look) -> Made {
         let mut pictures = self.pictures.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, cell)) = pictures.iter().find(|(known, _)| *known == look) {
             return Arc::clone(cell);

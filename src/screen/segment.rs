@@ -11,8 +11,8 @@ use x11rb::connection::{Connection, RequestConnection as _};
 use x11rb::protocol::shm::{self, ConnectionExt as _};
 use x11rb::rust_connection::RustConnection;
 
-/// How many segments wait for the next capture.
-const IDLE: usize = 4;
+/// How many segments wait for the next capture: one for a picture that is taken while another is still looked at.
+const IDLE: usize = 2;
 /// Segments are this large at least, so that small regions share them.
 const SMALLEST: usize = 64 * 1024;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::served::{self, Server};
+use super::served::{self, Server, node};
 use crate::desktop::display::{Window, eventually, managed};
 
 /// A server whose desktop is open, and a window that covers all of it.
@@ -180,19 +180,28 @@ async fn what_cannot_be_meant_is_refused_and_nothing_moves() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_action_waits_for_a_run_and_then_says_for_which() {
     let (server, window) = open().await;
-    let desktop = server.app.desktops.ready().await.unwrap();
-    let lease = desktop.lease("run 0198", &CancellationToken::new()).await.unwrap();
-    let (code, answer) = server.post("/api/automation/mouse/click", &json!({ "x": 5, "y": 5 })).await;
-    assert_eq!((code, &answer["error_code"], &answer["details"]["holder"]), (409, &json!("CONFLICT"), &json!("run 0198")));
-    assert!(answer["error"].as_str().unwrap().contains("run 0198"), "{answer}");
+    let nodes = [
+        node("start", "manual_trigger", json!({})),
+        node("click", "click_action", json!({ "x": 9, "y": 9 })),
+        node("wait", "delay", json!({ "seconds": 600 })),
+    ];
+    let edges = json!([{ "id": "a", "source": "start", "target": "click" }, { "id": "b", "source": "click", "target": "wait" }]);
+    server.post("/api/workflows/", &json!({ "id": "busy", "name": "busy", "nodes": nodes, "edges": edges })).await;
+    let (_, run) = server.post("/api/workflows/busy/execute", &json!({})).await;
+    let run = run["run_id"].as_str().unwrap().to_owned();
+    eventually("the run's click", || window.story().iter().any(|told| told == "release 1 at 9,9").then_some(()));
+
     let click = json!({ "x": 5, "y": 5, "duration": 0 });
+    let (code, answer) = server.post("/api/automation/mouse/click", &click).await;
+    assert_eq!((code, &answer["error_code"], &answer["details"]["holder"]), (409, &json!("CONFLICT"), &json!(format!("run {run}"))));
+    assert!(answer["error"].as_str().unwrap().contains(&run), "{answer}");
     let (clicked, ()) = tokio::join!(server.post("/api/automation/mouse/click", &click), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_eq!(window.story(), Vec::<String>::new());
-        drop(lease);
+        server.post(&format!("/api/runs/{run}/cancel"), &json!({})).await;
     });
     assert_eq!(clicked.0, 200);
-    assert_eq!(window.story().len(), 2);
+    assert_eq!(window.story(), ["press 1 at 5,5", "release 1 at 5,5"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

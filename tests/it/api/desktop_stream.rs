@@ -253,7 +253,7 @@ async fn what_cannot_be_is_answered_and_the_connection_lives() {
             say(&mut client, json!({ "type": kind, "config": config })).await;
             let answer = hear_of(&mut client, "error").await;
             assert_eq!(answer["error_code"], "VALIDATION_ERROR", "{config}: {answer}");
-            assert!(answer["error"].as_str().is_some_and(|sentence| !sentence.is_empty()));
+            assert!(answer["error"].as_str().is_some_and(|sentence| config["format"].is_null() || sentence.contains("jpeg")), "{answer}");
         }
         if kind == "start_stream" {
             say(&mut client, json!({ "type": "start_stream" })).await;
