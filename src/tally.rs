@@ -63,6 +63,6 @@ mod tests {
         let in_class = |bound: f64| totals.classes.iter().find(|(known, _)| *known == bound).unwrap().1;
         assert_eq!((in_class(0.0001), in_class(0.0005), in_class(1.0), in_class(f64::INFINITY)), (2, 1, 1, 1));
         assert_eq!(totals.count, 5);
-        assert!((totals.seconds - 3601.000_201).abs() < 1e-9, "{}", totals.seconds);
+        assert!((totals.seconds - 3_601.000_201).abs() < 1e-9, "{}", totals.seconds);
     }
 }

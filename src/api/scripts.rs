@@ -197,10 +197,10 @@ pub(crate) async fn get(
     state.enter(Name::Scripts)?;
     let path = whole(path);
     let script = read(&state, &path, query.draft).await?;
-    let plain = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok()).any(|accept| {
-        let mut kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
-        kinds.any(|kind| kind.eq_ignore_ascii_case("text/plain"))
-    });
+    // Clients list what they can read; the first of the two that is named is meant.
+    let named = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok()).flat_map(|accept| accept.split(','));
+    let mut kinds = named.map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    let plain = kinds.find(|kind| kind == "text/plain" || kind == "application/json").is_some_and(|kind| kind == "text/plain");
     if plain {
         return Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8"), (VARY, "Accept")], script.source).into_response());
     }

@@ -123,3 +123,40 @@ async fn webhooks_start_nothing_while_triggers_are_stopped() {
     assert_eq!(server.post("/api/health/restart/triggers", &json!({})).await.0, 200);
     assert_eq!(server.post("/api/webhooks/orders", &json!({})).await.0, 202, "armed again from the store");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_script_does_with_a_part_ends_with_it() {
+    let server = start().await;
+    let source = "//! ---\n//! permissions = { shell = [\"bash\"] }\n//! ---\n\
+        shell::run(#{ command: \"echo $$ > pid.part && mv pid.part pid; sleep 600; true\", timeout: 300 })";
+    let put = reqwest::Client::new().put(server.url("/api/scripts/long.rhai")).json(&json!({ "source": source })).send().await.unwrap();
+    assert_eq!(put.status(), 201);
+    let (_, started) = server.post("/api/scripts/long/run", &json!({})).await;
+    let pid = async {
+        loop {
+            match std::fs::read_to_string(server.data.path().join("files/pid")) {
+                Ok(pid) => return pid.trim().to_owned(),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    let pid = tokio::time::timeout(Duration::from_secs(30), pid).await.expect("the command runs");
+    assert_eq!(server.post("/api/health/restart/shell", &json!({})).await.0, 200);
+    let ended = async {
+        loop {
+            let (_, run) = server.get(&format!("/api/runs/{}", started["run_id"].as_str().unwrap())).await;
+            match run["status"].as_str() {
+                Some("running") => tokio::time::sleep(Duration::from_millis(20)).await,
+                _ => return run,
+            }
+        }
+    };
+    let run = tokio::time::timeout(Duration::from_secs(10), ended).await.expect("the run ends");
+    assert_eq!((&run["status"], &run["error"]["code"]), (&json!("failed"), &json!("SERVICE_UNAVAILABLE")), "{run}");
+    let gone = async {
+        while std::path::Path::new(&format!("/proc/{pid}")).exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.expect("the command is gone");
+}

@@ -44,6 +44,8 @@ async fn a_script_is_stored_run_changed_and_removed() {
     assert!(plain.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
     assert_eq!(plain.text().await.unwrap(), "6 * 7");
     assert_eq!(server.get("/api/scripts/texts/greet.rhai").await.1["source"], "6 * 7");
+    let either = client.get(server.url("/api/scripts/texts/greet.rhai")).header("accept", "application/json, text/plain, */*");
+    assert_eq!(either.send().await.unwrap().headers()["content-type"], "application/json");
 
     assert_eq!(client.delete(server.url("/api/scripts/texts/greet.rhai")).send().await.unwrap().status(), 200);
     assert_eq!(server.get("/api/scripts/texts/greet.rhai").await.0, 404);

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use trae::error::{Classify, Kind};
 use trae::files::{self, WriteOptions};
-use trae::policy::{Access, AllowedPath};
+use trae::policy::{Access, AllowedPath, Grant, Permissions};
 
 use super::everything;
 
@@ -155,4 +155,18 @@ fn a_full_disk_loses_nothing() {
     }
     let left: Vec<_> = files::list(&readable(&disk, ".")).unwrap().into_iter().map(|entry| entry.name).collect();
     assert_eq!(left, ["kept"]);
+}
+
+#[test]
+fn a_folder_may_be_followed_where_it_or_what_is_in_it_may_be_read() {
+    let root = tempfile::tempdir().unwrap();
+    let read = vec!["reports/**".to_owned(), "inbox".to_owned()];
+    let grant = Grant::new(vec![Permissions { read, ..Permissions::default() }], root.path().canonicalize().unwrap());
+    for allowed in ["reports", "reports/", "reports/2026", "inbox"] {
+        assert!(grant.folder(allowed).is_ok(), "{allowed}");
+    }
+    for denied in [".", "other", "report", "/etc"] {
+        assert_eq!(grant.folder(denied).unwrap_err().kind(), Kind::PermissionDenied, "{denied}");
+    }
+    assert_eq!(grant.folder("reports/../other").unwrap_err().kind(), Kind::ValidationError);
 }
