@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use axum::Router;
+use tower::util::MapRequestLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::path::Paths;
@@ -14,13 +15,18 @@ use utoipa_axum::routes;
 
 use super::door::Door;
 use super::state::State;
-use super::{automation, desktop, docs, error, health, node_configs, runs, webhooks, workflow_automation, workflows};
+use super::visit;
+use super::{auth, automation, desktop, docs, error, health, keys, node_configs, runs, webhooks, workflow_automation, workflows};
 
 /// Every route.
 fn table() -> Table {
     Table::new()
         // health
         .add(routes!(health::health))
+        // keys
+        .add(routes!(auth::token))
+        .add(routes!(keys::list, keys::create))
+        .add(routes!(keys::revoke))
         // desktop
         .add(routes!(desktop::info))
         .add(routes!(desktop::screenshot))
@@ -59,8 +65,9 @@ fn table() -> Table {
 /// The whole API behind its door.
 pub fn door(state: State) -> Door {
     let Table { router, .. } = table();
+    let router = router.route_layer(MapRequestLayer::new(visit::note_route));
     let routes = router.fallback(error::no_such_path).method_not_allowed_fallback(error::no_such_method).with_state(state.clone());
-    Door::new(routes, state.config())
+    Door::new(routes, &state)
 }
 
 /// The description of every route.

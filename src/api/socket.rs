@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::error::Error;
 use super::state::State;
+use super::visit;
 use crate::error::{Failure, Kind};
 
 /// The largest message, in bytes.
@@ -53,9 +54,15 @@ impl Handshake {
     {
         let state = state.clone();
         let place = self.place;
+        let visit = visit::current();
         self.upgrade.on_upgrade(move |socket| async move {
             let _place = place;
-            let _ = speak(Socket::new(socket, state)).await;
+            let speaking = speak(Socket::new(socket, state));
+            // What is said on it is said by whoever opened it.
+            let _ = match visit {
+                Some(visit) => visit::within(visit, speaking).await,
+                None => speaking.await,
+            };
         })
     }
 }

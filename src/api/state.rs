@@ -7,12 +7,14 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Error, Result};
+use super::visit;
 use crate::config::Config;
 use crate::desktop::{Desktop, Desktops};
 use crate::error::{Failure, Kind};
 use crate::host::Host;
+use crate::keys::Keys;
 use crate::ocr::Ocr;
-use crate::policy::Grant;
+use crate::policy::{Grant, Permissions};
 use crate::runs::{Runs, Workflows};
 use crate::script::{Catalog, Library};
 use crate::services::{Name, Services};
@@ -35,8 +37,10 @@ pub struct Parts {
     pub started: Instant,
     /// The server ends: streams and sockets end as well.
     pub shutdown: CancellationToken,
-    /// What a caller without a key may do.
+    /// What a caller may do whom nothing holds back.
     pub grant: Grant,
+    /// API keys.
+    pub keys: Arc<Keys>,
     /// Stored workflows.
     pub workflows: Workflows,
     /// Runs.
@@ -77,9 +81,19 @@ impl State {
         &self.0.parts.shutdown
     }
 
-    /// What the caller may do.
-    pub fn grant(&self) -> &Grant {
-        &self.0.parts.grant
+    /// API keys.
+    pub fn keys(&self) -> &Arc<Keys> {
+        &self.0.parts.keys
+    }
+
+    /// What the caller of the request that this task serves may do. Where nobody is known, and keys are wanted: nothing.
+    pub fn grant(&self) -> Grant {
+        let all = &self.0.parts.grant;
+        match visit::caller() {
+            Some(caller) => caller.for_handlers().map_or_else(|| all.clone(), |permissions| all.narrowed(&permissions)),
+            None if self.config().security.api_key_enabled => all.narrowed(&Permissions::default()),
+            None => all.clone(),
+        }
     }
 
     /// Stored workflows.
@@ -87,9 +101,14 @@ impl State {
         &self.0.parts.workflows
     }
 
-    /// Runs.
-    pub fn runs(&self) -> &Runs {
-        &self.0.parts.runs
+    /// Runs: those that are started through this may do no more than the caller of the request that this task serves.
+    pub fn runs(&self) -> Runs {
+        let all = &self.0.parts.runs;
+        match visit::caller() {
+            Some(caller) => caller.for_runs().map_or_else(|| all.clone(), |permissions| all.within(permissions)),
+            None if self.config().security.api_key_enabled => all.within(Permissions::default()),
+            None => all.clone(),
+        }
     }
 
     /// Webhooks.

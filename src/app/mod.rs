@@ -12,11 +12,12 @@ use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Parts, State};
+use crate::api::{Parts, State, Tls};
 use crate::config::{Config, DisplayMode};
 use crate::desktop::{self, Desktops};
 use crate::error::{Failure, Kind};
 use crate::host::{self, Capabilities, Host, Job, Outcome};
+use crate::keys::Keys;
 use crate::policy::{Grant, Permissions};
 use crate::runs::{self, Runs, Workflows};
 use crate::script::{self, Library};
@@ -45,7 +46,10 @@ pub struct App {
     pub desktops: Arc<Desktops>,
     /// The parts, and how each is.
     pub services: Arc<Services>,
+    /// API keys.
+    pub keys: Arc<Keys>,
     ocr: Arc<ocr::Ocr>,
+    tls: Option<Tls>,
     store: Store,
     started: Instant,
     shutdown: CancellationToken,
@@ -78,7 +82,9 @@ impl App {
         let started = Instant::now();
         let data = &config.storage.data_dir;
         let files = prepare(data)?;
+        let tls = Tls::load(&config.server)?;
         let store = Store::open(&data.join("trae.db"))?;
+        let keys = Arc::new(open_keys(&config, store.clone())?);
         let desktops = Arc::new(Desktops::new(desktop_settings(&config)));
         let ocr = Arc::new(ocr::Ocr::new(ocr::Settings { languages: config.ocr.languages.clone(), timeout: config.ocr.timeout }));
         let capabilities = Capabilities {
@@ -107,7 +113,9 @@ impl App {
             webhooks,
             desktops,
             services,
+            keys,
             ocr,
+            tls,
             store,
             started,
             shutdown: CancellationToken::new(),
@@ -119,6 +127,7 @@ impl App {
         let state = State::new(Parts {
             config: Arc::clone(&self.config),
             grant: Grant::new(vec![Permissions::all()], self.config.storage.data_dir.join("files")),
+            keys: Arc::clone(&self.keys),
             ocr: Arc::clone(&self.ocr),
             library: Arc::clone(&self.library),
             runs: self.runs.clone(),
@@ -130,7 +139,7 @@ impl App {
             started: self.started,
             shutdown: self.shutdown.clone(),
         });
-        api::serve(listener, api::door(state), self.config.server.max_connections, self.shutdown.clone()).await;
+        api::serve(listener, api::door(state), self.tls.clone(), self.config.server.max_connections, self.shutdown.clone()).await;
     }
 
     /// The server's end, for whoever should end with it.
@@ -148,6 +157,20 @@ impl App {
         self.desktops.shutdown();
         self.store.close();
     }
+}
+
+/// The API keys of the data folder, for whoever starts nothing else: `trae keys`. The folder is made if it is not there.
+///
+/// # Errors
+/// A data folder that cannot be written, a database that cannot be read.
+pub fn keys(config: &Config) -> Result<Keys, Failure> {
+    prepare(&config.storage.data_dir)?;
+    open_keys(config, Store::open(&config.storage.data_dir.join("trae.db"))?)
+}
+
+fn open_keys(config: &Config, store: Store) -> Result<Keys, Failure> {
+    let configured = config.security.jwt_secret_key.as_ref().map(|secret| secret.0.as_str());
+    Ok(Keys::open(store, configured, &config.storage.data_dir)?)
 }
 
 /// The host, as `runs` wants it.

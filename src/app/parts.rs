@@ -1,5 +1,7 @@
 //! How each part of the server starts, stops and crashes, for [`crate::services`].
 
+pub(crate) mod proxmox;
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -23,6 +25,7 @@ fn service(name: Name, config: &Config) -> Result<Arc<dyn Service>, String> {
         Name::Proxmox if config.proxmox.host.is_none() => {
             Err("set PROXMOX_HOST, PROXMOX_USERNAME and PROXMOX_PASSWORD and start again".to_owned())
         }
+        Name::Proxmox => Ok(Arc::new(proxmox::Host::new(config.proxmox.clone()))),
         _ => Ok(Arc::new(Ready)),
     }
 }

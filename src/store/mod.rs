@@ -1,9 +1,10 @@
 //! The database: the only room that says SQLite.
 //!
 //! One thread writes, and commits everything that waits in one transaction; a few connections read beside it. What is written is
-//! plain rows ([`runs`], [`workflows`]); what they mean is the business of the rooms above.
+//! plain rows ([`runs`], [`workflows`], [`keys`], …); what they mean is the business of the rooms above.
 
 mod error;
+pub mod keys;
 mod queue;
 mod readers;
 pub mod runs;
