@@ -12,8 +12,8 @@ use super::error::{ErrorResponse, Result};
 use super::extract::Json;
 use super::state::blocking;
 use super::success::AutomationResponse;
-use crate::error::{Failure, Kind};
 use crate::input::{Button, Click, TypeText};
+use crate::services::Name;
 
 /// Click at a point, in physical pixels of the whole virtual screen.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -73,7 +73,7 @@ fn yes() -> bool {
 /// Clicks.
 #[utoipa::path(post, path = "/api/automation/mouse/click", tag = "automation", operation_id = "mouse_click", request_body = MouseClickRequest, responses((status = 200, body = AutomationResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn click(State(state): State<super::State>, Json(request): Json<MouseClickRequest>) -> Result<Answer<AutomationResponse>> {
-    is_on(&state)?;
+    state.enter(Name::ClickAutomation)?;
     let MouseClickRequest { x, y, button, clicks, duration, .. } = request;
     let click = Click { x, y, button, clicks, duration };
     state.grant().input()?;
@@ -88,7 +88,7 @@ pub(crate) async fn type_text(
     State(state): State<super::State>,
     Json(request): Json<KeyboardTypeRequest>,
 ) -> Result<Answer<AutomationResponse>> {
-    is_on(&state)?;
+    state.enter(Name::ClickAutomation)?;
     let text = TypeText { text: request.text, interval: request.interval };
     state.grant().input()?;
     let characters = state.on_desktop(move |desktop, cancel| Ok(desktop.input().type_text(&text, cancel)?)).await?;
@@ -128,12 +128,4 @@ pub(crate) async fn capabilities(State(state): State<super::State>) -> Result<An
 async fn tesseract(state: &super::State) -> bool {
     let ocr = Arc::clone(state.ocr());
     blocking(move || Ok(ocr.languages()?)).await.is_ok_and(|languages| !languages.is_empty())
-}
-
-fn is_on(state: &super::State) -> Result<()> {
-    if state.config().services.click_automation {
-        return Ok(());
-    }
-    let details = json!({ "service": "click_automation", "hint": "set ENABLE_CLICK_AUTOMATION=true and start again" });
-    Err(Failure::new(Kind::ServiceUnavailable, "mouse and keyboard are switched off by ENABLE_CLICK_AUTOMATION").with(details).into())
 }

@@ -8,6 +8,7 @@ pub mod access;
 mod auth;
 mod automation;
 mod body;
+mod describe;
 mod desktop;
 mod docs;
 pub mod door;

@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use super::door::Door;
 use super::state::State;
 use super::visit;
-use super::{auth, automation, desktop, docs, error, health, keys, node_configs, runs, webhooks, workflow_automation, workflows};
+use super::{auth, automation, describe, desktop, docs, error, health, keys, node_configs, runs, webhooks, workflow_automation, workflows};
 
 /// Every route.
 fn table() -> Table {
@@ -72,7 +72,9 @@ pub fn door(state: State) -> Door {
 
 /// The description of every route.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    table().described
+    let mut described = table().described;
+    describe::complete(&mut described);
+    described
 }
 
 /// Every path that is routed, as axum writes it.
