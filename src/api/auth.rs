@@ -36,7 +36,10 @@ pub(crate) struct TokenResponse {
 )]
 pub(crate) async fn token(State(state): State<super::State>) -> Result<Json<TokenResponse>> {
     let Some(known) = visit::caller().and_then(|caller| caller.known) else {
-        return Err(Error::new(Kind::Conflict, "this server wants no keys, so there is nothing to exchange: API_KEY_ENABLED=true turns them on"));
+        return Err(Error::new(
+            Kind::Conflict,
+            "this server wants no keys, so there is nothing to exchange: API_KEY_ENABLED=true turns them on",
+        ));
     };
     let access_token = state.keys().token(&known);
     Ok(Json(TokenResponse { access_token, token_type: "bearer", expires_in: TOKEN_SECONDS, scopes: known.scopes.iter().collect() }))

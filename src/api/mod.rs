@@ -22,6 +22,7 @@ mod peer;
 mod request_log;
 mod router;
 mod runs;
+mod secured;
 pub mod server;
 mod socket;
 mod state;

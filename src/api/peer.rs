@@ -20,8 +20,13 @@ pub(crate) fn client(request: &Request, proxies: &[Network]) -> IpAddr {
     if !trusted(peer) {
         return peer;
     }
-    let named: Vec<&str> =
-        request.headers().get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
+    let named: Vec<&str> = request
+        .headers()
+        .get_all(FORWARDED_FOR)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .collect();
     let mut client = peer;
     for name in named.into_iter().rev() {
         let Ok(address) = name.trim().parse::<IpAddr>() else { break };

@@ -1,6 +1,6 @@
 //! What handlers reach: every room they may ask, put together by `app`.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use tokio::sync::Semaphore;
@@ -27,6 +27,7 @@ pub struct State(Arc<Inner>);
 struct Inner {
     parts: Parts,
     sockets: Arc<Semaphore>,
+    description: OnceLock<String>,
 }
 
 /// The rooms behind the API.
@@ -63,7 +64,7 @@ impl State {
     /// Puts the rooms together.
     pub fn new(parts: Parts) -> Self {
         let sockets = Arc::new(Semaphore::new(parts.config.websockets.max_connections));
-        Self(Arc::new(Inner { parts, sockets }))
+        Self(Arc::new(Inner { parts, sockets, description: OnceLock::new() }))
     }
 
     /// The settings.
@@ -144,6 +145,11 @@ impl State {
     /// The desktop that is open, if one is.
     pub fn open_desktop(&self) -> Option<Arc<Desktop>> {
         self.0.parts.desktops.current()
+    }
+
+    /// The description of this server's API; made once.
+    pub(crate) fn description(&self, make: impl FnOnce() -> String) -> String {
+        self.0.description.get_or_init(make).clone()
     }
 
     /// Free places for sockets.

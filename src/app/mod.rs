@@ -1,5 +1,6 @@
 //! The one room that knows every other: settings → capabilities → library → runs → router.
 
+pub mod doctor;
 mod parts;
 mod programs;
 
@@ -13,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Parts, State, Tls};
-use crate::config::{Config, DisplayMode};
+use crate::config::{self, Config, DisplayMode};
 use crate::desktop::{self, Desktops};
 use crate::error::{Failure, Kind};
 use crate::host::{self, Capabilities, Host, Job, Outcome};
@@ -86,7 +87,7 @@ impl App {
         let store = Store::open(&data.join("trae.db"))?;
         let keys = Arc::new(open_keys(&config, store.clone())?);
         let desktops = Arc::new(Desktops::new(desktop_settings(&config)));
-        let ocr = Arc::new(ocr::Ocr::new(ocr::Settings { languages: config.ocr.languages.clone(), timeout: config.ocr.timeout }));
+        let ocr = Arc::new(ocr::Ocr::new(ocr_settings(&config)));
         let capabilities = Capabilities {
             desktops: Arc::clone(&desktops),
             ocr: Arc::clone(&ocr),
@@ -206,6 +207,11 @@ fn prepare(data: &Path) -> Result<PathBuf, Failure> {
         }
     }
     data.join("files").canonicalize().map_err(|error| cannot(data, error))
+}
+
+fn ocr_settings(config: &Config) -> ocr::Settings {
+    let config::Ocr { languages, confidence_threshold, timeout } = &config.ocr;
+    ocr::Settings { languages: languages.clone(), timeout: *timeout, confidence_threshold: *confidence_threshold }
 }
 
 fn desktop_settings(config: &Config) -> desktop::Settings {

@@ -150,9 +150,12 @@ impl Proxmox {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let seen = Seen::default();
         let trust: Arc<dyn ServerCertVerifier> = match settings.fingerprint {
-            Some(_) => Arc::new(Pinned { pin: settings.fingerprint, usual: None, provider: Arc::clone(&provider), seen: Arc::clone(&seen) }),
+            Some(_) => {
+                Arc::new(Pinned { pin: settings.fingerprint, usual: None, provider: Arc::clone(&provider), seen: Arc::clone(&seen) })
+            }
             None => {
-                let usual = rustls_platform_verifier::Verifier::new(Arc::clone(&provider)).map_err(|error| Error::Client(error.to_string()))?;
+                let usual =
+                    rustls_platform_verifier::Verifier::new(Arc::clone(&provider)).map_err(|error| Error::Client(error.to_string()))?;
                 Arc::new(Pinned { pin: None, usual: Some(usual), provider: Arc::clone(&provider), seen: Arc::clone(&seen) })
             }
         };
@@ -205,8 +208,10 @@ impl Proxmox {
     /// A ticket for name and password, as a cookie takes it.
     async fn ticket(&self) -> Result<String, Error> {
         let Settings { username, password, .. } = &self.settings;
-        let form: String =
-            url::form_urlencoded::Serializer::new(String::new()).append_pair("username", username).append_pair("password", password).finish();
+        let form: String = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("username", username)
+            .append_pair("password", password)
+            .finish();
         let request = self.client.post(self.url("access/ticket"));
         let request = request.header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
         let Ticket { ticket, need_tfa } = self.ask(request).await?;
@@ -222,9 +227,9 @@ impl Proxmox {
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let username = self.token().map_or_else(|| self.settings.username.clone(), |token| {
-                    token.split('=').next().unwrap_or_default().to_owned()
-                });
+                let username = self
+                    .token()
+                    .map_or_else(|| self.settings.username.clone(), |token| token.split('=').next().unwrap_or_default().to_owned());
                 return Err(Error::Refused { host: self.place(), username });
             }
             status => return Err(Error::Strange { host: self.place(), reason: format!("status {status}") }),

@@ -47,9 +47,7 @@ pub struct Log {
 /// # Errors
 /// A file that cannot be written.
 pub fn to_file(logging: &Logging, secrets: Vec<String>) -> Result<Log, Error> {
-    let open = |path: &PathBuf| {
-        Rolling::open(path, logging.max_bytes, logging.keep).map_err(|source| Error { path: path.clone(), source })
-    };
+    let open = |path: &PathBuf| Rolling::open(path, logging.max_bytes, logging.keep).map_err(|source| Error { path: path.clone(), source });
     let file = logging.file.as_ref().map(open).transpose()?;
     Ok(start(&logging.level, logging.format, secrets, file))
 }
@@ -60,7 +58,8 @@ pub fn to_stderr(logging: &Logging, level: Option<&str>) -> Log {
 }
 
 fn start(level: &str, format: LogFormat, secrets: Vec<String>, file: Option<Rolling>) -> Log {
-    let colours = format == LogFormat::Text && std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+    let colours =
+        format == LogFormat::Text && std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
     let output = Output { cleaner: Cleaner::new(secrets), colours, file };
     let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(WAITING).thread_name("log").finish(output);
     let filter = EnvFilter::try_new(directives(level)).unwrap_or_else(|_| EnvFilter::new("info"));

@@ -97,7 +97,10 @@ mod tests {
             log.write_all(line.as_bytes()).unwrap();
         }
         log.flush().unwrap();
-        assert_eq!((read("backend.log"), read("backend.log.1"), read("backend.log.2")), ("fourth\n".into(), "third 3\n".into(), "second\n".into()));
+        assert_eq!(
+            (read("backend.log"), read("backend.log.1"), read("backend.log.2")),
+            ("fourth\n".into(), "third 3\n".into(), "second\n".into())
+        );
         assert_eq!(read("backend.log.3"), "");
         drop(log);
         // It goes on where it was.

@@ -162,12 +162,7 @@ impl Inner {
     }
 
     /// Starts a run; resolves once it is on record. `within` is what whoever starts it may do at most, where that is not everything.
-    pub(super) async fn start(
-        self: &Arc<Self>,
-        order: Order,
-        execute: Execute,
-        within: Option<&Permissions>,
-    ) -> Result<Ticket, Error> {
+    pub(super) async fn start(self: &Arc<Self>, order: Order, execute: Execute, within: Option<&Permissions>) -> Result<Ticket, Error> {
         let declared = order.prepared.program.permissions.clone();
         let layers: Vec<_> = [declared, self.settings.allowed.clone()].into_iter().chain(within.cloned()).collect();
         let grant = Grant::new(layers, self.settings.files.clone());

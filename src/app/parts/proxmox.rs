@@ -38,6 +38,8 @@ pub(super) struct Host {
 #[derive(Default)]
 struct State {
     details: String,
+    /// It was asked once, whatever came of it.
+    asked: bool,
     /// It refused us, then and with these words.
     refused: Option<(Instant, Failure)>,
 }
@@ -80,8 +82,16 @@ impl Host {
 }
 
 impl Service for Host {
+    /// The first time nothing is waited for: the server is not to start later because another machine is slow.
     fn start(&self) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(self.ask())
+        Box::pin(async {
+            if self.state().asked {
+                return self.ask().await;
+            }
+            let host = self.config.host.as_deref().unwrap_or_default();
+            self.state().details = format!("{host} is being asked");
+            Ok(())
+        })
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {
@@ -91,6 +101,10 @@ impl Service for Host {
 
     fn crashed(&self) -> BoxFuture<'_, Failure> {
         Box::pin(async {
+            let first = !std::mem::replace(&mut self.state().asked, true);
+            if first && let Err(failure) = self.ask().await {
+                return failure;
+            }
             let mut missed = 0;
             loop {
                 tokio::time::sleep(INTERVAL).await;
