@@ -10,10 +10,13 @@
 )]
 
 mod api;
+mod cli;
 mod demo;
 mod desktop;
 mod house;
+mod integrations;
 mod machine;
 mod runs;
 mod script;
+mod support;
 mod workflow;
