@@ -6,7 +6,7 @@
 # Each says what it is about to do. On Debian and Ubuntu missing system packages are installed (with sudo where needed);
 # elsewhere their names are printed, and the rest goes on. `make PACKAGES=skip …` installs nothing.
 
-.PHONY: demo test serve bench packages-build packages-desktop packages-bench tools
+.PHONY: demo test serve bench packages-build packages-desktop packages-clients packages-bench tools
 .DEFAULT_GOAL := help
 
 export LANG := C.UTF-8
@@ -19,6 +19,8 @@ BUILD := build-essential pkg-config ca-certificates clang libclang-dev cmake nas
 	tesseract-ocr tesseract-ocr-eng
 # A desktop to work on, and windows, keyboards and clipboards to test it with.
 DESKTOP := xvfb openbox xterm xdotool zenity xclip x11-utils x11-xserver-utils x11-xkb-utils xkb-data fonts-dejavu-core tesseract-ocr-deu
+# The clients in examples/clients, and the one that asks the API everything it says of itself.
+CLIENTS := curl nodejs node-ws python3 python3-venv util-linux
 BENCH := xvfb wrk
 
 define install
@@ -44,7 +46,7 @@ demo: packages-build packages-desktop
 	cargo build --locked --release
 	bash examples/demo/run.sh target/release/trae
 
-test: packages-build packages-desktop tools
+test: packages-build packages-desktop packages-clients tools
 	@echo "==> formatting"
 	cargo fmt --check
 	@echo "==> lints"
@@ -53,6 +55,8 @@ test: packages-build packages-desktop tools
 	cargo nextest run --locked --no-fail-fast
 	@echo "==> examples in the documentation"
 	cargo test --locked --doc --quiet
+	@echo "==> the API against its own description"
+	tests/schema/run.sh target/debug/trae
 	@if command -v cargo-deny >/dev/null; then \
 		echo "==> licences, advisories and doubles of the dependencies"; cargo deny --locked check; \
 	else \
@@ -73,6 +77,9 @@ packages-build:
 
 packages-desktop:
 	$(call install,$(DESKTOP))
+
+packages-clients:
+	$(call install,$(CLIENTS))
 
 packages-bench:
 	$(call install,$(BENCH))

@@ -16,6 +16,7 @@ use super::error::{Error, ErrorResponse, Result};
 use super::extract::{Path, Query};
 use super::success::SuccessResponse;
 use super::workflows::{fifty, within_limit};
+use crate::error::Kind;
 use crate::runs::{Run, RunFilter, RunPage, RunStatus};
 
 /// How long a stream of events may be silent, lest something on the way closes it.
@@ -53,7 +54,12 @@ pub(crate) struct EventsQuery {
 pub(crate) async fn list(State(state): State<super::State>, Query(query): Query<ListQuery>) -> Result<axum::Json<RunPage>> {
     let ListQuery { workflow_id, script, status, limit, before } = query;
     let filter = RunFilter { workflow_id, script, status, limit: Some(within_limit(limit)?), before };
-    Ok(axum::Json(state.runs().list(filter).await?))
+    let page = state.runs().list(filter).await.map_err(|failure| match failure.code {
+        // The one run that a list names.
+        Kind::NotFound => Error::invalid_at("/query/before", failure.message),
+        _ => failure.into(),
+    })?;
+    Ok(axum::Json(page))
 }
 
 /// A run with its steps and log.

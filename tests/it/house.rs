@@ -104,6 +104,7 @@ const NAMES: &[&str] = &["utils", "util", "helpers", "helper", "common", "misc",
 const TOP: &[&str] = &[
     ".ci",
     ".config",
+    ".dockerignore",
     ".gitignore",
     "CHANGELOG.md",
     "Cargo.lock",

@@ -13,6 +13,7 @@ mod api;
 mod cli;
 mod demo;
 mod desktop;
+mod docker;
 mod house;
 mod integrations;
 mod machine;

@@ -7,7 +7,7 @@ mod door;
 mod errors;
 mod limits;
 mod runs;
-mod served;
+pub mod served;
 mod server;
 mod socket;
 mod tls;
