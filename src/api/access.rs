@@ -61,17 +61,25 @@ pub(crate) fn need(method: &Method, path: &str) -> Need {
 
 /// What the table says. None where no row fits.
 pub fn row(method: &Method, path: &str) -> Option<Need> {
-    // As the router reads it: slashes at both ends do not count.
-    let path = path.trim_matches('/');
     let looks = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     if looks && is_health(path) {
         return Some(Need::Open);
     }
+    find(path).map(|(_, look, change)| if looks { *look } else { *change })
+}
+
+/// The path of the row that fits.
+pub(crate) fn room(path: &str) -> Option<&'static str> {
+    find(path).map(|(row, ..)| *row)
+}
+
+fn find(path: &str) -> Option<&'static (&'static str, Need, Need)> {
+    // As the router reads it: slashes at both ends do not count.
+    let path = path.trim_matches('/');
     // Sockets live in both places.
     let path = path.strip_prefix("api/").filter(|rest| rest.starts_with("ws/")).unwrap_or(path);
     let covers = |row: &str| path.strip_prefix(&row[1..]).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let found = TABLE.iter().filter(|(row, ..)| covers(row)).max_by_key(|(row, ..)| row.len());
-    found.map(|(_, look, change)| if looks { *look } else { *change })
+    TABLE.iter().filter(|(row, ..)| covers(row)).max_by_key(|(row, ..)| row.len())
 }
 
 /// Whether it lives is everybody's to ask, as often as they like.

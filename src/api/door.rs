@@ -135,10 +135,11 @@ impl Service<Request> for Door {
 
     fn call(&mut self, request: Request) -> Self::Future {
         let door = self.clone();
-        let (began, method, visit) = (Instant::now(), request.method().clone(), Arc::new(Visit::begin(request.headers())));
+        let (began, visit) = (Instant::now(), Arc::new(Visit::begin(request.headers())));
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         Box::pin(async move {
             let response = visit::within(Arc::clone(&visit), door.answer(request, &visit)).await;
-            request_log::note(&visit, &method, response.status(), began.elapsed());
+            request_log::note(&visit, &method, uri.path(), response.status(), began.elapsed());
             Ok(response)
         })
     }

@@ -275,8 +275,18 @@ async fn drive(live: Arc<Live>, prepared: Arc<Prepared>, start: Start, turn: Tur
         let failure = Failure::new(Kind::Internal, "a defect of TRAE ended the run; the server's log says more");
         Outcome::Failed(ScriptError::from(failure))
     });
+    note_end(&live, &outcome);
     live.end(outcome).await;
     drop(permit);
+}
+
+/// Writes the end into the log: which run, not what it did, for that may be anything a user typed or read.
+fn note_end(live: &Live, outcome: &Outcome) {
+    let RunSummary { run_id, workflow_id, script, .. } = &live.head;
+    match outcome {
+        Outcome::Failed(error) => tracing::info!(run_id, workflow_id, script, code = error.code.code(), "a run failed"),
+        _ => tracing::debug!(run_id, workflow_id, script, "a run ended"),
+    }
 }
 
 /// Runs a script within the run `parent`: with a record of its own, and no more rights than both have.

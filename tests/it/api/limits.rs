@@ -71,8 +71,8 @@ async fn peers_without_keys_are_told_apart_as_trusted_proxies_tell_them() {
         })
         .await
     };
-    let client = Client::new();
     let behind = limited("127.0.0.0/8").await;
+    let client = Client::new();
     for (peer, status) in [("203.0.113.1", 200), ("203.0.113.1", 429), ("203.0.113.2", 200)] {
         assert_eq!(get(&client, &behind, "/api/workflows/", "", peer).await.0, status, "{peer}");
     }

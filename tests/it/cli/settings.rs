@@ -72,7 +72,7 @@ async fn each_variable_changes_what_it_says() {
     let rows: Vec<Row> = serde_json::from_str(&include_str!("settings.json").replace("{port}", &free.to_string())).unwrap();
     let mut wrong = Vec::new();
     for row in &rows {
-        let set: Vec<_> = row.set.iter().chain(&row.with).map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let set: Vec<_> = row.with.iter().chain(&row.set).map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let unset: Vec<_> = row.with.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         if let Err(seen) = row.effect.holds(&set).await {
             wrong.push(format!("{:?} has no effect: {seen}", row.set));
