@@ -32,7 +32,7 @@ pub(crate) struct TokenResponse {
     path = "/api/auth/token",
     tag = "keys",
     operation_id = "auth_token",
-    responses((status = 200, body = TokenResponse), (status = 401, body = ErrorResponse), (status = 409, body = ErrorResponse))
+    responses((status = 200, body = TokenResponse), (status = 401, body = ErrorResponse), (status = 403, body = ErrorResponse), (status = 409, body = ErrorResponse))
 )]
 pub(crate) async fn token(State(state): State<super::State>) -> Result<Json<TokenResponse>> {
     let Some(known) = visit::caller().and_then(|caller| caller.known) else {
@@ -41,6 +41,10 @@ pub(crate) async fn token(State(state): State<super::State>) -> Result<Json<Toke
             "this server wants no keys, so there is nothing to exchange: API_KEY_ENABLED=true turns them on",
         ));
     };
+    // Otherwise one that was stolen would be good for ever.
+    if known.by_token {
+        return Err(Error::new(Kind::PermissionDenied, "a token is not exchanged for another: send the key itself"));
+    }
     let access_token = state.keys().token(&known);
     Ok(Json(TokenResponse { access_token, token_type: "bearer", expires_in: TOKEN_SECONDS, scopes: known.scopes.iter().collect() }))
 }

@@ -30,10 +30,9 @@ use tower_http::normalize_path::NormalizePath;
 use super::access::{self, Need};
 use super::error::{self, Error};
 use super::limits::{Rate, Who, WrongKeys, network};
-use super::state::State;
 use super::visit::{self, Caller, REQUEST_ID, Visit};
 use super::{peer, request_log};
-use crate::config::Network;
+use crate::config::{Config, Network};
 use crate::error::{Failure, Kind};
 use crate::keys::{self, Keys};
 
@@ -57,7 +56,8 @@ struct Rules {
     origins: Vec<String>,
     credentials: bool,
     proxies: Vec<Network>,
-    /// None where no keys are wanted.
+    /// Whether a key is wanted.
+    wanted: bool,
     keys: Option<Arc<Keys>>,
     wrong: WrongKeys,
     rate: Option<Rate>,
@@ -78,20 +78,28 @@ struct Looked {
 type Reader = Option<HeaderValue>;
 
 impl Door {
-    /// Puts the door before `routes`. Paths work with and without a slash at the end.
-    pub(crate) fn new(routes: Router, state: &State) -> Self {
-        let config = state.config();
+    /// Puts the door before `routes`. Paths work with and without a slash at the end. Where keys are wanted, none is known yet.
+    pub(crate) fn new(routes: Router, config: &Config) -> Self {
         let rules = Rules {
             hosts: config.server.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             address: config.server.host,
             origins: config.cors.origins.clone(),
             credentials: config.cors.credentials,
             proxies: config.server.trusted_proxies.clone(),
-            keys: config.security.api_key_enabled.then(|| Arc::clone(state.keys())),
+            wanted: config.security.api_key_enabled,
+            keys: None,
             wrong: WrongKeys::default(),
             rate: config.security.rate_limit_enabled.then(|| Rate::new(config.security.rate_limit_requests_per_minute)),
         };
         Self { rules: Arc::new(rules), inside: NormalizePath::trim_trailing_slash(routes) }
+    }
+
+    /// The same door, which knows these keys.
+    pub(crate) fn with(mut self, keys: &Arc<Keys>) -> Self {
+        if let Some(rules) = Arc::get_mut(&mut self.rules) {
+            rules.keys = Some(Arc::clone(keys));
+        }
+        self
     }
 
     /// The answer to one request.
@@ -225,7 +233,7 @@ impl Rules {
         Looked {
             need: access::need(request.method(), path),
             client: network(peer::client(request, &self.proxies)),
-            credential: self.keys.as_ref().and_then(|_| credential(request)),
+            credential: self.wanted.then(|| credential(request)).flatten(),
             looks: request.method().is_safe(),
             counts: !access::is_health(path),
         }
@@ -233,10 +241,10 @@ impl Rules {
 
     /// Who sent it: known where a key is wanted, not too often, and with the scope that the route needs.
     async fn identify(&self, looked: Looked) -> Result<Caller, Error> {
-        let caller = match (&self.keys, looked.need) {
-            (None, _) => Ok(Caller::anyone()),
-            (Some(_), Need::Open) => Ok(Caller::nobody()),
-            (Some(keys), Need::Key | Need::Scope(_)) => self.recognise(&looked, keys).await,
+        let caller = match (self.wanted, looked.need) {
+            (false, _) => Ok(Caller::anyone()),
+            (true, Need::Open) => Ok(Caller::nobody()),
+            (true, Need::Key | Need::Scope(_)) => self.recognise(&looked).await,
         };
         if let Some(rate) = self.rate.as_ref().filter(|_| looked.counts) {
             let key = caller.as_ref().ok().and_then(|caller| Some(Who::Key(caller.known.as_ref()?.key.id.as_str().into())));
@@ -251,8 +259,8 @@ impl Rules {
     }
 
     /// Whose key or token the request shows.
-    async fn recognise(&self, looked: &Looked, keys: &Keys) -> Result<Caller, Error> {
-        let Some(credential) = &looked.credential else {
+    async fn recognise(&self, looked: &Looked) -> Result<Caller, Error> {
+        let (Some(credential), Some(keys)) = (&looked.credential, &self.keys) else {
             let message = "this server wants a key (API_KEY_ENABLED=true): send it as `Authorization: Bearer …` or `X-API-Key`";
             return Err(Error::new(Kind::Unauthenticated, message));
         };

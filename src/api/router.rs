@@ -67,7 +67,7 @@ pub fn door(state: State) -> Door {
     let Table { router, .. } = table();
     let router = router.route_layer(MapRequestLayer::new(visit::note_route));
     let routes = router.fallback(error::no_such_path).method_not_allowed_fallback(error::no_such_method).with_state(state.clone());
-    Door::new(routes, &state)
+    Door::new(routes, state.config()).with(state.keys())
 }
 
 /// The description of every route.

@@ -57,12 +57,14 @@ impl Handshake {
         let visit = visit::current();
         self.upgrade.on_upgrade(move |socket| async move {
             let _place = place;
-            let speaking = speak(Socket::new(socket, state));
-            // What is said on it is said by whoever opened it.
-            let _ = match visit {
-                Some(visit) => visit::within(visit, speaking).await,
-                None => speaking.await,
-            };
+            let speaking = speak(Socket::new(socket, state.clone()));
+            let Some(visit) = visit else { return drop(speaking.await) };
+            // What is said on it is said by whoever opened it, as long as they have their key.
+            let speaking = visit::within(Arc::clone(&visit), speaking);
+            tokio::select! {
+                _ = speaking => {}
+                () = visit.revoked(state.keys()) => {}
+            }
         })
     }
 }

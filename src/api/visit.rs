@@ -4,6 +4,7 @@
 //! [`super::State::runs`]) cannot be forgotten on the way. A socket stays within the visit that opened it.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::HeaderMap;
@@ -11,11 +12,14 @@ use serde_json::json;
 
 use super::error::Error;
 use crate::error::{Failure, Kind};
-use crate::keys::{Known, Scope, Scopes};
+use crate::keys::{Keys, Known, Scope, Scopes};
 use crate::policy::Permissions;
 
 /// The header that carries a request's id, both ways.
 pub(crate) const REQUEST_ID: &str = "x-request-id";
+
+/// How often it is looked whether the key of an open socket is still one.
+const LOOK: Duration = Duration::from_secs(1);
 
 tokio::task_local! {
     static VISIT: Arc<Visit>;
@@ -56,6 +60,18 @@ impl Visit {
     /// Who sent it, once that is known.
     pub(crate) fn caller(&self) -> Option<&Caller> {
         self.caller.get()
+    }
+
+    /// Resolves once the key that was shown is revoked. Never where none was.
+    pub(crate) async fn revoked(&self, keys: &Keys) {
+        let Some(known) = self.caller().and_then(|caller| caller.known.as_ref()) else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(LOOK).await;
+            // Where it cannot be looked up, nothing is known to have changed.
+            if matches!(keys.is_known(&known.key.id).await, Ok(false)) {
+                return;
+            }
+        }
     }
 
     /// The route it takes, as the router writes it. None where it leads nowhere.

@@ -69,6 +69,8 @@ pub struct Known {
     pub key: Arc<Key>,
     /// What it opens; a token opens no more than its key does now.
     pub scopes: Scopes,
+    /// A token was shown, not the key itself.
+    pub by_token: bool,
 }
 
 /// The keys of a data folder.
@@ -161,7 +163,7 @@ impl Keys {
                 Refused::Wrong => Error::Unknown,
             })?;
             let key = self.find(|table| table.by_id.get(&claims.sub).cloned()).await?.ok_or(Error::Unknown)?;
-            return Ok(Known { scopes: claims.scopes.and(key.scopes), key });
+            return Ok(Known { scopes: claims.scopes.and(key.scopes), key, by_token: true });
         }
         if !credential.starts_with(PREFIX) {
             return Err(Error::Unknown);
@@ -169,7 +171,15 @@ impl Keys {
         let hash = hash(credential);
         let key = self.find(|table| table.by_hash.get(&hash).cloned()).await?.ok_or(Error::Unknown)?;
         self.note_use(&key);
-        Ok(Known { scopes: key.scopes, key })
+        Ok(Known { scopes: key.scopes, key, by_token: false })
+    }
+
+    /// Whether there still is a key with this id.
+    ///
+    /// # Errors
+    /// [`Error::Store`] where it cannot be looked up.
+    pub async fn is_known(&self, id: &str) -> Result<bool, Error> {
+        Ok(self.find(|table| table.by_id.get(id).cloned()).await?.is_some())
     }
 
     /// A token that stands for `known` for [`TOKEN_SECONDS`].

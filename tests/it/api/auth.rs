@@ -95,6 +95,8 @@ async fn a_token_stands_for_a_key_until_it_is_revoked() {
     let token = answer["access_token"].as_str().unwrap();
     assert_eq!(ask(&server, &Method::GET, "/api/runs", token).await.0, 200);
     assert_eq!(ask(&server, &Method::POST, "/api/automation/mouse/click", token).await.0, 403);
+    // A token that was stolen cannot be kept alive.
+    assert_eq!(ask(&server, &Method::POST, "/api/auth/token", token).await.0, 403);
     let parts: Vec<_> = token.split('.').collect();
     let unsigned = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
     let admin = URL_SAFE_NO_PAD.encode(r#"{"iss":"trae","sub":"x","scopes":["admin"],"iat":0,"exp":99999999999}"#);
@@ -188,6 +190,20 @@ async fn a_browsers_socket_shows_its_key_as_a_subprotocol_and_may_do_what_the_ke
     speaking.send(Message::text(json!({ "type": "execute_workflow", "workflow_id": "known" }).to_string())).await.unwrap();
     let heard: Value = serde_json::from_str(speaking.next().await.unwrap().unwrap().to_text().unwrap()).unwrap();
     assert_eq!(heard["type"], "run_started", "{heard}");
+}
+
+#[tokio::test]
+async fn a_socket_ends_with_its_key() {
+    let server = with_keys().await;
+    let (kept, gone) = (server.key("read").await, server.key("read").await);
+    let (mut staying, _) = socket(&server, &format!("bearer.{kept}")).await.unwrap();
+    let (mut leaving, _) = socket(&server, &format!("bearer.{gone}")).await.unwrap();
+    let id = server.app.keys.list().await.unwrap()[1].id.clone();
+    server.app.keys.revoke(&id).await.unwrap();
+    let ended = async { while let Some(Ok(_)) = leaving.next().await {} };
+    tokio::time::timeout(std::time::Duration::from_secs(20), ended).await.expect("the socket is closed");
+    staying.send(Message::text(r#"{"type":"ping"}"#)).await.unwrap();
+    assert!(staying.next().await.unwrap().unwrap().to_text().unwrap().contains("pong"));
 }
 
 #[tokio::test]
