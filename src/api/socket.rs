@@ -58,7 +58,10 @@ impl Handshake {
         self.upgrade.on_upgrade(move |socket| async move {
             let _place = place;
             let speaking = speak(Socket::new(socket, state.clone()));
-            let Some(visit) = visit else { return drop(speaking.await) };
+            let Some(visit) = visit else {
+                let Ended = speaking.await;
+                return;
+            };
             // What is said on it is said by whoever opened it, as long as they have their key.
             let speaking = visit::within(Arc::clone(&visit), speaking);
             tokio::select! {
