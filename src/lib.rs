@@ -26,5 +26,6 @@ pub mod services;
 pub mod shell;
 pub mod store;
 pub mod system;
+pub mod tally;
 pub mod triggers;
 pub mod workflow;

@@ -342,3 +342,25 @@ fn stranger(host: &str) -> Error {
     .with(json!({ "host": host }))
     .into()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::routing::get;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_answers_500_in_the_shape_of_every_error() {
+        let routes = Router::new().route("/boom", get(async || -> &'static str { panic!("for the test: a secret reason") }));
+        let mut door = Door::new(routes, &Config::default());
+        let request = Request::builder().uri("/boom").header(HOST, "localhost").body(Body::empty()).unwrap();
+        let answer = door.call(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.headers()[CONTENT_TYPE], "application/json");
+        let body: Value = serde_json::from_slice(&to_bytes(answer.into_body(), 4096).await.unwrap()).unwrap();
+        assert_eq!(body["error_code"], "INTERNAL");
+        assert!(!body.to_string().contains("secret reason"), "{body}");
+    }
+}

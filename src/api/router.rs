@@ -4,6 +4,7 @@
 //! same list. Paths are documented as the specification writes them; they answer with and without a slash at the end.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::Router;
 use tower::util::MapRequestLayer;
@@ -16,13 +17,20 @@ use utoipa_axum::routes;
 use super::door::Door;
 use super::state::State;
 use super::visit;
-use super::{auth, automation, describe, desktop, docs, error, health, keys, node_configs, runs, webhooks, workflow_automation, workflows};
+use super::{
+    auth, automation, describe, desktop, docs, echo, error, filesystem, health, keys, metrics, node_configs, runs, scripts, triggers,
+    webhooks, workflow_automation, workflows,
+};
 
 /// Every route.
 fn table() -> Table {
     Table::new()
         // health
         .add(routes!(health::health))
+        .add(routes!(health::detailed))
+        .add(routes!(health::service))
+        .add(routes!(health::restart))
+        .add(routes!(metrics::metrics))
         // keys
         .add(routes!(auth::token))
         .add(routes!(keys::list, keys::create))
@@ -46,14 +54,27 @@ fn table() -> Table {
         .add(routes!(workflows::get, workflows::update, workflows::delete))
         .add(routes!(workflows::execute))
         .add(routes!(workflows::script))
+        // scripts
+        .add(routes!(scripts::list))
+        .add(routes!(scripts::check))
+        .add(routes!(scripts::get, scripts::put, scripts::delete))
+        .add(routes!(scripts::run))
         // runs
         .add(routes!(runs::list))
         .add(routes!(runs::get))
         .add(routes!(runs::cancel))
         .add(routes!(runs::events))
+        // triggers
+        .add(routes!(triggers::list))
+        .add(routes!(triggers::get, triggers::change))
         // webhooks
         .add(routes!(webhooks::receive))
         // sockets
+        .add(routes!(echo::health))
+        .add(routes!(echo::open))
+        .add(routes!(echo::open_below_api))
+        .add(routes!(filesystem::open))
+        .add(routes!(filesystem::open_below_api))
         .add(routes!(workflow_automation::open))
         .add(routes!(workflow_automation::open_below_api))
         // description
@@ -65,8 +86,12 @@ fn table() -> Table {
 /// The whole API behind its door.
 pub fn door(state: State) -> Door {
     let Table { router, .. } = table();
-    let router = router.route_layer(MapRequestLayer::new(visit::note_route));
-    let routes = router.fallback(error::no_such_path).method_not_allowed_fallback(error::no_such_method).with_state(state.clone());
+    let routes = router
+        .route_layer(MapRequestLayer::new(visit::note_route))
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::no_such_method)
+        .layer(metrics::Counting(Arc::clone(state.answered())))
+        .with_state(state.clone());
     Door::new(routes, state.config()).with(state.keys())
 }
 
@@ -77,7 +102,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     described
 }
 
-/// Every path that is routed, as axum writes it.
+/// Every path that is routed, as it is documented.
 pub fn routes() -> BTreeSet<String> {
     table().routed
 }
@@ -110,9 +135,8 @@ impl Table {
 
     fn add(mut self, (schemas, paths, methods): Line) -> Self {
         for (path, item) in paths.paths {
-            let route = routed(&path);
-            self.router = self.router.route(&route, methods.clone());
-            self.routed.insert(route);
+            self.router = self.router.route(&routed(&path), methods.clone());
+            self.routed.insert(path.trim_end_matches('/').to_owned());
             self.described.paths.paths.insert(path, item);
         }
         self.described.components.get_or_insert_default().schemas.extend(schemas);
@@ -120,8 +144,12 @@ impl Table {
     }
 }
 
-/// How axum writes a documented path: without the slash at the end, and with a star where the rest of the path is meant.
+/// How axum writes a documented path: without the slash at the end, and with a star where the rest of the path is meant. Nothing can
+/// stand behind such a star, so that running a script shares its route with the script.
 fn routed(path: &str) -> String {
-    let path = path.trim_end_matches('/');
-    path.strip_suffix("/webhooks/{path}").map_or_else(|| path.to_owned(), |before| format!("{before}/webhooks/{{*path}}"))
+    match path.trim_end_matches('/') {
+        "/api/webhooks/{path}" => "/api/webhooks/{*path}".to_owned(),
+        "/api/scripts/{path}" | "/api/scripts/{path}/run" => "/api/scripts/{*path}".to_owned(),
+        path => path.to_owned(),
+    }
 }

@@ -1,14 +1,16 @@
 //! The life of one WebSocket, whatever is spoken on it: how many there are, pings, silence, slow readers, malformed messages.
 //!
-//! What is spoken lives beside: `workflow_automation`.
+//! What is spoken lives beside: `echo`, `filesystem`, `workflow_automation`.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::{FromRequestParts, MatchedPath, Request};
 use serde_json::{Value, json};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::error::Error;
@@ -24,26 +26,93 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MALFORMED: u32 = 9;
 /// The close code for "try again later".
 const TRY_AGAIN_LATER: u16 = 1013;
+const TOO_SLOW: &str = "too slow: connect again and go on after the last event that was read";
+
+/// The sockets that are open.
+pub(crate) struct Sockets {
+    limit: usize,
+    free: Arc<Semaphore>,
+    open: Mutex<BTreeMap<String, usize>>,
+}
+
+impl Sockets {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, free: Arc::new(Semaphore::new(limit)), open: Mutex::default() }
+    }
+
+    /// How many there may be.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// How many are open, by path; those of paths where none is open any more count 0.
+    pub(crate) fn open(&self) -> BTreeMap<String, usize> {
+        self.count().clone()
+    }
+
+    /// A place for one more at `path`, if there is one.
+    fn take(self: &Arc<Self>, path: &str) -> Option<Place> {
+        let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
+        *self.count().entry(path.to_owned()).or_default() += 1;
+        Some(Place { sockets: Arc::clone(self), path: path.to_owned(), _permit: permit })
+    }
+
+    fn count(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of one socket, until it is dropped.
+struct Place {
+    sockets: Arc<Sockets>,
+    path: String,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(count) = self.sockets.count().get_mut(&self.path) {
+            *count -= 1;
+        }
+    }
+}
 
 /// A handshake that may go on: sockets are on, and one is free.
 pub(crate) struct Handshake {
     upgrade: WebSocketUpgrade,
-    place: OwnedSemaphorePermit,
+    place: Place,
+}
+
+/// What was said.
+pub(crate) enum Heard {
+    /// Text.
+    Text(String),
+    /// Anything else.
+    Bytes(Bytes),
 }
 
 impl Handshake {
+    /// Refuses where there are no sockets at all.
+    pub(crate) fn possible(state: &State) -> Result<(), Error> {
+        if state.config().services.websockets {
+            return Ok(());
+        }
+        Err(unavailable("sockets are switched off by ENABLE_WEBSOCKETS", "set ENABLE_WEBSOCKETS=true and start again"))
+    }
+
     /// Checks everything that can be refused with an ordinary answer.
     pub(crate) async fn begin(state: &State, request: Request) -> Result<Self, Error> {
-        if !state.config().services.websockets {
-            return Err(unavailable("sockets are switched off by ENABLE_WEBSOCKETS", "set ENABLE_WEBSOCKETS=true and start again"));
-        }
+        Self::possible(state)?;
         let (mut parts, _) = request.into_parts();
         let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, state).await.map_err(|rejection| {
             Error::invalid_at("", format!("this path is a WebSocket: {}", rejection.body_text())).with_status(rejection.status())
         })?;
-        let place = Arc::clone(state.sockets())
-            .try_acquire_owned()
-            .map_err(|_| unavailable("all sockets are in use: close one, or try again later", "raise MAX_WEBSOCKET_CONNECTIONS"))?;
+        // `/ws/…` and `/api/ws/…` are the same socket.
+        let path = parts.extensions.get::<MatchedPath>().map_or_else(|| parts.uri.path(), MatchedPath::as_str);
+        let place = state
+            .sockets()
+            .take(path.strip_prefix("/api").unwrap_or(path))
+            .ok_or_else(|| unavailable("all sockets are in use: close one, or try again later", "raise MAX_WEBSOCKET_CONNECTIONS"))?;
         Ok(Self { upgrade: upgrade.max_message_size(MESSAGE_BYTES).max_frame_size(MESSAGE_BYTES), place })
     }
 
@@ -94,8 +163,20 @@ impl Socket {
         Self { socket, state, heard: now, pinged: now, malformed: 0 }
     }
 
-    /// The next text. Pings, silence and everything else that is no text are dealt with here. May be dropped while it waits.
+    /// The next text. Everything else is dealt with here. May be dropped while it waits.
     pub(crate) async fn hear(&mut self) -> Result<String, Ended> {
+        loop {
+            match self.hear_any().await? {
+                Heard::Text(text) => return Ok(text),
+                Heard::Bytes(_) => {
+                    self.malformed(&Failure::new(Kind::ValidationError, "send JSON as text messages, not as binary ones")).await?;
+                }
+            }
+        }
+    }
+
+    /// The next message. Pings and silence are dealt with here. May be dropped while it waits.
+    pub(crate) async fn hear_any(&mut self) -> Result<Heard, Ended> {
         let settings = &self.state.config().websockets;
         let (silence, interval) = (settings.timeout, settings.ping_interval);
         let shutdown = self.state.shutdown().clone();
@@ -116,10 +197,8 @@ impl Socket {
             };
             self.heard = Instant::now();
             match received {
-                Some(Ok(Message::Text(text))) => return Ok(text.as_str().to_owned()),
-                Some(Ok(Message::Binary(_))) => {
-                    self.malformed(&Failure::new(Kind::ValidationError, "send JSON as text messages, not as binary ones")).await?;
-                }
+                Some(Ok(Message::Text(text))) => return Ok(Heard::Text(text.as_str().to_owned())),
+                Some(Ok(Message::Binary(bytes))) => return Ok(Heard::Bytes(bytes)),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(Message::Close(_))) | None => return Err(Ended),
                 Some(Err(error)) => {
@@ -133,6 +212,16 @@ impl Socket {
     /// Says something.
     pub(crate) async fn say(&mut self, text: String) -> Result<(), Ended> {
         self.send(Message::Text(text.into())).await
+    }
+
+    /// Says something that is no text.
+    pub(crate) async fn say_bytes(&mut self, bytes: Bytes) -> Result<(), Ended> {
+        self.send(Message::Binary(bytes)).await
+    }
+
+    /// Some of what its reader was to hear is lost, as it reads too slowly.
+    pub(crate) async fn too_slow(&mut self) -> Ended {
+        self.close(TRY_AGAIN_LATER, TOO_SLOW).await
     }
 
     /// Answers with an error; the connection lives on.
@@ -160,10 +249,12 @@ impl Socket {
     }
 
     async fn send(&mut self, message: Message) -> Result<(), Ended> {
-        match timeout(PATIENCE, self.socket.send(message)).await {
+        // Whoever is heard of no more after a silence of that length need not be waited for any longer when it does not read.
+        let patience = PATIENCE.min(self.state.config().websockets.timeout);
+        match timeout(patience, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Ended),
-            Err(_) => Err(self.close(TRY_AGAIN_LATER, "too slow: connect again and resume after the last event_id").await),
+            Err(_) => Err(self.too_slow().await),
         }
     }
 

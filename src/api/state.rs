@@ -3,10 +3,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Error, Result};
+use super::metrics::Answered;
+use super::socket::Sockets;
 use super::visit;
 use crate::config::Config;
 use crate::desktop::{Desktop, Desktops};
@@ -18,6 +19,7 @@ use crate::policy::{Grant, Permissions};
 use crate::runs::{Runs, Workflows};
 use crate::script::{Catalog, Library};
 use crate::services::{Name, Services};
+use crate::system::System;
 use crate::triggers::Webhooks;
 
 /// What handlers reach. Cheap to clone.
@@ -26,7 +28,8 @@ pub struct State(Arc<Inner>);
 
 struct Inner {
     parts: Parts,
-    sockets: Arc<Semaphore>,
+    sockets: Arc<Sockets>,
+    answered: Arc<Answered>,
     description: OnceLock<String>,
 }
 
@@ -58,13 +61,15 @@ pub struct Parts {
     pub library: Arc<Library>,
     /// Where scripts are checked.
     pub host: Arc<Host>,
+    /// How busy the machine is.
+    pub system: Arc<System>,
 }
 
 impl State {
     /// Puts the rooms together.
     pub fn new(parts: Parts) -> Self {
-        let sockets = Arc::new(Semaphore::new(parts.config.websockets.max_connections));
-        Self(Arc::new(Inner { parts, sockets, description: OnceLock::new() }))
+        let sockets = Arc::new(Sockets::new(parts.config.websockets.max_connections));
+        Self(Arc::new(Inner { parts, sockets, answered: Arc::default(), description: OnceLock::new() }))
     }
 
     /// The settings.
@@ -122,6 +127,16 @@ impl State {
         self.0.parts.library.catalog()
     }
 
+    /// The script folders.
+    pub fn library(&self) -> &Arc<Library> {
+        &self.0.parts.library
+    }
+
+    /// How busy the machine is.
+    pub fn system(&self) -> &Arc<System> {
+        &self.0.parts.system
+    }
+
     /// Where scripts are checked.
     pub fn host(&self) -> &Host {
         &self.0.parts.host
@@ -152,9 +167,14 @@ impl State {
         self.0.description.get_or_init(make).clone()
     }
 
-    /// Free places for sockets.
-    pub(crate) fn sockets(&self) -> &Arc<Semaphore> {
+    /// The sockets that are open, and how many more may be.
+    pub(crate) fn sockets(&self) -> &Arc<Sockets> {
         &self.0.sockets
+    }
+
+    /// The requests that were answered.
+    pub(crate) fn answered(&self) -> &Arc<Answered> {
+        &self.0.answered
     }
 
     /// Does something with the desktop where it may block. If the caller goes away meanwhile, `cancel` is set.

@@ -12,6 +12,7 @@ use super::error::{Error, ErrorResponse, Result};
 use super::extract::{Path, Raw};
 use crate::error::Kind;
 use crate::host::Answer;
+use crate::services::Name;
 use crate::triggers::{Delivery, Fired, Respond};
 
 /// Starts the workflows whose webhook has that path. What is answered, and when, is the webhook's to say.
@@ -35,6 +36,8 @@ pub(crate) async fn receive(
     headers: HeaderMap,
     Raw(raw): Raw,
 ) -> Result<Response> {
+    state.enter(Name::Triggers)?;
+    state.enter(Name::GraphExecution)?;
     let delivery = Delivery {
         method: method.as_str().to_owned(),
         path,

@@ -18,6 +18,7 @@ use super::visit;
 use crate::error::{Failure, Kind};
 use crate::keys::Scope;
 use crate::runs::{Event, Execute};
+use crate::services::Name;
 
 /// How many runs one socket follows at a time.
 const FOLLOWED: usize = 100;
@@ -153,6 +154,7 @@ async fn start(
         Target::Script(_) | Target::Source(_) => Scope::Scripts,
     })?;
     has_room(followed)?;
+    state.services().enter(Name::GraphExecution)?;
     let parameters = serde_json::value::to_raw_value(&parameters)
         .map_err(|error| Failure::new(Kind::ValidationError, format!("the parameters cannot be passed on: {error}")))?;
     let execute = Execute { parameters, ..Execute::default() };

@@ -17,7 +17,8 @@ use super::extract::{Json, OptionalJson, Path, Query};
 use super::state::blocking;
 use super::success::SuccessResponse;
 use crate::error::{Failure, Kind};
-use crate::runs::{Checked, Execute, RunFilter, RunStatus, Workflow, WorkflowPage};
+use crate::runs::{Checked, Execute, RunFilter, RunStatus, Ticket, Workflow, WorkflowPage};
+use crate::services::Name;
 use crate::workflow::Graph;
 
 /// A graph as it is drawn. What is not named here (React Flow's `viewport`, `measured`, …) survives a round trip.
@@ -217,18 +218,24 @@ pub(crate) async fn execute(
     Path(id): Path<String>,
     OptionalJson(request): OptionalJson<ExecuteRequest>,
 ) -> Result<Response> {
+    state.enter(Name::GraphExecution)?;
     if request.dry_run {
         let details = json!({ "service": "dry_run", "hint": "POST /api/workflows/validate says whether it compiles and what it may do" });
         return Err(Failure::new(Kind::ServiceUnavailable, "this version cannot run dry: nothing was started").with(details).into());
     }
     let parameters = serde_json::value::to_raw_value(&request.parameters)
         .map_err(|error| Error::invalid_at("/parameters", format!("cannot be passed on: {error}")))?;
-    let mut ticket = state.runs().execute_workflow(&id, Execute { parameters, ..Execute::default() }).await?;
+    let ticket = state.runs().execute_workflow(&id, Execute { parameters, ..Execute::default() }).await?;
+    answer(ticket, request.wait, request.timeout).await
+}
+
+/// Answers that a run was started, or with `wait` once it is over.
+pub(crate) async fn answer(mut ticket: Ticket, wait: bool, timeout: Option<f64>) -> Result<Response> {
     let run_id = ticket.run_id.clone();
-    if !request.wait {
+    if !wait {
         return Ok((StatusCode::ACCEPTED, axum::Json(Started { run_id, status: ticket.status() })).into_response());
     }
-    let patience = request.timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let patience = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let run = match patience {
         None => ticket.finished().await,
         Some(patience) => tokio::time::timeout(patience, ticket.finished()).await.map_err(|_| {

@@ -1,6 +1,8 @@
 //! The one room that knows every other: settings → capabilities → library → runs → router.
 
+mod checks;
 pub mod doctor;
+mod gate;
 mod parts;
 mod programs;
 
@@ -50,8 +52,11 @@ pub struct App {
     /// API keys.
     pub keys: Arc<Keys>,
     ocr: Arc<ocr::Ocr>,
+    system: Arc<system::System>,
     tls: Option<Tls>,
     store: Store,
+    /// The data folder's `files/`, with no link in its path.
+    files: PathBuf,
     started: Instant,
     shutdown: CancellationToken,
 }
@@ -88,23 +93,41 @@ impl App {
         let keys = Arc::new(open_keys(&config, store.clone())?);
         let desktops = Arc::new(Desktops::new(desktop_settings(&config)));
         let ocr = Arc::new(ocr::Ocr::new(ocr_settings(&config)));
+        let fetch = Arc::new(fetch::Fetch::new());
+        let system = Arc::new(system::System::new());
+        let services = Arc::new(Services::new());
         let capabilities = Capabilities {
             desktops: Arc::clone(&desktops),
             ocr: Arc::clone(&ocr),
             shells: Arc::new(shell::Shells::new(shell::Settings { shells: shells(), directory: files.clone() })),
-            fetch: Arc::new(fetch::Fetch::new()),
-            system: Arc::new(system::System::new()),
+            fetch: Arc::clone(&fetch),
+            system: Arc::clone(&system),
         };
         let settings = host::Settings { runner: options.runner, max_runners: 64 };
         let host = Host::new(capabilities, settings)
             .map_err(|error| Failure::new(Kind::Internal, format!("no thread could be started: {error}")))?;
-        let host = Arc::new(host);
+        let host = Arc::new(host.behind(Arc::new(gate::Gate(Arc::clone(&services)))));
         let library = Arc::new(Library::open(script_settings(&config)));
         let programs = Arc::new(Programs::new(Arc::clone(&library)));
-        let runs = Runs::new(store.clone(), Arc::new(HostRunner(Arc::clone(&host))), programs, runs::Settings::new(files, options.allowed));
+        let runs = Runs::new(
+            store.clone(),
+            Arc::new(HostRunner(Arc::clone(&host))),
+            programs,
+            runs::Settings::new(files.clone(), options.allowed),
+        );
         runs.recover().await?;
-        let webhooks = Arc::new(Webhooks::open(runs.clone()).await?);
-        let services = Arc::new(Services::start(parts::parts(&config)).await);
+        let webhooks = Arc::new(Webhooks::new(runs.clone()));
+        let rooms = parts::Rooms {
+            config: &config,
+            fetch: &fetch,
+            host: &host,
+            library: &library,
+            ocr: &ocr,
+            runs: &runs,
+            store: &store,
+            webhooks: &webhooks,
+        };
+        services.start(parts::parts(&rooms)).await;
         Ok(Self {
             workflows: runs.workflows(),
             config: Arc::new(config),
@@ -116,8 +139,10 @@ impl App {
             services,
             keys,
             ocr,
+            system,
             tls,
             store,
+            files,
             started,
             shutdown: CancellationToken::new(),
         })
@@ -127,7 +152,7 @@ impl App {
     pub async fn listen(&self, listener: TcpListener) {
         let state = State::new(Parts {
             config: Arc::clone(&self.config),
-            grant: Grant::new(vec![Permissions::all()], self.config.storage.data_dir.join("files")),
+            grant: Grant::new(vec![Permissions::all()], self.files.clone()),
             keys: Arc::clone(&self.keys),
             ocr: Arc::clone(&self.ocr),
             library: Arc::clone(&self.library),
@@ -137,6 +162,7 @@ impl App {
             desktops: Arc::clone(&self.desktops),
             services: Arc::clone(&self.services),
             host: Arc::clone(&self.host),
+            system: Arc::clone(&self.system),
             started: self.started,
             shutdown: self.shutdown.clone(),
         });

@@ -1,4 +1,12 @@
-//! How each part of the server starts, stops and crashes, for [`crate::services`].
+//! How each part of the server starts, stops and crashes, for [`crate::services`]. Each has a file of its own.
+
+mod http;
+mod node;
+mod ocr;
+mod runs;
+mod scripts;
+mod storage;
+mod triggers;
 
 pub(crate) mod proxmox;
 
@@ -6,28 +14,62 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::checks::Checks;
 use crate::config::Config;
 use crate::error::Failure;
+use crate::fetch::Fetch;
+use crate::host::Host;
+use crate::ocr::Ocr;
+use crate::runs::Runs;
+use crate::script::Library;
 use crate::services::{Name, Part, Service};
+use crate::store::Store;
+use crate::triggers::Webhooks;
 
-/// All parts, in the order in which they start.
-pub(super) fn parts(config: &Config) -> Vec<Part> {
-    Name::ALL.into_iter().map(|name| Part { name, service: service(name, config) }).collect()
+/// What the parts are made of.
+pub(super) struct Rooms<'a> {
+    pub(super) config: &'a Config,
+    pub(super) fetch: &'a Arc<Fetch>,
+    pub(super) host: &'a Arc<Host>,
+    pub(super) library: &'a Arc<Library>,
+    pub(super) ocr: &'a Arc<Ocr>,
+    pub(super) runs: &'a Runs,
+    pub(super) store: &'a Store,
+    pub(super) webhooks: &'a Arc<Webhooks>,
 }
 
-fn service(name: Name, config: &Config) -> Result<Arc<dyn Service>, String> {
-    let on = |on: bool, variable: &str| {
-        if on { Ok(Arc::new(Ready) as Arc<dyn Service>) } else { Err(format!("set {variable}=true and start again")) }
-    };
-    match name {
-        Name::ClickAutomation => on(config.services.click_automation, "ENABLE_CLICK_AUTOMATION"),
-        Name::EnhancedOcr => on(config.services.ocr, "ENABLE_OCR"),
-        Name::Proxmox if config.proxmox.host.is_none() => {
-            Err("set PROXMOX_HOST, PROXMOX_USERNAME and PROXMOX_PASSWORD and start again".to_owned())
+/// All parts, in the order in which they start.
+pub(super) fn parts(rooms: &Rooms<'_>) -> Vec<Part> {
+    Name::ALL.into_iter().map(|name| Part { name, service: service(name, rooms) }).collect()
+}
+
+fn service(name: Name, rooms: &Rooms<'_>) -> Result<Arc<dyn Service>, String> {
+    let config = rooms.config;
+    let switched = |on: bool, variable: &str| if on { Ok(()) } else { Err(format!("set {variable}=true and start again")) };
+    Ok(match name {
+        Name::EnhancedOcr => {
+            switched(config.services.ocr, "ENABLE_OCR")?;
+            Arc::new(ocr::Reading(Arc::clone(rooms.ocr)))
         }
-        Name::Proxmox => Ok(Arc::new(proxmox::Host::new(config.proxmox.clone()))),
-        _ => Ok(Arc::new(Ready)),
-    }
+        Name::GraphExecution => Arc::new(runs::Execution { runs: rooms.runs.clone(), host: Arc::clone(rooms.host) }),
+        Name::N8nIntegration => Arc::new(http::Requests(Arc::clone(rooms.fetch))),
+        Name::Node => Arc::new(node::Types(Arc::clone(rooms.library))),
+        Name::Scripts => {
+            let checks = Arc::new(Checks::new(Arc::clone(rooms.host)));
+            Arc::new(scripts::Folders { library: Arc::clone(rooms.library), checks })
+        }
+        Name::Storage => Arc::new(storage::Database(rooms.store.clone())),
+        Name::Triggers => Arc::new(triggers::Armed(Arc::clone(rooms.webhooks))),
+        Name::ClickAutomation => {
+            switched(config.services.click_automation, "ENABLE_CLICK_AUTOMATION")?;
+            Arc::new(Ready)
+        }
+        Name::Proxmox if config.proxmox.host.is_none() => {
+            return Err("set PROXMOX_HOST, PROXMOX_USERNAME and PROXMOX_PASSWORD and start again".to_owned());
+        }
+        Name::Proxmox => Arc::new(proxmox::Host::new(config.proxmox.clone())),
+        Name::LiveDesktop | Name::Shell | Name::Snapshot => Arc::new(Ready),
+    })
 }
 
 /// A part that is ready as long as the server is.
@@ -45,4 +87,15 @@ impl Service for Ready {
     fn details(&self) -> String {
         "ready".to_owned()
     }
+}
+
+/// Does what blocks where it holds nobody up.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Failure::new(crate::error::Kind::Internal, format!("this ended unexpectedly: {error}"))))
+}
+
+/// `1 script`, `2 scripts`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

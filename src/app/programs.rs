@@ -1,16 +1,15 @@
 //! Makes programs out of graphs and scripts: what `runs` asks of the library, the compiler and the language together.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::error::Failure;
-use crate::host::protocol::{Limits, NodeSource, Program};
+use crate::host::protocol::{Limits, Program};
 use crate::runs::{CompiledGraph, LoadedScript};
 use crate::script::expression::RhaiExpressions;
-use crate::script::{Catalog, Library, ScriptFile};
-use crate::workflow::{self, Graph, NodeType, NodeTypes};
+use crate::script::{Catalog, Library, ScriptFile, node_source};
+use crate::workflow::{self, Graph, NodeTypes};
 
 /// Bytes of a compiled graph: it is written by the compiler, which writes nothing that is slow to read.
 const MAX_COMPILED: usize = 64 << 20;
@@ -58,46 +57,7 @@ impl crate::runs::Library for Programs {
 }
 
 fn load(catalog: &Catalog, script: &ScriptFile) -> LoadedScript {
-    let header = &script.header;
-    let usual = Limits::default();
-    // A header lowers limits; only the settings could raise them.
-    let limits = Limits {
-        operations: header.limits.operations.unwrap_or(usual.operations).min(usual.operations),
-        seconds: header.limits.seconds.unwrap_or(usual.seconds).min(usual.seconds),
-        memory: header.limits.memory.unwrap_or(usual.memory).min(usual.memory),
-        depth: header.limits.depth.unwrap_or(usual.depth).min(usual.depth),
-        timeout: header.timeout,
-        // What a graph compiles to may be longer than a person writes; the head tells which it is.
-        source: usual.source,
-    };
-    let program = Program {
-        name: script.path.clone(),
-        source: script.source.clone(),
-        node_types: used_types(catalog, &script.source),
-        modules: if script.source.contains("import") { catalog.modules() } else { Vec::new() },
-        permissions: header.permissions.clone(),
-        limits,
-    };
-    LoadedScript { program, parameters: parameters(&header.params) }
-}
-
-/// The node types that a script names: a graph that a person took over uses them by name, in quotes.
-fn used_types(catalog: &Catalog, source: &str) -> Vec<NodeSource> {
-    let quoted: BTreeSet<&str> = source.split('"').collect();
-    let mut used: Vec<_> = quoted.into_iter().filter_map(|name| catalog.get(name)).map(|t| node_source(&t)).collect();
-    if source.contains("flow::each") && !used.iter().any(|t| t.name == "for_each") {
-        used.extend(catalog.get("for_each").map(|t| node_source(&t)));
-    }
-    used
-}
-
-fn node_source(node_type: &NodeType) -> NodeSource {
-    NodeSource {
-        name: node_type.node_type.clone(),
-        file: node_type.file.clone(),
-        source: node_type.source.clone(),
-        schema: node_type.schema.clone(),
-    }
+    LoadedScript { program: catalog.program(script), parameters: parameters(&script.header.params) }
 }
 
 /// One schema for all parameters. Further ones are let through: a caller may know more than the script asks for.

@@ -2,7 +2,8 @@
 //!
 //! Redirects are followed only to where the permission was proved: the same host. Addresses of cloud metadata services and
 //! link-local ones are refused whatever name they hide behind, by looking at the address that is really connected to. Proxies of
-//! the environment are not used, as they would resolve names themselves. Clients are built when first needed: a plain call pays for no certificates.
+//! the environment are not used, as they would resolve names themselves. Clients are built when first needed: a plain call pays for no
+//! certificates. They can be built anew ([`Fetch::rebuild`]): connections that are kept open are then closed.
 
 mod address;
 mod error;
@@ -10,7 +11,7 @@ mod request;
 mod response;
 mod words;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::LOCATION;
@@ -30,14 +31,30 @@ const REDIRECTS: usize = 10;
 /// The HTTP client.
 #[derive(Debug, Default)]
 pub struct Fetch {
-    plain: OnceLock<Client>,
-    secure: OnceLock<Client>,
+    plain: Mutex<Option<Client>>,
+    secure: Mutex<Option<Client>>,
 }
 
 impl Fetch {
     /// A client that has connected nowhere yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Lets both clients and their connections go, and builds the plain one anew; the other one is built when it is needed.
+    ///
+    /// # Errors
+    /// Where none can be built.
+    pub fn rebuild(&self) -> Result<(), Error> {
+        self.close();
+        self.client("http").map(drop)
+    }
+
+    /// Lets both clients and the connections that nobody uses go.
+    pub fn close(&self) {
+        for slot in [&self.plain, &self.secure] {
+            drop(slot.lock().unwrap_or_else(PoisonError::into_inner).take());
+        }
     }
 
     /// Sends one request and reads the whole answer, of at most 10 MiB.
@@ -60,7 +77,7 @@ impl Fetch {
         for _ in 0..=REDIRECTS {
             address::check(&request.url)?;
             let client = self.client(request.url.scheme())?;
-            let answer = request.build(client).send().await.map_err(|error| Error::from_exchange(&request.url, &error))?;
+            let answer = request.build(&client).send().await.map_err(|error| Error::from_exchange(&request.url, &error))?;
             match redirect(&request.url, &answer) {
                 Some(next) => request.redirected(next, answer.status()),
                 None => return response::read(&request.url, answer).await,
@@ -69,10 +86,11 @@ impl Fetch {
         Err(Error::Redirects { host: host(&request.url) })
     }
 
-    fn client(&self, scheme: &str) -> Result<&Client, Error> {
+    fn client(&self, scheme: &str) -> Result<Client, Error> {
         let (slot, secure) = if scheme == "https" { (&self.secure, true) } else { (&self.plain, false) };
-        if let Some(client) = slot.get() {
-            return Ok(client);
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = &*slot {
+            return Ok(client.clone());
         }
         let builder = ClientBuilder::new()
             .user_agent(concat!("trae/", env!("CARGO_PKG_VERSION")))
@@ -93,7 +111,7 @@ impl Fetch {
                 .map(|tls| builder.tls_backend_preconfigured(tls).build())?
         };
         let client = built.map_err(|error| Error::Client(error::chain(&error)))?;
-        Ok(slot.get_or_init(|| client))
+        Ok(slot.insert(client).clone())
     }
 }
 

@@ -59,6 +59,9 @@ pub enum Error {
         /// What to do about.
         reason: &'static str,
     },
+    /// The system does not tell of changes.
+    #[error("folders cannot be watched ({0}): raise fs.inotify.max_user_watches and max_user_instances, or watch fewer of them")]
+    Unwatchable(String),
     /// A path that cannot be one.
     #[error("{0:?} is too long for a path")]
     TooLong(String),
@@ -104,6 +107,7 @@ impl Classify for Error {
             Self::NotEmpty(_) | Self::Link(_) => Kind::Conflict,
             Self::ReadOnlyPath(_) | Self::Refused { .. } => Kind::PermissionDenied,
             Self::Storage { .. } => Kind::StorageFull,
+            Self::Unwatchable(_) => Kind::ServiceUnavailable,
             Self::Other { .. } => Kind::Internal,
         }
     }
@@ -111,6 +115,7 @@ impl Classify for Error {
     fn details(&self) -> Option<Value> {
         match self {
             Self::NotFound(path) | Self::NoFolder(path) => Some(json!({ "kind": "file", "id": path })),
+            Self::Unwatchable(_) => Some(json!({ "service": "filesystem", "hint": "sysctl fs.inotify.max_user_watches=524288" })),
             _ => None,
         }
     }

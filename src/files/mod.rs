@@ -5,6 +5,7 @@
 
 mod error;
 mod place;
+mod watch;
 mod words;
 
 use std::ffi::OsStr;
@@ -17,6 +18,7 @@ use rustix::io::Errno;
 use crate::policy::AllowedPath;
 pub use error::Error;
 use place::Place;
+pub use watch::{Change, Watch};
 pub use words::*;
 
 /// Bytes that are read at most.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::protocol::{Call, ImageRef, Json};
-use super::{Answer, Journal};
+use super::{Answer, Gate, Journal};
 use crate::desktop::{Desktop, Desktops, Lease};
 use crate::error::{Failure, Kind};
 use crate::policy::{Access, Grant, Program};
@@ -38,8 +38,12 @@ pub struct Capabilities {
 /// One run's dealings with the machine.
 pub(super) struct Broker {
     capabilities: Capabilities,
+    gate: Arc<dyn Gate>,
     grant: Grant,
     journal: Arc<dyn Journal>,
+    /// Stops the whole run.
+    run: CancellationToken,
+    /// Stops the call under way.
     cancel: CancellationToken,
     images: VecDeque<(u64, Frame)>,
     next_image: u64,
@@ -49,16 +53,34 @@ pub(super) struct Broker {
 }
 
 impl Broker {
-    pub(super) fn new(capabilities: Capabilities, grant: Grant, journal: Arc<dyn Journal>, cancel: CancellationToken) -> Self {
-        Self { capabilities, grant, journal, cancel, images: VecDeque::new(), next_image: 1, lease: None, refused: None }
+    pub(super) fn new(
+        capabilities: Capabilities,
+        gate: Arc<dyn Gate>,
+        grant: Grant,
+        journal: Arc<dyn Journal>,
+        run: CancellationToken,
+    ) -> Self {
+        let cancel = run.child_token();
+        Self { capabilities, gate, grant, journal, run, cancel, images: VecDeque::new(), next_image: 1, lease: None, refused: None }
     }
 
     /// Does what was asked for.
     pub(super) async fn handle(&mut self, call: Call) -> Result<Json, Failure> {
+        let session = self.gate.enter(&call)?;
         if call.has_effect() {
             self.journal.durable().await?;
         }
-        let done = self.act(call).await;
+        // Whatever ends this call (its part stops, its step is out of time) ends what it does where that blocks, too.
+        self.cancel = self.run.child_token();
+        let _over = self.cancel.clone().drop_guard();
+        let done = match session {
+            None => self.act(call).await,
+            Some(session) => tokio::select! {
+                biased;
+                done = self.act(call) => done,
+                () = session.cancelled() => Err(Failure::new(Kind::ServiceUnavailable, "what this step used was stopped while it went on")),
+            },
+        };
         if let Err(failure) = &done
             && failure.code == Kind::PermissionDenied
             && self.refused.is_none()

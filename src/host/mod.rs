@@ -21,7 +21,7 @@ use crate::error::{Failure, Kind};
 use crate::policy::Grant;
 use broker::Broker;
 use pool::{Lease, Pool};
-use protocol::{FromRunner, Json, Program, Record, Reply, ScriptError, Start, ToRunner};
+use protocol::{Call, FromRunner, Json, Program, Record, Reply, ScriptError, Start, ToRunner};
 
 pub use broker::Capabilities;
 
@@ -86,12 +86,46 @@ pub struct Settings {
 pub struct Host {
     capabilities: Capabilities,
     pool: Arc<Pool>,
+    gate: Arc<dyn Gate>,
+}
+
+/// Says whether what a call needs is at work.
+pub trait Gate: Send + Sync {
+    /// A token that is cancelled when what the call needs no longer is at work; none where it needs nothing that could be stopped.
+    ///
+    /// # Errors
+    /// Where it is not at work now: `SERVICE_UNAVAILABLE` with the reason.
+    fn enter(&self, call: &Call) -> Result<Option<CancellationToken>, Failure>;
+}
+
+/// For a host whose capabilities are always at work.
+struct Open;
+
+impl Gate for Open {
+    fn enter(&self, _: &Call) -> Result<Option<CancellationToken>, Failure> {
+        Ok(None)
+    }
+}
+
+/// What the runners do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Runners {
+    /// So many run something.
+    pub busy: usize,
+    /// So many are kept warm.
+    pub idle: usize,
 }
 
 impl Host {
     /// A host that acts through `capabilities`. No runner is started yet.
     pub fn new(capabilities: Capabilities, settings: Settings) -> std::io::Result<Self> {
-        Ok(Self { capabilities, pool: Pool::new(settings.runner, settings.max_runners)? })
+        Ok(Self { capabilities, pool: Pool::new(settings.runner, settings.max_runners)?, gate: Arc::new(Open) })
+    }
+
+    /// The same host, which asks `gate` before each call.
+    #[must_use]
+    pub fn behind(self, gate: Arc<dyn Gate>) -> Self {
+        Self { gate, ..self }
     }
 
     /// Runs a job to its end. Whatever the script or its runner does, this returns with a reason.
@@ -111,6 +145,16 @@ impl Host {
         self.pool.check(&program).await.unwrap_or_else(|error| vec![error])
     }
 
+    /// Lets the idle runners go; the next run starts a new one.
+    pub fn cool(&self) {
+        self.pool.cool();
+    }
+
+    /// What the runners do.
+    pub fn runners(&self) -> Runners {
+        self.pool.runners()
+    }
+
     /// Lets the idle runners go, and starts none any more.
     pub fn shutdown(&self) {
         self.pool.close();
@@ -128,7 +172,8 @@ impl Host {
     }
 
     async fn attend(&self, mut lease: Lease, job: Job) -> Outcome {
-        let mut broker = Broker::new(self.capabilities.clone(), job.grant, Arc::clone(&job.journal), job.cancel.clone());
+        let mut broker =
+            Broker::new(self.capabilities.clone(), Arc::clone(&self.gate), job.grant, Arc::clone(&job.journal), job.cancel.clone());
         let mut computing = Duration::from_secs_f64(job.program.limits.seconds.clamp(0.0, 1e9));
         if let Err(failure) = lease.runner.send(&ToRunner::Start(job.start)).await {
             return Outcome::Failed(failure.into());

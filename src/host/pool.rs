@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use super::Runners;
 use super::protocol::{FromRunner, Program, ScriptError, ToRunner};
 use super::runner::{Runner, Spawner};
 use crate::error::{Failure, Kind};
@@ -99,9 +100,20 @@ impl Pool {
     }
 
     /// Lets all idle runners go.
+    pub(super) fn cool(&self) {
+        let idle = std::mem::take(&mut self.state().idle);
+        drop(idle);
+    }
+
+    /// Lets all idle runners go, and starts none any more.
     pub(super) fn close(&self) {
         self.slots.close();
-        self.state().idle.clear();
+        self.cool();
+    }
+
+    pub(super) fn runners(&self) -> Runners {
+        let state = self.state();
+        Runners { busy: state.busy.values().sum(), idle: state.idle.len() }
     }
 
     fn warm(&self, program: &Arc<Program>) -> Option<Runner> {

@@ -32,6 +32,9 @@ pub enum Error {
     /// Somebody asked for it to stop.
     #[error("the reading was cancelled")]
     Cancelled,
+    /// Reading was stopped.
+    #[error("reading text is stopped: try again once enhanced_ocr runs again")]
+    Off,
     /// Tesseract failed.
     #[error("Tesseract failed on this picture: {0}")]
     Failed(String),
@@ -48,7 +51,7 @@ impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Invalid(_) => Kind::ValidationError,
-            Self::Language { .. } | Self::NoTesseract | Self::Start(_) => Kind::ServiceUnavailable,
+            Self::Language { .. } | Self::NoTesseract | Self::Start(_) | Self::Off => Kind::ServiceUnavailable,
             Self::Timeout(_) => Kind::Timeout,
             Self::Cancelled => Kind::Cancelled,
             Self::Failed(_) => Kind::Internal,
@@ -61,6 +64,7 @@ impl Classify for Error {
                 Some(json!({ "service": "enhanced_ocr", "hint": hint(language), "installed": installed }))
             }
             Self::NoTesseract => Some(json!({ "service": "enhanced_ocr", "hint": "apt-get install tesseract-ocr", "installed": [] })),
+            Self::Off => Some(json!({ "service": "enhanced_ocr", "hint": "GET /api/health/service/enhanced_ocr says why" })),
             Self::Start(language) => Some(json!({ "service": "enhanced_ocr", "hint": hint(language) })),
             _ => None,
         }

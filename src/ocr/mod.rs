@@ -11,8 +11,8 @@ mod prepare;
 mod threads;
 mod words;
 
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use image::GrayImage;
@@ -23,6 +23,8 @@ pub use error::Error;
 use pool::Pool;
 pub use threads::init_threads;
 pub use words::*;
+
+use crate::tally::Tally;
 
 /// How often a waiting reading looks whether it was cancelled.
 const LOOK: Duration = Duration::from_millis(10);
@@ -46,12 +48,40 @@ pub struct Settings {
 pub struct Ocr {
     settings: Settings,
     pool: Arc<Pool>,
+    /// Cancelled while nothing is read.
+    open: Mutex<CancellationToken>,
+    taken: Tally,
 }
 
 impl Ocr {
     /// A reader without engines: each is started when first needed, which takes about 0.1 s.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, pool: Arc::new(Pool::new()) }
+        Self { settings, pool: Arc::new(Pool::new()), open: Mutex::default(), taken: Tally::default() }
+    }
+
+    /// Reads from now on; gives the languages there are. Nothing is warmed.
+    ///
+    /// # Errors
+    /// Where no language is installed that a reading without one would use.
+    pub fn start(&self) -> Result<Vec<String>, Error> {
+        languages::chosen(None, &self.settings.languages)?;
+        *self.session() = CancellationToken::new();
+        self.languages()
+    }
+
+    /// Reads no more: readings that go on are given up, and the warm engines are let go.
+    pub fn stop(&self) {
+        self.session().cancel();
+        self.pool.clear();
+    }
+
+    /// How long readings took.
+    pub fn taken(&self) -> &Tally {
+        &self.taken
+    }
+
+    fn session(&self) -> MutexGuard<'_, CancellationToken> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The languages that are installed, by name.
@@ -63,6 +93,10 @@ impl Ocr {
     pub fn read(&self, picture: &GrayImage, reading: &Reading, cancel: &CancellationToken) -> Result<Text, Error> {
         let started = Instant::now();
         let deadline = started + self.settings.timeout;
+        let session = self.session().clone();
+        if session.is_cancelled() {
+            return Err(Error::Off);
+        }
         let (width, height) = picture.dimensions();
         if width == 0 || height == 0 {
             return Err(Error::Invalid("the picture is empty: give one with at least one pixel".to_owned()));
@@ -84,6 +118,7 @@ impl Ocr {
             return Err(self.stopped(cancel));
         };
         let (sender, receiver) = sync_channel(1);
+        let given_up = session.clone();
         let (pool, picture, preprocess, wanted) = (Arc::clone(&self.pool), picture.clone(), reading.preprocess, language.clone());
         std::thread::Builder::new()
             .name("ocr".to_owned())
@@ -94,7 +129,7 @@ impl Ocr {
                 let read = pool.engine(&folder, &wanted).and_then(|mut engine| {
                     let read = engine.read(&prepare::prepared(&picture, preprocess), &order);
                     // Back before the answer, or the next reading would find none.
-                    if read.is_ok() {
+                    if read.is_ok() && !given_up.is_cancelled() {
                         pool.put_back(wanted, engine);
                     }
                     read
@@ -107,11 +142,13 @@ impl Ocr {
             match receiver.recv_timeout(LOOK) {
                 Ok(read) => {
                     let (text, confidence, words) = read?;
+                    self.taken.add(started.elapsed());
                     let execution_time = started.elapsed().as_secs_f64();
                     let accepted = !text.is_empty() && confidence >= threshold;
                     return Ok(Text { text, confidence, accepted, words, language, engine: "tesseract".to_owned(), execution_time });
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(Error::Failed("its thread ended without an answer".to_owned())),
+                Err(RecvTimeoutError::Timeout) if session.is_cancelled() => return Err(Error::Off),
                 Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() || Instant::now() >= deadline => return Err(self.stopped(cancel)),
                 Err(RecvTimeoutError::Timeout) => {}
             }

@@ -59,6 +59,12 @@ impl Pool {
         Engine::start(folder, language)
     }
 
+    /// Lets the engines go that nobody uses.
+    pub(super) fn clear(&self) {
+        let idle = std::mem::take(&mut *lock(&self.idle));
+        drop(idle);
+    }
+
     /// Keeps an engine warm; the one unused for longest makes room.
     pub(super) fn put_back(&self, language: String, engine: Engine) {
         let mut idle = lock(&self.idle);

@@ -130,6 +130,15 @@ impl Grant {
         Err(Denied::Permission { what: format!("{verb} {shown:?}"), line: format!("{name} = [{shown:?}]") })
     }
 
+    /// May follow what happens in the folder `path`: it may be read, or what is in it.
+    pub fn folder(&self, path: &str) -> Result<AllowedPath, Denied> {
+        self.path(path, Access::Read).or_else(|denied| {
+            // `read = ["reports/**"]` names what is in the folder, not the folder.
+            self.path(&format!("{}/x", path.trim_end_matches('/')), Access::Read).map_err(|_| denied)?;
+            AllowedPath::resolve(&self.files, path, Access::Read)
+        })
+    }
+
     /// May read the environment variable `name`.
     pub fn env(&self, name: &str) -> Result<(), Denied> {
         self.listed(|p| &p.env, name, &format!("reading the variable {name:?}"), &format!("env = [{name:?}]"))

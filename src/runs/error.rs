@@ -43,6 +43,9 @@ pub enum Error {
     /// Scripts that start each other without end.
     #[error("scripts call each other {0} deep: let {1:?} not start itself, directly or through others")]
     TooDeep(u32, String),
+    /// Runs are stopped.
+    #[error("runs are not started at the moment, as graph_execution is stopped: try again once it is up")]
+    Stopped,
     /// The server is stopping.
     #[error("the server is stopping: it starts no more runs")]
     Stopping,
@@ -73,7 +76,7 @@ impl Classify for Error {
             Self::Validation(_) => Kind::ValidationError,
             Self::Full(_) => Kind::RateLimited,
             Self::TooDeep(..) => Kind::LimitDepth,
-            Self::Stopping => Kind::ServiceUnavailable,
+            Self::Stopped | Self::Stopping => Kind::ServiceUnavailable,
             Self::Store(error) => error.kind(),
         }
     }
@@ -89,6 +92,7 @@ impl Classify for Error {
                 Some(json!({ "errors": errors }))
             }
             Self::Full(_) => Some(json!({ "retry_after": 1 })),
+            Self::Stopped => Some(json!({ "service": "graph_execution", "hint": "GET /api/health/service/graph_execution says why" })),
             Self::Stopping => Some(json!({ "service": "graph_execution", "hint": "wait until the server is up again" })),
             Self::TooDeep(..) => None,
             Self::Store(error) => error.details(),

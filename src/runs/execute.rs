@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
+use super::counts::Counts;
 use super::event::Event;
 use super::library::Runner;
 use super::live::{Ended, Live, LiveJournal};
@@ -36,7 +37,19 @@ pub(super) struct Inner {
     pub(super) owner: Arc<str>,
     live: Mutex<HashMap<String, Arc<Live>>>,
     turns: Arc<Semaphore>,
-    stopping: AtomicBool,
+    halted: AtomicU8,
+    pub(super) counts: Counts,
+}
+
+/// Why no run is started, as [`Inner::halted`] holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// They are.
+    No = 0,
+    /// The execution of runs is stopped, and may be started again.
+    Stopped = 1,
+    /// The server ends.
+    Ending = 2,
 }
 
 /// What a run is started with.
@@ -132,7 +145,8 @@ impl Inner {
             owner: super::owner::this_process().into(),
             live: Mutex::default(),
             turns: Arc::new(Semaphore::new(settings.max_runs.max(1))),
-            stopping: AtomicBool::new(false),
+            halted: AtomicU8::new(Halt::No as u8),
+            counts: Counts::default(),
             settings,
         }
     }
@@ -145,13 +159,22 @@ impl Inner {
         self.live().get(run_id).cloned()
     }
 
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+    pub(super) fn halt(&self) -> Halt {
+        match self.halted.load(Ordering::SeqCst) {
+            0 => Halt::No,
+            1 => Halt::Stopped,
+            _ => Halt::Ending,
+        }
+    }
+
+    /// Starts runs again, unless the server ends.
+    pub(super) fn resume(&self) {
+        let _ = self.halted.compare_exchange(Halt::Stopped as u8, Halt::No as u8, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     /// Starts no more, and ends what runs.
-    pub(super) async fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+    pub(super) async fn stop(&self, why: Halt) {
+        self.halted.fetch_max(why as u8, Ordering::SeqCst);
         let open: Vec<_> = self.live().values().cloned().collect();
         for live in &open {
             live.cancel.cancel();
@@ -188,8 +211,10 @@ impl Inner {
         cancel: CancellationToken,
         turn: Turn,
     ) -> Result<Arc<Live>, Error> {
-        if self.is_stopping() {
-            return Err(Error::Stopping);
+        match self.halt() {
+            Halt::No => {}
+            Halt::Stopped => return Err(Error::Stopped),
+            Halt::Ending => return Err(Error::Stopping),
         }
         let waiting = self.live().len();
         if matches!(turn, Turn::Waits) && waiting >= self.settings.max_runs + self.settings.max_queued {
@@ -240,6 +265,10 @@ impl Inner {
         };
         let live = Arc::new(Live::new(Arc::clone(self), key, head, grant, depth, cancel));
         self.live().insert(run_id, Arc::clone(&live));
+        if self.halt() != Halt::No {
+            // It came in while everything was being stopped: whoever stops may not have seen it.
+            live.cancel.cancel();
+        }
         if at_once {
             live.begin(now, true);
         }

@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Happening};
-use super::execute::Inner;
+use super::execute::{Halt, Inner};
 use super::record::{RunError, RunStatus, RunSummary, SharedJson, StepStatus};
 use super::{Error, Timestamp};
 use crate::error::Failure;
@@ -124,6 +124,11 @@ impl Live {
         head
     }
 
+    /// Whether its turn has come.
+    pub(super) fn has_begun(&self) -> bool {
+        self.state().started_at.is_some()
+    }
+
     /// The run begins. `on_record`: its row says so already.
     pub(super) fn begin(&self, at: Timestamp, on_record: bool) {
         let mut state = self.state();
@@ -159,7 +164,9 @@ impl Live {
         let (status, result, error) = (ended.status, ended.result.clone(), ended.error.clone());
         let state = self.state();
         self.tell(&state, event_id, finished_at.0, || Happening::RunFinished { status, result, error });
+        let began = state.started_at.unwrap_or(finished_at.0);
         drop(state);
+        self.inner.counts.ended(status, finished_at.0 - began);
         self.inner.live().remove(&self.head.run_id);
         self.progress.send_modify(|progress| progress.ended = Some(Arc::new(ended)));
     }
@@ -171,8 +178,11 @@ impl Live {
                 Ended { status: RunStatus::Failed, result: None, error: Some(error.into()), finished_at }
             }
             Outcome::Failed(_) | Outcome::Cancelled => {
-                if self.inner.is_stopping() && !self.cancelled.load(Ordering::Relaxed) {
-                    let failure = Failure::new(crate::error::Kind::ServiceUnavailable, "the server was stopped before the run ended");
+                let halt = self.inner.halt();
+                if halt != Halt::No && !self.cancelled.load(Ordering::Relaxed) {
+                    let what = if halt == Halt::Ending { "the server" } else { "the service graph_execution" };
+                    let message = format!("{what} was stopped before the run ended");
+                    let failure = Failure::new(crate::error::Kind::ServiceUnavailable, message);
                     let error = Some(ScriptError::from(failure).into());
                     return Ended { status: RunStatus::Interrupted, result: None, error, finished_at };
                 }
@@ -279,6 +289,9 @@ impl Live {
         // A step that says everything at once has begun all the same: listeners see both.
         let start_event = begun.is_none().then(|| state.number());
         let finish_event = state.number();
+        if status != StepStatus::Skipped {
+            self.inner.counts.step(finished_at - step.started_at);
+        }
         if let Some(id) = start_event {
             self.tell(state, id, step.started_at, || started(&step));
         }

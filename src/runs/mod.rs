@@ -3,6 +3,7 @@
 //! Here: who may run and when, the journal of a run and its events, cancel, history, and the stored workflows. Not here: how a script
 //! runs (`host`), how a graph becomes one (`workflow`), how rows are kept (`store`), what starts runs by itself (`triggers`).
 
+mod counts;
 mod error;
 mod event;
 mod execute;
@@ -18,16 +19,17 @@ mod workflows;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use counts::Figures;
 pub use error::Error;
 pub use event::{Event, Happening};
 pub use execute::{Execute, Ticket};
-use execute::{Inner, Order};
+use execute::{Halt, Inner, Order};
 pub use history::RunFilter;
 pub use library::{CompiledGraph, Library, LoadedScript, Runner};
 pub use live::Ended;
 pub use record::{LogLine, Run, RunError, RunPage, RunStatus, RunSummary, SharedJson, Step, StepStatus};
 pub use timestamp::Timestamp;
-pub use workflows::{Checked, Observer, Workflow, WorkflowPage, Workflows};
+pub use workflows::{Checked, DrawnTrigger, Observer, Workflow, WorkflowPage, Workflows};
 
 use crate::error::Failure;
 use crate::policy::Permissions;
@@ -129,8 +131,25 @@ impl Runs {
         Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
     }
 
-    /// Starts no more runs, stops those that go on (they become `interrupted`), and waits for their ends to be on record.
+    /// Starts no more runs, stops those that go on (they become `interrupted`), and waits for their ends to be on record. For good.
     pub async fn shutdown(&self) {
-        self.inner.stop().await;
+        self.inner.stop(Halt::Ending).await;
+    }
+
+    /// The same, until [`Runs::resume`].
+    pub async fn pause(&self) {
+        self.inner.stop(Halt::Stopped).await;
+    }
+
+    /// Starts runs again after [`Runs::pause`].
+    pub fn resume(&self) {
+        self.inner.resume();
+    }
+
+    /// What they have come to since the server started, and what they do now.
+    pub fn figures(&self) -> Figures {
+        let live: Vec<_> = self.inner.live().values().cloned().collect();
+        let running = live.iter().filter(|live| live.has_begun()).count();
+        self.inner.counts.figures(running, live.len() - running, self.inner.store.size())
     }
 }

@@ -1,6 +1,7 @@
 //! Stored workflows: kept as drawn, with all that is wrong with them said alongside.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -51,14 +52,46 @@ pub trait Observer: Send + Sync {
     fn deleted(&self, id: &str);
 }
 
-/// Those who want to hear.
+/// Those who want to hear, and which triggers they are not told of.
 #[derive(Default)]
-pub(super) struct Observers(Mutex<Vec<Arc<dyn Observer>>>);
+pub(super) struct Observers {
+    all: Mutex<Vec<Arc<dyn Observer>>>,
+    /// The triggers that are switched off: workflow and node.
+    disabled: Mutex<HashSet<(String, String)>>,
+}
 
 impl Observers {
     fn each(&self, tell: impl Fn(&dyn Observer)) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|observer| tell(observer.as_ref()));
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|observer| tell(observer.as_ref()));
     }
+
+    fn disabled(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
+        self.disabled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells of the triggers of a workflow that may fire: none of a graph that cannot run, none that is switched off.
+    fn changed(&self, id: &str, graph: &PreparedGraph) {
+        let disabled = self.disabled();
+        let on = |trigger: &&Trigger| graph.prepared.is_some() && !disabled.contains(&(id.to_owned(), trigger.node_id.clone()));
+        let armed: Vec<Trigger> = graph.compiled.triggers.iter().filter(on).cloned().collect();
+        drop(disabled);
+        self.each(|observer| observer.changed(id, &armed));
+    }
+}
+
+/// A trigger as it is drawn in a stored workflow.
+#[derive(Debug, Clone)]
+pub struct DrawnTrigger {
+    /// The workflow.
+    pub workflow_id: String,
+    /// The node.
+    pub trigger: Trigger,
+    /// Whether nobody switched it off.
+    pub enabled: bool,
+    /// Why its workflow cannot run, if it cannot.
+    pub problem: Option<String>,
+    /// When it last started a run.
+    pub last_fired: Option<Timestamp>,
 }
 
 /// The stored workflows.
@@ -70,7 +103,7 @@ pub struct Workflows {
 impl Workflows {
     /// Tells `observer` of each change from now on.
     pub fn observe(&self, observer: Arc<dyn Observer>) {
-        self.runs.observers.0.lock().unwrap_or_else(PoisonError::into_inner).push(observer);
+        self.runs.observers.all.lock().unwrap_or_else(PoisonError::into_inner).push(observer);
     }
 
     /// Keeps a new workflow, under its own `id` or a new one.
@@ -133,6 +166,7 @@ impl Workflows {
         }
         self.runs.inner.store.delete_workflow(id).await?;
         self.programs().forget(id);
+        self.runs.observers.disabled().retain(|(workflow, _)| workflow != id);
         self.runs.observers.each(|observer| observer.deleted(id));
         Ok(())
     }
@@ -162,20 +196,70 @@ impl Workflows {
     /// # Errors
     /// Where the database cannot be read.
     pub async fn announce(&self) -> Result<(), Failure> {
-        let mut offset = 0;
-        loop {
-            let (rows, _) = self.runs.inner.store.workflows(None, 100, offset).await?;
-            let Ok(read) = u32::try_from(rows.len()) else { break };
-            for row in rows {
-                let graph = self.prepared(&row.id).await?;
-                self.runs.observers.each(|observer| observer.changed(&row.id, armed(&graph)));
-            }
-            if read < 100 {
-                break;
-            }
-            offset += read;
+        *self.runs.observers.disabled() = self.runs.inner.store.disabled_triggers().await?;
+        for id in self.ids().await? {
+            let graph = self.prepared(&id).await?;
+            self.runs.observers.changed(&id, &graph);
         }
         Ok(())
+    }
+
+    /// The triggers of all stored workflows, or of one, whether they may fire or not.
+    ///
+    /// # Errors
+    /// Where the database cannot be read; `NOT_FOUND` for the one workflow.
+    pub async fn triggers(&self, workflow_id: Option<&str>) -> Result<Vec<DrawnTrigger>, Failure> {
+        let disabled = self.runs.inner.store.disabled_triggers().await?;
+        let ids = match workflow_id {
+            Some(id) => vec![id.to_owned()],
+            None => self.ids().await?,
+        };
+        let mut all = Vec::new();
+        for id in ids {
+            let graph = self.prepared(&id).await?;
+            let problem = graph.ready().err().map(|error| error.to_string());
+            for trigger in &graph.compiled.triggers {
+                all.push(DrawnTrigger {
+                    enabled: !disabled.contains(&(id.clone(), trigger.node_id.clone())),
+                    problem: problem.clone(),
+                    last_fired: self.runs.inner.store.last_started(&id, &trigger.node_id).await?.map(Timestamp),
+                    trigger: trigger.clone(),
+                    workflow_id: id.clone(),
+                });
+            }
+        }
+        Ok(all)
+    }
+
+    /// Switches a trigger on or off, for good; everyone hears of it.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` where there is no such workflow.
+    pub async fn enable_trigger(&self, workflow_id: &str, node_id: &str, enabled: bool) -> Result<(), Failure> {
+        let graph = self.prepared(workflow_id).await?;
+        self.runs.inner.store.enable_trigger(workflow_id, node_id, enabled).await?;
+        let id = (workflow_id.to_owned(), node_id.to_owned());
+        if enabled {
+            self.runs.observers.disabled().remove(&id);
+        } else {
+            self.runs.observers.disabled().insert(id);
+        }
+        self.runs.observers.changed(workflow_id, &graph);
+        Ok(())
+    }
+
+    /// The ids of all stored workflows, newest first.
+    async fn ids(&self) -> Result<Vec<String>, Failure> {
+        let mut ids = Vec::new();
+        loop {
+            let offset = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+            let (rows, _) = self.runs.inner.store.workflows(None, 100, offset).await?;
+            let read = rows.len();
+            ids.extend(rows.into_iter().map(|row| row.id));
+            if read < 100 {
+                return Ok(ids);
+            }
+        }
     }
 
     /// The workflow, compiled: once for each change to it or to the library.
@@ -202,7 +286,7 @@ impl Workflows {
         let stored = workflow(row);
         let graph = Arc::new(self.programs().compile(graph));
         self.programs().keep(&stored.id, &graph, seen);
-        self.runs.observers.each(|observer| observer.changed(&stored.id, armed(&graph)));
+        self.runs.observers.changed(&stored.id, &graph);
         Workflow { problems: Some(graph.compiled.problems.clone()), ..stored }
     }
 }
@@ -219,11 +303,6 @@ pub struct Checked {
     /// What it needs.
     #[schema(value_type = Object)]
     pub permissions: crate::policy::Permissions,
-}
-
-/// The triggers that may fire: none of a graph that cannot run.
-fn armed(graph: &PreparedGraph) -> &[Trigger] {
-    if graph.prepared.is_some() { &graph.compiled.triggers } else { &[] }
 }
 
 fn is_id(id: &str) -> bool {

@@ -5,16 +5,23 @@
 //! the library of scripts and node types, and checks the expressions of graphs.
 
 mod bind;
+mod catalog;
 mod engine;
 mod error;
 pub mod expression;
+mod folder;
 pub mod header;
 mod imports;
 mod library;
 mod link;
+mod program;
 pub mod reference;
 pub mod runner;
 mod steps;
 mod values;
+mod watch;
 
-pub use library::{Catalog, Library, LibraryError, LibraryEvent, ScriptFile, Settings, starters};
+pub use catalog::{Candidate, Catalog, LibraryError, LibraryEvent, ScriptFile};
+pub use folder::FolderError;
+pub use library::{Checker, Library, Settings, starters};
+pub use program::node_source;

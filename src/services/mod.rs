@@ -2,6 +2,7 @@
 //!
 //! A part says how it starts, how it stops and when it has crashed ([`Service`]); [`Services`] starts all of them, keeps each alive
 //! with a growing pause between attempts, and tells how each is. What a part does is the business of its room: `app` makes the parts.
+//! The table of parts is there before the parts are, so that those who ask it can be built before those it asks.
 //!
 //! Whoever works with a part over a longer time (a stream, a session) enters it ([`Services::enter`]) and ends when the token it was
 //! given is cancelled: then the part was stopped, or crashed.
@@ -9,7 +10,7 @@
 mod supervise;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
@@ -148,9 +149,10 @@ pub struct Services {
 /// One part, its state, and the way to whoever keeps it alive.
 struct Unit {
     name: Name,
-    service: Option<Arc<dyn Service>>,
+    /// None until the parts start, and for one that is switched off.
+    service: OnceLock<Arc<dyn Service>>,
     state: Mutex<State>,
-    orders: mpsc::Sender<Order>,
+    orders: OnceLock<mpsc::Sender<Order>>,
 }
 
 struct State {
@@ -167,26 +169,64 @@ enum Order {
     End(oneshot::Sender<()>),
 }
 
+/// How the server is as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overall {
+    /// Every part that is switched on is at work, or about to be.
+    Healthy,
+    /// One is down.
+    Degraded,
+    /// Nothing can run: what runs, or where its record goes, is down.
+    Unhealthy,
+}
+
+impl Default for Services {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Services {
-    /// Starts all parts, one after the other, and keeps them alive. A part that does not start is reported as failed and tried again.
-    pub async fn start(parts: Vec<Part>) -> Self {
-        let mut units = BTreeMap::new();
-        for part in parts {
-            let (orders, received) = mpsc::channel(4);
-            let (service, reason) = match part.service {
-                Ok(service) => (Some(service), None),
-                Err(reason) => (None, Some(reason)),
-            };
-            let status = if service.is_some() { Status::Stopped } else { Status::Disabled };
-            let state = State { status, reason, since: SystemTime::now(), restarts: 0, session: CancellationToken::new() };
-            let unit = Arc::new(Unit { name: part.name, service, state: Mutex::new(state), orders });
-            if let Some(service) = &unit.service {
-                unit.bring_up(service.as_ref()).await;
-                tokio::spawn(supervise::keep_alive(Arc::clone(&unit), Arc::clone(service), received));
+    /// The table of all parts, none of which is up yet.
+    pub fn new() -> Self {
+        let unit = |name: Name| {
+            let reason = Some("the server is starting".to_owned());
+            let state = State { status: Status::Stopped, reason, since: SystemTime::now(), restarts: 0, session: CancellationToken::new() };
+            (name, Arc::new(Unit { name, service: OnceLock::new(), state: Mutex::new(state), orders: OnceLock::new() }))
+        };
+        Self { units: Name::ALL.into_iter().map(unit).collect() }
+    }
+
+    /// Starts the parts, one after the other, and keeps them alive. One that does not start is reported as failed and tried again.
+    pub async fn start(&self, parts: Vec<Part>) {
+        for Part { name, service } in parts {
+            let Some(unit) = self.units.get(&name) else { continue };
+            match service {
+                Err(reason) => unit.bring_down(Status::Disabled, Some(reason)),
+                Ok(service) => {
+                    let (orders, received) = mpsc::channel(4);
+                    if unit.service.set(Arc::clone(&service)).is_err() || unit.orders.set(orders).is_err() {
+                        continue;
+                    }
+                    unit.bring_up(service.as_ref()).await;
+                    tokio::spawn(supervise::keep_alive(Arc::clone(unit), service, received));
+                }
             }
-            units.insert(part.name, unit);
         }
-        Self { units }
+    }
+
+    /// How the server is as a whole. Cheap: this is asked by whoever balances load.
+    pub fn overall(&self) -> Overall {
+        let mut overall = Overall::Healthy;
+        for unit in self.units.values() {
+            match (unit.state().status, unit.name) {
+                (Status::Failed, Name::GraphExecution | Name::Storage) => return Overall::Unhealthy,
+                (Status::Failed, _) => overall = Overall::Degraded,
+                _ => {}
+            }
+        }
+        overall
     }
 
     /// How a part is. `None` where this server has no such part.
@@ -221,12 +261,12 @@ impl Services {
     /// # Errors
     /// `SERVICE_UNAVAILABLE` for one that is switched off.
     pub async fn restart(&self, name: Name) -> Result<Report, Failure> {
-        let Some(unit) = self.units.get(&name).filter(|unit| unit.service.is_some()) else {
+        let Some((unit, orders)) = self.units.get(&name).and_then(|unit| Some((unit, unit.orders.get()?))) else {
             self.enter(name)?;
             return Err(unavailable(name, "it cannot be restarted", "restart the server"));
         };
         let (reply, done) = oneshot::channel();
-        if unit.orders.send(Order::Restart(reply)).await.is_err() || done.await.is_err() {
+        if orders.send(Order::Restart(reply)).await.is_err() || done.await.is_err() {
             return Err(unavailable(name, "the server is ending", "start the server again"));
         }
         Ok(unit.report())
@@ -235,9 +275,9 @@ impl Services {
     /// Stops all parts, in the opposite order of their start.
     pub async fn stop(&self) {
         for name in Name::ALL.into_iter().rev() {
-            let Some(unit) = self.units.get(&name).filter(|unit| unit.service.is_some()) else { continue };
+            let Some(orders) = self.units.get(&name).and_then(|unit| unit.orders.get()) else { continue };
             let (reply, done) = oneshot::channel();
-            if unit.orders.send(Order::End(reply)).await.is_ok() {
+            if orders.send(Order::End(reply)).await.is_ok() {
                 let _ = done.await;
             }
         }
@@ -254,7 +294,7 @@ impl Unit {
         let (status, since, restarts, reason) = (state.status, state.since, state.restarts, state.reason.clone());
         // The service is asked without the lock: it may take one of its own.
         drop(state);
-        let details = reason.unwrap_or_else(|| self.service.as_ref().map(|service| service.details()).unwrap_or_default());
+        let details = reason.unwrap_or_else(|| self.service.get().map(|service| service.details()).unwrap_or_default());
         Report { status, details, since, restarts }
     }
 

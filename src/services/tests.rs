@@ -41,11 +41,12 @@ impl Service for Told {
 
 async fn one(part: &Arc<Told>) -> Services {
     let service = Arc::clone(part) as Arc<dyn Service>;
-    Services::start(vec![
-        Part { name: Name::Shell, service: Ok(service) },
-        Part { name: Name::Proxmox, service: Err("set PROXMOX_HOST".to_owned()) },
-    ])
-    .await
+    let services = Services::new();
+    assert!(services.enter(Name::Shell).is_err(), "nothing is up before it was started");
+    let parts =
+        vec![Part { name: Name::Shell, service: Ok(service) }, Part { name: Name::Proxmox, service: Err("set PROXMOX_HOST".to_owned()) }];
+    services.start(parts).await;
+    services
 }
 
 async fn until(services: &Services, status: Status) -> Report {
@@ -70,6 +71,8 @@ async fn a_crash_ends_what_works_with_it_and_is_mended_with_growing_pauses() {
     assert_eq!(refused.code, Kind::ServiceUnavailable);
     assert!(refused.message.contains("it blew up"), "{refused}");
 
+    assert_eq!(services.overall(), Overall::Degraded);
+
     let begun = tokio::time::Instant::now();
     tokio::time::sleep(std::time::Duration::from_secs(10)).await;
     // 0.25 + 0.5 + 1 + 2 + 4 s: five attempts in the first ten seconds.
@@ -78,6 +81,20 @@ async fn a_crash_ends_what_works_with_it_and_is_mended_with_growing_pauses() {
     let report = until(&services, Status::Running).await;
     assert_eq!((report.details.as_str(), report.restarts), ("well", 6));
     assert!(services.enter(Name::Shell).is_ok());
+    assert_eq!(services.overall(), Overall::Healthy, "a part that is switched off is no fault");
+}
+
+#[tokio::test]
+async fn without_what_everything_needs_the_server_is_unhealthy() {
+    for (name, overall) in
+        [(Name::Storage, Overall::Unhealthy), (Name::GraphExecution, Overall::Unhealthy), (Name::Snapshot, Overall::Degraded)]
+    {
+        let part = Arc::new(Told::default());
+        part.broken.store(true, Ordering::SeqCst);
+        let services = Services::new();
+        services.start(vec![Part { name, service: Ok(part) }]).await;
+        assert_eq!(services.overall(), overall, "{name:?}");
+    }
 }
 
 #[tokio::test]

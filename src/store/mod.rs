@@ -9,16 +9,18 @@ mod queue;
 mod readers;
 pub mod runs;
 mod schema;
+mod triggers;
 pub mod workflows;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 pub use error::Error;
 use queue::{Item, Queue, Task};
@@ -32,9 +34,28 @@ pub struct Store {
 
 struct Inner {
     queue: Arc<Queue>,
+    /// Where it lies; none for one in memory.
+    path: Option<PathBuf>,
     readers: Option<Readers>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<Writer>>,
     last_key: AtomicI64,
+}
+
+/// The thread that writes.
+struct Writer {
+    handle: JoinHandle<()>,
+    crashed: CancellationToken,
+}
+
+/// How large the database is, in bytes, and what waits for it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Size {
+    /// The database itself.
+    pub database: u64,
+    /// What was written and is not folded in yet.
+    pub log: u64,
+    /// Rows and requests that wait to be written.
+    pub waiting: usize,
 }
 
 impl Store {
@@ -44,7 +65,7 @@ impl Store {
     /// [`Error::Corrupt`], [`Error::Foreign`] (another program's, or a newer version's), [`Error::Open`], [`Error::Full`].
     pub fn open(path: &Path) -> Result<Self, Error> {
         let connection = schema::open(path)?;
-        Self::start(connection, Some(Readers::new(path)))
+        Self::new(connection, Some(path))
     }
 
     /// A database that is gone with the last clone: for tests, and for runs nobody wants to keep.
@@ -52,18 +73,67 @@ impl Store {
     /// # Errors
     /// [`Error::Sqlite`], where there is no memory.
     pub fn in_memory() -> Result<Self, Error> {
-        Self::start(schema::open_in_memory()?, None)
+        Self::new(schema::open_in_memory()?, None)
     }
 
-    fn start(connection: Connection, readers: Option<Readers>) -> Result<Self, Error> {
+    fn new(connection: Connection, path: Option<&Path>) -> Result<Self, Error> {
         let queue = Arc::new(Queue::default());
-        let theirs = Arc::clone(&queue);
-        let thread = std::thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || writer::work(connection, &theirs))
-            .map_err(|error| Error::Sqlite(format!("its thread did not start: {error}")))?;
-        let inner = Inner { queue, readers, thread: Mutex::new(Some(thread)), last_key: AtomicI64::new(0) };
+        let writer = Writer::start(connection, &queue)?;
+        let inner = Inner {
+            queue,
+            path: path.map(Path::to_path_buf),
+            readers: path.map(Readers::new),
+            thread: Mutex::new(Some(writer)),
+            last_key: AtomicI64::new(0),
+        };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Writes what waits, folds the write-ahead log into the database and closes its connections. What is to be written after that waits
+    /// for [`Store::wake`]: nothing is lost or refused. One in memory goes on. Blocks.
+    pub fn rest(&self) {
+        if self.inner.path.is_some() {
+            self.inner.queue.rest();
+            self.inner.end_thread();
+        }
+    }
+
+    /// Opens the connections again, after [`Store::rest`] or after the writing thread died. Does nothing while that one lives. Blocks.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; what waits to be written goes on waiting.
+    pub fn wake(&self) -> Result<(), Error> {
+        let Some(path) = &self.inner.path else { return self.failing().map_or(Ok(()), Err) };
+        let mut thread = self.inner.thread();
+        if thread.as_ref().is_some_and(|writer| !writer.crashed.is_cancelled()) || self.inner.queue.is_closed() {
+            return Ok(());
+        }
+        if let Some(dead) = thread.take() {
+            // Its panic was reported when it happened.
+            drop(dead.handle.join());
+        }
+        let connection = schema::open(path).inspect_err(|error| self.inner.queue.down(error))?;
+        self.inner.queue.wake();
+        *thread = Some(Writer::start(connection, &self.inner.queue)?);
+        Ok(())
+    }
+
+    /// Resolves when the writing thread has died. A thread that was told to end did not die.
+    pub async fn crashed(&self) {
+        let crashed = self.inner.thread().as_ref().map(|writer| writer.crashed.clone());
+        match crashed {
+            Some(crashed) => crashed.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// How large it is, and what waits.
+    pub fn size(&self) -> Size {
+        let bytes = |suffix: &str| {
+            let path = self.inner.path.as_ref().map(|path| format!("{}{suffix}", path.display()));
+            path.and_then(|path| std::fs::metadata(path).ok()).map_or(0, |data| data.len())
+        };
+        Size { database: bytes(""), log: bytes("-wal"), waiting: self.inner.queue.waiting() }
     }
 
     /// Queues a row, in order. Does not wait for the disk.
@@ -120,16 +190,43 @@ impl Store {
     }
 }
 
+impl Writer {
+    fn start(connection: Connection, queue: &Arc<Queue>) -> Result<Self, Error> {
+        let (queue, crashed) = (Arc::clone(queue), CancellationToken::new());
+        let theirs = crashed.clone();
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || writer::work(connection, &queue, theirs));
+        let handle = thread.map_err(|error| Error::Sqlite(format!("its thread did not start: {error}")))?;
+        Ok(Self { handle, crashed })
+    }
+}
+
 impl Inner {
+    fn thread(&self) -> MutexGuard<'_, Option<Writer>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn close(&self) {
+        let resting = self.thread().is_none();
+        self.queue.close();
+        self.end_thread();
+        // Rows that came while it rested: there is no thread to write them.
+        if let (true, Some(path)) = (resting && self.queue.waiting() > 0, &self.path) {
+            match schema::open(path) {
+                Ok(connection) => writer::work(connection, &self.queue, CancellationToken::new()),
+                Err(error) => tracing::error!(%error, "the last records of the runs could not be written"),
+            }
+        }
+    }
+
+    /// Waits for the thread that was told to end.
+    fn end_thread(&self) {
         // The last connection to close tidies the write-ahead log away, and only the writer can.
         if let Some(readers) = &self.readers {
             readers.close();
         }
-        self.queue.close();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread
-            && thread.join().is_err()
+        let writer = self.thread().take();
+        if let Some(writer) = writer
+            && writer.handle.join().is_err()
         {
             tracing::error!("the database's thread ended in a panic");
         }
@@ -162,3 +259,6 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T, Error> + Send> Task for WorkFo
         drop(reply.send(committed.and_then(|()| value.ok_or(Error::Closed))));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,13 +44,32 @@ struct State {
     /// Somebody waits: commit at once.
     urgent: bool,
     closed: bool,
+    /// The writing thread is to write what waits and end; what comes after that waits for the next one.
+    resting: bool,
+    /// There is no writing thread, and why: rows wait for the next one, whoever wants an answer is told at once.
+    down: Option<Error>,
     /// Why the last commit failed; what it should have written is still to be written.
     failing: Option<Error>,
     /// Rows of failed commits, which the writing thread holds, and their bytes.
     kept: (usize, usize),
 }
 
+impl Item {
+    /// Tells who waits for it that it will not be done. A row has nobody.
+    fn refuse(self, error: &Error) {
+        match self {
+            Self::Task(task) => task.done(Err(error.clone())),
+            Self::Barrier(reply) => drop(reply.send(Err(error.clone()))),
+            Self::Write(_) => {}
+        }
+    }
+}
+
 impl State {
+    fn ends(&self) -> bool {
+        self.closed || self.resting
+    }
+
     fn is_full(&self) -> bool {
         self.items.len() + self.kept.0 >= BOUND || self.bytes + self.kept.1 >= BOUND_BYTES
     }
@@ -75,7 +94,7 @@ impl Queue {
     pub(super) fn write(&self, write: Write) -> Result<(), Error> {
         let mut state = self.state();
         while state.is_full() && !write.must_be_kept() && !state.closed {
-            if let Some(error) = &state.failing {
+            if let Some(error) = state.failing.as_ref().or(state.down.as_ref()) {
                 return Err(error.clone());
             }
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -96,13 +115,10 @@ impl Queue {
     /// Adds something that somebody waits for. After closing, it is told so at once.
     pub(super) fn ask(&self, item: Item) {
         let mut state = self.state();
-        if state.closed {
+        let refused = if state.closed { Some(Error::Closed) } else { state.down.clone() };
+        if let Some(error) = refused {
             drop(state);
-            match item {
-                Item::Task(task) => task.done(Err(Error::Closed)),
-                Item::Barrier(reply) => drop(reply.send(Err(Error::Closed))),
-                Item::Write(_) => {}
-            }
+            item.refuse(&error);
             return;
         }
         state.items.push_back(item);
@@ -112,11 +128,11 @@ impl Queue {
     }
 
     /// Takes everything there is into `batch`, once somebody waits for it, enough has gathered, or it has waited long enough.
-    /// With `retry` it returns after that time even when nothing came. False once closed and empty.
+    /// With `retry` it returns after that time even when nothing came. False once it is to end and nothing waits.
     pub(super) fn take(&self, batch: &mut Vec<Item>, retry: Option<Duration>) -> bool {
         let mut state = self.state();
         let idle_until = retry.map(|after| Instant::now() + after);
-        while state.items.is_empty() && !state.closed {
+        while state.items.is_empty() && !state.ends() {
             match idle_until.map(|until| until.saturating_duration_since(Instant::now())) {
                 Some(left) if left.is_zero() => break,
                 Some(left) => state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
@@ -124,14 +140,14 @@ impl Queue {
             }
         }
         let gather_until = Instant::now() + GATHER;
-        while !state.items.is_empty() && !state.urgent && !state.closed && state.items.len() < ENOUGH {
+        while !state.items.is_empty() && !state.urgent && !state.ends() && state.items.len() < ENOUGH {
             let left = gather_until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
             state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        let open = !state.closed || !state.items.is_empty();
+        let open = !state.ends() || !state.items.is_empty();
         batch.extend(state.items.drain(..));
         state.bytes = 0;
         state.urgent = false;
@@ -163,13 +179,52 @@ impl Queue {
         self.room.notify_all();
     }
 
-    /// The writing thread is gone: whoever waits hears of it.
-    pub(super) fn abandon(&self) {
+    /// The writing thread is to write what waits and end. What comes after that waits for the next one.
+    pub(super) fn rest(&self) {
+        self.state().resting = true;
+        self.work.notify_all();
+    }
+
+    /// Rows that could not be written are for the next thread, before all others. False where there will be none.
+    pub(super) fn put_back(&self, rows: &mut Vec<Write>) -> bool {
         let mut state = self.state();
-        state.closed = true;
-        let items = std::mem::take(&mut state.items);
+        if state.closed {
+            return false;
+        }
+        for row in rows.drain(..).rev() {
+            state.bytes += row.bytes();
+            state.items.push_front(Item::Write(row));
+        }
+        true
+    }
+
+    /// A new writing thread begins.
+    pub(super) fn wake(&self) {
+        let mut state = self.state();
+        (state.resting, state.down, state.failing, state.kept) = (false, None, None, (0, 0));
         drop(state);
-        drop(items);
         self.room.notify_all();
+    }
+
+    /// There is no writing thread, for that reason: whoever waits hears of it; rows are kept for the next thread.
+    pub(super) fn down(&self, error: &Error) {
+        let mut state = self.state();
+        state.down = Some(error.clone());
+        let (rows, waiting): (Vec<_>, Vec<_>) = state.items.drain(..).partition(|item| matches!(item, Item::Write(_)));
+        state.items.extend(rows);
+        drop(state);
+        waiting.into_iter().for_each(|item| item.refuse(error));
+        self.room.notify_all();
+    }
+
+    /// How many rows and requests wait.
+    pub(super) fn waiting(&self) -> usize {
+        let state = self.state();
+        state.items.len() + state.kept.0
+    }
+
+    /// Whether nothing more is accepted.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
     }
 }

@@ -11,7 +11,11 @@ use super::Error;
 const APPLICATION_ID: i64 = 0x5452_4145;
 
 /// Each file brings the schema one version further; the number is the version it leads to.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_workflows_and_runs.sql"), include_str!("migrations/0005_keys.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_workflows_and_runs.sql"),
+    include_str!("migrations/0005_keys.sql"),
+    include_str!("migrations/0006_triggers.sql"),
+];
 
 /// Files up to this size are checked whole when they are opened; larger ones where they are read.
 const CHECKED_WHOLE: u64 = 8 << 20;

@@ -85,9 +85,12 @@ impl Store {
     /// [`Error::Missing`].
     pub async fn delete_workflow(&self, id: &str) -> Result<(), Error> {
         let id = id.to_owned();
-        self.transact(move |connection| match connection.prepare_cached("DELETE FROM workflows WHERE id = ?")?.execute([&id])? {
-            0 => Err(missing(&id)),
-            _ => Ok(()),
+        self.transact(move |connection| {
+            connection.prepare_cached("DELETE FROM disabled_triggers WHERE workflow_id = ?")?.execute([&id])?;
+            match connection.prepare_cached("DELETE FROM workflows WHERE id = ?")?.execute([&id])? {
+                0 => Err(missing(&id)),
+                _ => Ok(()),
+            }
         })
         .await
     }

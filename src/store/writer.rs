@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rusqlite::Connection;
+use tokio_util::sync::CancellationToken;
 
 use super::Error;
 use super::queue::{Item, Queue};
@@ -11,9 +12,9 @@ use super::runs::Write;
 /// After a commit that found no room, the next attempt comes so much later.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// Works until the queue is closed and empty.
-pub(super) fn work(mut connection: Connection, queue: &Queue) {
-    let _abandon = Abandon(queue);
+/// Works until the queue wants it to end and is empty. `crashed` is cancelled where it ends in any other way.
+pub(super) fn work(mut connection: Connection, queue: &Queue, crashed: CancellationToken) {
+    let mut guard = Guard { queue, crashed: Some(crashed) };
     let mut kept: Vec<Write> = Vec::new();
     let mut batch = Vec::new();
     loop {
@@ -25,20 +26,31 @@ pub(super) fn work(mut connection: Connection, queue: &Queue) {
             break;
         }
     }
-    if !kept.is_empty() {
+    if !kept.is_empty() && !queue.put_back(&mut kept) {
         tracing::error!(rows = kept.len(), "the database had no room left for the last records of the runs");
+    }
+    guard.crashed = None;
+    // Everything in one file again, so that whoever copies that file has all of it.
+    if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+        tracing::warn!(%error, "the write-ahead log was not folded in; it is, the next time");
     }
     if let Err((_, error)) = connection.close() {
         tracing::warn!(%error, "the database did not close cleanly");
     }
 }
 
-/// However the thread ends, nobody waits for it any longer.
-struct Abandon<'a>(&'a Queue);
+/// However the thread ends, nobody waits in vain for it.
+struct Guard<'a> {
+    queue: &'a Queue,
+    crashed: Option<CancellationToken>,
+}
 
-impl Drop for Abandon<'_> {
+impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        self.0.abandon();
+        if let Some(crashed) = self.crashed.take() {
+            self.queue.down(&Error::Sqlite("its thread ended; it is started again".to_owned()));
+            crashed.cancel();
+        }
     }
 }
 

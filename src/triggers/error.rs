@@ -10,6 +10,12 @@ pub enum Error {
     /// No workflow listens there.
     #[error("no workflow listens at {0:?}: give a webhook_trigger that path, and see that its workflow has no errors")]
     Unknown(String),
+    /// There is no such trigger.
+    #[error("there is no trigger {0:?}: GET /api/triggers lists those there are")]
+    NoTrigger(String),
+    /// Nothing is armed.
+    #[error("webhooks start nothing at the moment, as triggers is stopped: try again once it is up")]
+    Disarmed,
     /// Not with that method.
     #[error("{method} is not accepted at {path:?}: use {}", allowed.join(", "))]
     Method {
@@ -36,7 +42,8 @@ pub enum Error {
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Unknown(_) => Kind::NotFound,
+            Self::Unknown(_) | Self::NoTrigger(_) => Kind::NotFound,
+            Self::Disarmed => Kind::ServiceUnavailable,
             Self::Method { .. } => Kind::MethodNotAllowed,
             Self::Signature => Kind::Unauthenticated,
             Self::Json(_) => Kind::InvalidJson,
@@ -47,6 +54,8 @@ impl Classify for Error {
     fn details(&self) -> Option<Value> {
         match self {
             Self::Unknown(path) => Some(json!({ "kind": "webhook", "id": path })),
+            Self::NoTrigger(id) => Some(json!({ "kind": "trigger", "id": id })),
+            Self::Disarmed => Some(json!({ "service": "triggers", "hint": "GET /api/health/service/triggers says why" })),
             Self::Method { allowed, .. } => Some(json!({ "allowed": allowed })),
             Self::Text => Some(json!({ "errors": [{ "path": "", "message": self.to_string() }] })),
             Self::Signature | Self::Json(_) => None,

@@ -1,7 +1,7 @@
 //! The table of webhooks: which workflows a call starts.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::Serialize;
@@ -11,7 +11,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::{Error, signature};
 use crate::error::{Failure, Kind};
 use crate::runs::{Execute, Observer, Runs, Ticket};
-use crate::workflow::Trigger;
+use crate::workflow;
 
 /// When the caller of a webhook gets its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,7 +59,10 @@ struct Hook {
 }
 
 #[derive(Default)]
-struct Table(RwLock<HashMap<String, Vec<Arc<Hook>>>>);
+struct Table {
+    hooks: RwLock<HashMap<String, Vec<Arc<Hook>>>>,
+    armed: AtomicBool,
+}
 
 /// The webhooks of all stored workflows that can run.
 pub struct Webhooks {
@@ -70,16 +73,52 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
+    /// Webhooks that follow the changes of workflows, none of them armed yet.
+    pub fn new(runs: Runs) -> Self {
+        let table = Arc::new(Table::default());
+        runs.workflows().observe(Arc::clone(&table) as Arc<dyn Observer>);
+        let generation = AtomicU64::new(runs.library_generation());
+        Self { runs, table, generation }
+    }
+
     /// Arms the webhooks of the workflows there are, and follows their changes.
     ///
     /// # Errors
     /// Where the stored workflows cannot be read.
     pub async fn open(runs: Runs) -> Result<Self, Failure> {
-        let table = Arc::new(Table::default());
-        runs.workflows().observe(Arc::clone(&table) as Arc<dyn Observer>);
-        let generation = AtomicU64::new(runs.library_generation());
-        runs.workflows().announce().await?;
-        Ok(Self { runs, table, generation })
+        let webhooks = Self::new(runs);
+        webhooks.arm().await?;
+        Ok(webhooks)
+    }
+
+    /// Arms the webhooks of the workflows there are.
+    ///
+    /// # Errors
+    /// Where the stored workflows cannot be read; none is armed then.
+    pub async fn arm(&self) -> Result<(), Failure> {
+        self.table.armed.store(true, Ordering::SeqCst);
+        self.generation.store(self.runs.library_generation(), Ordering::Relaxed);
+        self.runs.workflows().announce().await.inspect_err(|_| self.disarm())
+    }
+
+    /// Forgets all webhooks: calls start nothing until they are armed again.
+    pub fn disarm(&self) {
+        self.table.armed.store(false, Ordering::SeqCst);
+        self.table.write().clear();
+    }
+
+    /// Whether calls start anything.
+    pub(super) fn is_armed(&self) -> bool {
+        self.table.armed.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn runs(&self) -> &Runs {
+        &self.runs
+    }
+
+    /// How many are armed.
+    pub fn count(&self) -> usize {
+        self.table.read().values().map(Vec::len).sum()
     }
 
     /// Starts the workflows that listen.
@@ -88,6 +127,9 @@ impl Webhooks {
     /// `NOT_FOUND`, `METHOD_NOT_ALLOWED` with `details.allowed`, `UNAUTHENTICATED`, `INVALID_JSON`; what [`Runs::execute_workflow`] says
     /// where not one run could be started.
     pub async fn fire(&self, delivery: Delivery) -> Result<Fired, Failure> {
+        if !self.is_armed() {
+            return Err(Error::Disarmed.into());
+        }
         self.follow_library().await?;
         let hooks = self.table.listening(&delivery)?;
         let event = event(&delivery)?;
@@ -131,11 +173,11 @@ impl Webhooks {
 
 impl Table {
     fn read(&self) -> RwLockReadGuard<'_, HashMap<String, Vec<Arc<Hook>>>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.hooks.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, HashMap<String, Vec<Arc<Hook>>>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.hooks.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The hooks that this call is for, its signature checked.
@@ -164,9 +206,13 @@ impl Table {
 }
 
 impl Observer for Table {
-    fn changed(&self, id: &str, triggers: &[Trigger]) {
+    fn changed(&self, id: &str, triggers: &[workflow::Trigger]) {
         let mut table = self.write();
         Self::disarm(&mut table, id);
+        // Under the lock, so that nothing is armed behind the back of whoever just disarmed everything.
+        if !self.armed.load(Ordering::SeqCst) {
+            return;
+        }
         for (path, hook) in triggers.iter().filter_map(|trigger| hook(id, trigger)) {
             let hooks = table.entry(path).or_default();
             hooks.push(Arc::new(hook));
@@ -179,7 +225,7 @@ impl Observer for Table {
     }
 }
 
-fn hook(workflow_id: &str, trigger: &Trigger) -> Option<(String, Hook)> {
+fn hook(workflow_id: &str, trigger: &workflow::Trigger) -> Option<(String, Hook)> {
     if trigger.node_type != "webhook_trigger" {
         return None;
     }

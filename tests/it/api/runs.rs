@@ -24,7 +24,12 @@ async fn a_long_run_is_stopped_and_its_events_end() {
     assert_eq!(status, 202);
     let id = started["run_id"].as_str().unwrap().to_owned();
     let events = tokio::spawn(reqwest::get(server.url(&format!("/api/runs/{id}/events"))));
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let begun = async {
+        while server.get(&format!("/api/runs/{id}")).await.1["steps"][1]["status"] != "running" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), begun).await.expect("it waits");
     assert_eq!(server.post(&format!("/api/runs/{id}/cancel"), &json!({})).await.0, 200);
     let text = events.await.unwrap().unwrap().text().await.unwrap();
     assert!(text.contains("event: run_started") && text.trim_end().lines().last().unwrap().contains("cancelled"), "{text}");
@@ -49,4 +54,23 @@ async fn the_screen_is_seen_and_the_mouse_moves() {
     assert_eq!((status, &refused["error_code"]), (422, &json!("VALIDATION_ERROR")));
     let at = desktop.input().position().unwrap();
     assert_eq!((at.x, at.y), (321, 234));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_go_on_after_the_last_one_that_was_seen() {
+    let server = start().await;
+    let (_, run) = server.post("/api/workflows/known/execute", &json!({ "wait": true, "parameters": { "word": "hello" } })).await;
+    let url = server.url(&format!("/api/runs/{}/events", run["run_id"].as_str().unwrap()));
+    let ids = |text: &str| text.lines().filter_map(|line| line.strip_prefix("id:")?.trim().parse().ok()).collect::<Vec<u64>>();
+    let all = ids(&reqwest::get(&url).await.unwrap().text().await.unwrap());
+    assert_eq!(all, (1..=all.len() as u64).collect::<Vec<_>>());
+    let client = reqwest::Client::new();
+    let rest = client.get(&url).header("last-event-id", "3").send().await.unwrap().text().await.unwrap();
+    assert_eq!(ids(&rest), all[3..], "{rest}");
+    // The header wins over the query, as a browser that connects again sends the query it began with.
+    let rest = client.get(format!("{url}?after=1")).header("last-event-id", "3").send().await.unwrap().text().await.unwrap();
+    assert_eq!(ids(&rest), all[3..]);
+    let over = client.get(&url).header("last-event-id", all.len().to_string()).send().await.unwrap();
+    assert_eq!(over.status(), 204, "nothing is left to come");
+    assert_eq!(client.get(&url).header("last-event-id", "x").send().await.unwrap().status(), 422);
 }

@@ -11,21 +11,25 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::served::{self, Server};
 
-type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-fn url(server: &Server, path: &str) -> String {
+pub fn url(server: &Server, path: &str) -> String {
     format!("ws://{}{path}", server.address)
 }
 
 async fn connect(server: &Server) -> Client {
-    connect_async(url(server, "/ws/workflow-automation")).await.unwrap().0
+    connect_to(server, "/ws/workflow-automation").await
 }
 
-async fn say(client: &mut Client, message: Value) {
+pub async fn connect_to(server: &Server, path: &str) -> Client {
+    connect_async(url(server, path)).await.unwrap().0
+}
+
+pub async fn say(client: &mut Client, message: Value) {
     client.send(Message::text(message.to_string())).await.unwrap();
 }
 
-async fn hear(client: &mut Client) -> Value {
+pub async fn hear(client: &mut Client) -> Value {
     loop {
         match tokio::time::timeout(Duration::from_secs(10), client.next()).await.expect("an answer").unwrap().unwrap() {
             Message::Text(text) => return serde_json::from_str(&text).unwrap(),
@@ -36,7 +40,7 @@ async fn hear(client: &mut Client) -> Value {
 }
 
 /// The close code, whatever comes before it.
-async fn closed(client: &mut Client, patience: Duration) -> Option<u16> {
+pub async fn closed(client: &mut Client, patience: Duration) -> Option<u16> {
     let waiting = async {
         while let Some(Ok(message)) = client.next().await {
             if let Message::Close(Some(frame)) = message {
@@ -156,4 +160,49 @@ async fn sockets_end_with_the_server() {
     hear(&mut client).await;
     server.shutdown.cancel();
     assert_eq!(closed(&mut client, Duration::from_secs(5)).await, Some(1001));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_is_too_slow_is_let_go_and_goes_on_where_it_stopped() {
+    let server = served::start_with(|config| config.websockets.timeout = Duration::from_secs(2)).await;
+    // Little fits on the way, so that not reading is noticed.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(8 << 10).unwrap();
+    let stream = MaybeTlsStream::Plain(socket.connect(server.address).await.unwrap());
+    let mut slow = tokio_tungstenite::client_async(url(&server, "/ws/workflow-automation"), stream).await.unwrap().0;
+    let source = "let line = \"\"; line.pad(4000, \"x\"); for n in 0..5000 { log::info(line); }";
+    say(&mut slow, json!({ "type": "execute_script", "source": source })).await;
+    let first = hear(&mut slow).await;
+    let run_id = first["run_id"].as_str().unwrap().to_owned();
+    let over = async {
+        while server.get(&format!("/api/runs/{run_id}")).await.1["status"] == "running" {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), over).await.expect("the run does not wait for its reader");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let mut last = first["event_id"].as_u64().unwrap();
+    let code = loop {
+        let event = hear(&mut slow).await;
+        match event["event_id"].as_u64() {
+            Some(id) => {
+                assert_eq!(id, last + 1, "nothing is left out");
+                last = id;
+            }
+            None => break event["closed"].clone(),
+        }
+    };
+    assert_eq!(code, 1013);
+
+    let mut again = connect(&server).await;
+    say(&mut again, json!({ "type": "subscribe", "run_id": run_id, "after": last })).await;
+    loop {
+        let event = hear(&mut again).await;
+        assert_eq!(event["event_id"], last + 1);
+        last += 1;
+        if event["type"] == "run_finished" {
+            assert_eq!(event["status"], "succeeded");
+            break;
+        }
+    }
 }

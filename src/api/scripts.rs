@@ -1,0 +1,385 @@
+//! `/api/scripts`: the script folders over the wire.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use utoipa::{IntoParams, ToSchema};
+
+use super::error::{Error, ErrorResponse, Result};
+use super::extract::{Json, OptionalJson, Path, Query, Raw};
+use super::state::blocking;
+use super::success::SuccessResponse;
+use super::workflows::{Started, answer};
+use crate::error::{Failure, Kind};
+use crate::host::protocol::Limits;
+use crate::policy::Permissions;
+use crate::runs::Execute;
+use crate::script::{Candidate, Catalog, LibraryError, ScriptFile};
+use crate::services::Name;
+use crate::workflow::NodeType;
+
+/// What a file of the folders is.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ScriptKind {
+    /// A script.
+    Script,
+    /// A node type.
+    NodeType,
+}
+
+/// Something that is wrong with a script.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({ "line": 3, "column": 8, "message": "Expecting ';' to terminate this statement" }))]
+pub(crate) struct ScriptProblem {
+    /// From 1.
+    line: u32,
+    /// From 1.
+    column: u32,
+    /// A sentence.
+    message: String,
+}
+
+/// What is known of a script without reading it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({ "path": "reports/daily.rhai", "kind": "script", "name": "Daily report", "description": "Counts the orders of the day.", "timeout": 60.0, "resumable": false, "permissions": { "read": ["orders/**"] }, "params": { "day": { "type": "string" } }, "triggers": [], "error": null }))]
+pub(crate) struct ScriptInfo {
+    /// Its path in the library.
+    path: String,
+    kind: ScriptKind,
+    /// Its name for people.
+    name: Option<String>,
+    /// What it does.
+    description: Option<String>,
+    /// Seconds until a run of it is ended.
+    timeout: Option<f64>,
+    /// Whether a run that was interrupted may start again from the top.
+    resumable: bool,
+    /// What it needs.
+    #[schema(value_type = Object)]
+    permissions: Value,
+    /// Its parameters, each a fragment of JSON Schema.
+    #[schema(value_type = Object)]
+    params: BTreeMap<String, Value>,
+    /// What starts it.
+    triggers: Vec<Value>,
+    /// Why the file as it is now is not live; its last good version may be.
+    error: Option<ScriptProblem>,
+}
+
+/// A list of scripts.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ScriptList {
+    /// By path.
+    scripts: Vec<ScriptInfo>,
+    /// How many there are.
+    #[schema(example = 1)]
+    count: usize,
+}
+
+/// A script with its text.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Script {
+    #[serde(flatten)]
+    info: ScriptInfo,
+    /// Its text; where it is broken, the broken one, so that it can be mended.
+    source: String,
+    /// Whether this is the draft that is kept beside what is live.
+    draft: bool,
+}
+
+/// A script's text.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "source": "//! Greets.\n`Hello ${params.name}`" }))]
+pub(crate) struct ScriptSource {
+    /// The text.
+    source: String,
+}
+
+/// A text to be checked.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "source": "let x = ;" }))]
+pub(crate) struct CheckRequest {
+    /// The text.
+    source: String,
+    /// The file it would be; one in `nodes/` is checked as a node type.
+    #[serde(default)]
+    path: Option<String>,
+}
+
+/// What came of a check.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({ "valid": false, "errors": [{ "line": 1, "column": 9, "message": "Unexpected ';'" }], "permissions": {} }))]
+pub(crate) struct Checked {
+    /// Whether it compiles.
+    valid: bool,
+    /// All that is wrong with it.
+    errors: Vec<ScriptProblem>,
+    /// What its header declares.
+    #[schema(value_type = Object)]
+    permissions: Permissions,
+}
+
+/// How to run a script.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "parameters": { "name": "Ada" }, "wait": true, "timeout": 10 }))]
+pub(crate) struct RunRequest {
+    /// What the script sees as `params`.
+    #[serde(default)]
+    #[schema(value_type = Object, required = false)]
+    parameters: Map<String, Value>,
+    /// Answer once the run is over.
+    #[serde(default)]
+    wait: bool,
+    /// Wait at most so many seconds; the run goes on after that.
+    #[serde(default)]
+    #[schema(exclusive_minimum = 0, maximum = 86400)]
+    timeout: Option<f64>,
+}
+
+/// Which version.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DraftQuery {
+    /// The draft that is kept beside what is live.
+    #[serde(default)]
+    draft: bool,
+}
+
+/// A text, as JSON or as it is.
+pub(crate) struct Text(String);
+
+impl FromRequest<super::State> for Text {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &super::State) -> Result<Self> {
+        let kind = request.headers().get(CONTENT_TYPE).map_or(&[] as &[u8], HeaderValue::as_bytes);
+        if !kind.to_ascii_lowercase().starts_with(b"text/plain") {
+            return Json::<ScriptSource>::from_request(request, state).await.map(|Json(body)| Self(body.source));
+        }
+        let Raw(bytes) = Raw::from_request(request, state).await?;
+        String::from_utf8(bytes.into()).map(Self).map_err(|_| Error::invalid_at("", "send the text in UTF-8"))
+    }
+}
+
+/// Every file of the script folders, broken ones included.
+#[utoipa::path(get, path = "/api/scripts", tag = "scripts", operation_id = "scripts_list", responses((status = 200, body = ScriptList), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn list(State(state): State<super::State>) -> Result<Answer<ScriptList>> {
+    state.enter(Name::Scripts)?;
+    let catalog = state.catalog();
+    let live =
+        catalog.scripts().map(|script| script.path.as_str()).chain(catalog.own_node_types().map(|node_type| node_type.file.as_str()));
+    let mut paths: Vec<&str> = live.chain(catalog.errors().map(|error| error.path.as_str())).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    let scripts: Vec<_> = paths.into_iter().filter_map(|path| info(&catalog, path)).collect();
+    Ok(Answer(ScriptList { count: scripts.len(), scripts }))
+}
+
+/// A script with its text; the bare text with `Accept: text/plain`.
+#[utoipa::path(get, path = "/api/scripts/{path}", tag = "scripts", operation_id = "scripts_get", params(("path" = String, Path, description = "Such as `reports/daily.rhai`"), DraftQuery), responses((status = 200, content((Script = "application/json"), (String = "text/plain"))), (status = 404, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn get(
+    State(state): State<super::State>,
+    Path(path): Path<String>,
+    Query(query): Query<DraftQuery>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    state.enter(Name::Scripts)?;
+    let path = whole(path);
+    let script = read(&state, &path, query.draft).await?;
+    let plain = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok()).any(|accept| {
+        let mut kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
+        kinds.any(|kind| kind.eq_ignore_ascii_case("text/plain"))
+    });
+    if plain {
+        return Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8"), (VARY, "Accept")], script.source).into_response());
+    }
+    Ok(([(VARY, "Accept")], Answer(script)).into_response())
+}
+
+/// Stores a script and makes it live, in one move. One that does not compile is refused, and nothing is written; with `draft` any text
+/// is kept beside the live version.
+#[utoipa::path(put, path = "/api/scripts/{path}", tag = "scripts", operation_id = "scripts_put", params(("path" = String, Path, description = "Such as `reports/daily.rhai`"), DraftQuery), request_body(content((ScriptSource = "application/json"), (String = "text/plain"))), responses((status = 200, description = "It was there before", body = Script), (status = 201, description = "It is new", body = Script), (status = 404, description = "The path leads out of the folders", body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 413, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn put(
+    State(state): State<super::State>,
+    Path(path): Path<String>,
+    Query(query): Query<DraftQuery>,
+    Text(source): Text,
+) -> Result<(StatusCode, Answer<Script>)> {
+    state.enter(Name::Scripts)?;
+    let path = whole(path);
+    let candidate = state.library().candidate(&path, source)?;
+    fits(&candidate.source)?;
+    if !query.draft
+        && let Some(problem) = problems(&state, &candidate).await?.into_iter().next()
+    {
+        let ScriptProblem { line, column, message } = problem;
+        return Err(LibraryError { path, line, column, message }.into());
+    }
+    let existed = read(&state, &path, query.draft).await.is_ok();
+    let (library, draft) = (Arc::clone(state.library()), query.draft);
+    blocking(move || Ok(library.save(&candidate.path, &candidate.source, draft)?)).await?;
+    let status = if existed { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, Answer(read(&state, &path, draft).await?)))
+}
+
+/// Removes a script, and its draft. Runs that go on keep the code they started with.
+#[utoipa::path(delete, path = "/api/scripts/{path}", tag = "scripts", operation_id = "scripts_delete", params(("path" = String, Path, description = "Such as `reports/daily.rhai`")), responses((status = 200, body = SuccessResponse), (status = 404, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn delete(State(state): State<super::State>, Path(path): Path<String>) -> Result<Answer<SuccessResponse>> {
+    state.enter(Name::Scripts)?;
+    let path = whole(path);
+    let (library, removed) = (Arc::clone(state.library()), path.clone());
+    blocking(move || Ok(library.remove(&removed)?)).await?;
+    Ok(Answer(SuccessResponse::new("the script was deleted", Some(json!({ "path": path })))))
+}
+
+/// Runs a script; with `wait` the answer is the finished run.
+#[utoipa::path(post, path = "/api/scripts/{path}/run", tag = "scripts", operation_id = "scripts_run", params(("path" = String, Path, description = "Such as `reports/daily.rhai`")), request_body = RunRequest, responses((status = 200, description = "The finished run", body = crate::runs::Run), (status = 202, body = Started), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse), (status = 504, body = ErrorResponse)))]
+pub(crate) async fn run(
+    State(state): State<super::State>,
+    Path(path): Path<String>,
+    OptionalJson(request): OptionalJson<RunRequest>,
+) -> Result<Response> {
+    let Some(path) = path.strip_suffix("/run") else {
+        let error = Error::new(Kind::MethodNotAllowed, format!("{path:?} does not take POST: a script is run with POST …/run"));
+        return Err(error.with_header(ALLOW, HeaderValue::from_static("GET, PUT, DELETE")));
+    };
+    state.enter(Name::Scripts)?;
+    state.enter(Name::GraphExecution)?;
+    let path = whole(path.to_owned());
+    let catalog = state.catalog();
+    if let (None, Some(error)) = (catalog.script(&path), catalog.error(&path)) {
+        return Err(error.clone().into());
+    }
+    let parameters = serde_json::value::to_raw_value(&request.parameters)
+        .map_err(|error| Error::invalid_at("/parameters", format!("cannot be passed on: {error}")))?;
+    let ticket = state.runs().execute_script(&path, Execute { parameters, ..Execute::default() }).await?;
+    answer(ticket, request.wait, request.timeout).await
+}
+
+/// Checks a script; nothing of it runs or is stored.
+#[utoipa::path(post, path = "/api/scripts/check", tag = "scripts", operation_id = "scripts_check", request_body = CheckRequest, responses((status = 200, body = Checked), (status = 404, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn check(State(state): State<super::State>, Json(request): Json<CheckRequest>) -> Result<Answer<Checked>> {
+    state.enter(Name::Scripts)?;
+    let path = whole(request.path.unwrap_or_else(|| "script".to_owned()));
+    let candidate = state.library().candidate(&path, request.source)?;
+    let permissions = state.catalog().program_of(&candidate).map(|program| program.permissions).unwrap_or_default();
+    let errors = problems(&state, &candidate).await?;
+    Ok(Answer(Checked { valid: errors.is_empty(), errors, permissions }))
+}
+
+/// A path may leave the ending out.
+fn whole(path: String) -> String {
+    if path.ends_with(".rhai") { path } else { path + ".rhai" }
+}
+
+fn fits(source: &str) -> Result<()> {
+    let limit = Limits::default().source;
+    if source.len() <= limit {
+        return Ok(());
+    }
+    let message = format!("the script has {} bytes, {limit} are allowed: split it into modules", source.len());
+    Err(Failure::new(Kind::PayloadTooLarge, message).with(json!({ "limit": limit })).into())
+}
+
+/// All that is wrong with a text.
+async fn problems(state: &super::State, candidate: &Candidate) -> Result<Vec<ScriptProblem>> {
+    let program = match state.catalog().program_of(candidate) {
+        Ok(program) => program,
+        Err(error) => return Ok(vec![error.into()]),
+    };
+    let errors = state.host().check(program).await;
+    if let Some(error) = errors.first().filter(|_| LibraryError::of_check(&candidate.path, &errors).is_none()) {
+        return Err(Error::new(error.code, error.message.clone()));
+    }
+    let problem = |error: crate::host::protocol::ScriptError| ScriptProblem {
+        line: error.line.unwrap_or(1),
+        column: error.column.unwrap_or(1),
+        message: error.message,
+    };
+    Ok(errors.into_iter().map(problem).collect())
+}
+
+/// A script as it is in its folder.
+async fn read(state: &super::State, path: &str, draft: bool) -> Result<Script> {
+    let (library, wanted) = (Arc::clone(state.library()), path.to_owned());
+    let catalog = state.catalog();
+    let live = catalog.script(path).map(|script| script.source.clone()).filter(|_| catalog.error(path).is_none());
+    let text = match (draft, live) {
+        (false, Some(live)) => Some(live),
+        (true, _) => blocking(move || Ok(library.draft(&wanted))).await?,
+        (false, None) => blocking(move || Ok(library.text(&wanted))).await?,
+    };
+    let source = text.ok_or_else(|| Error::not_found("script", path))?;
+    let info = match info(&catalog, path) {
+        Some(info) => info,
+        // A draft of what was never live: what its own header says, if it says anything.
+        None => of_script(&ScriptFile::read(path, source.clone()).unwrap_or_else(|_| bare(path)), None),
+    };
+    Ok(Script { info, source, draft })
+}
+
+/// What is known of the file at `path`. None where there is none.
+fn info(catalog: &Catalog, path: &str) -> Option<ScriptInfo> {
+    let error = catalog.error(path);
+    if let Some(script) = catalog.script(path) {
+        return Some(of_script(&script, error));
+    }
+    if let Some(node_type) = catalog.own_node_types().find(|node_type| node_type.file == path) {
+        return Some(of_node_type(node_type, error));
+    }
+    let error = error?;
+    Some(of_script(&bare(path), Some(error)))
+}
+
+/// A file of which nothing is known.
+fn bare(path: &str) -> ScriptFile {
+    ScriptFile { path: path.to_owned(), source: String::new(), header: Default::default() }
+}
+
+fn of_script(script: &ScriptFile, error: Option<&LibraryError>) -> ScriptInfo {
+    let header = script.header.clone();
+    ScriptInfo {
+        path: script.path.clone(),
+        kind: ScriptKind::Script,
+        name: header.name,
+        description: header.description,
+        timeout: header.timeout,
+        resumable: header.resumable,
+        permissions: json!(header.permissions),
+        params: header.params,
+        triggers: header.triggers,
+        error: error.cloned().map(ScriptProblem::from),
+    }
+}
+
+fn of_node_type(node_type: &NodeType, error: Option<&LibraryError>) -> ScriptInfo {
+    ScriptInfo {
+        path: node_type.file.clone(),
+        kind: ScriptKind::NodeType,
+        name: Some(node_type.name.clone()),
+        description: Some(node_type.description.clone()),
+        timeout: None,
+        resumable: false,
+        permissions: node_type.permissions.clone(),
+        params: BTreeMap::new(),
+        triggers: Vec::new(),
+        error: error.cloned().map(ScriptProblem::from),
+    }
+}
+
+impl From<LibraryError> for ScriptProblem {
+    fn from(error: LibraryError) -> Self {
+        Self { line: error.line, column: error.column, message: error.message }
+    }
+}

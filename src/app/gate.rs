@@ -1,0 +1,58 @@
+//! Which part each call of a script needs.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Failure;
+use crate::host;
+use crate::host::protocol::Call;
+use crate::services::{Name, Services};
+
+/// Lets a script's calls through to the parts that are at work.
+pub(super) struct Gate(pub(super) Arc<Services>);
+
+impl host::Gate for Gate {
+    fn enter(&self, call: &Call) -> Result<Option<CancellationToken>, Failure> {
+        part(call).map(|name| self.0.enter(name)).transpose()
+    }
+}
+
+/// The part that does what is asked for. None where the server itself does.
+fn part(call: &Call) -> Option<Name> {
+    match call {
+        Call::ScreenMonitors | Call::ScreenCapture(_) => Some(Name::LiveDesktop),
+        Call::MouseMove(_)
+        | Call::MouseClick(_)
+        | Call::MouseDrag(_)
+        | Call::MouseScroll(_)
+        | Call::MouseDown(_)
+        | Call::MouseUp(_)
+        | Call::MousePosition
+        | Call::KeyboardType(_)
+        | Call::KeyboardPress(_)
+        | Call::KeyboardHotkey(_)
+        | Call::KeyboardDown(_)
+        | Call::KeyboardUp(_)
+        | Call::ClipboardGet
+        | Call::ClipboardSet(_) => Some(Name::ClickAutomation),
+        Call::OcrRead { .. } | Call::OcrLanguages => Some(Name::EnhancedOcr),
+        Call::ShellRun { .. } | Call::ShellArgv { .. } => Some(Name::Shell),
+        Call::HttpRequest(_) => Some(Name::N8nIntegration),
+        Call::FlowRunScript { .. } => Some(Name::Scripts),
+        Call::ImageSave { .. }
+        | Call::ImagePixel { .. }
+        | Call::ImageCrop { .. }
+        | Call::FileRead { .. }
+        | Call::FileWrite { .. }
+        | Call::FileList { .. }
+        | Call::FileExists { .. }
+        | Call::FileRemove { .. }
+        | Call::SystemLoad
+        | Call::SystemProcesses
+        | Call::SystemKill { .. }
+        | Call::SystemEnv { .. }
+        | Call::TimeSleep { .. }
+        | Call::FlowRespond { .. } => None,
+    }
+}

@@ -1,0 +1,30 @@
+//! `enhanced_ocr`: reading text.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::error::Failure;
+use crate::ocr::Ocr;
+use crate::services::Service;
+
+/// Tesseract. A restart lets its warm engines go, gives up readings that go on, and looks which languages there are. A machine without
+/// Tesseract has this part down, with the package to install as the reason, until it is installed: nothing else depends on it.
+pub(super) struct Reading(pub(super) Arc<Ocr>);
+
+impl Service for Reading {
+    fn start(&self) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(self.0.start().map(drop)?) })
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async { self.0.stop() })
+    }
+
+    fn details(&self) -> String {
+        match self.0.languages() {
+            Ok(languages) => format!("Tesseract reads {}", languages.join(", ")),
+            Err(error) => error.to_string(),
+        }
+    }
+}
