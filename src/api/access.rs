@@ -50,6 +50,7 @@ const TABLE: &[(&str, Need, Need)] = &[
     ("/ws/desktop-stream", READ, READ),
     ("/ws/echo", READ, READ),
     ("/ws/filesystem", READ, READ),
+    ("/ws/health", READ, READ),
     ("/ws/shell", SHELL, SHELL),
     ("/ws/workflow-automation", READ, READ),
 ];
