@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use read::Reader;
-use value::{Host, Size, Words};
+use value::{Host, LogFile, LogLevel, Size, Words};
 
 pub use read::{Problem, Problems, Setting, Source};
-pub use value::Secret;
+pub use value::{Fingerprint, Network, Secret};
 
 /// All settings.
 #[derive(Debug, Clone)]
@@ -55,11 +55,11 @@ pub struct Config {
 /// What the program calls itself.
 #[derive(Debug, Clone)]
 pub struct Application {
-    /// `APP_NAME`, default `TRAE Backend`.
+    /// `APP_NAME`, default `TRAE Backend`: the title of the API's description, and in the log's first line.
     pub name: String,
-    /// `DEBUG`, default `false`: more in the log.
+    /// `DEBUG`, default `false`: more in the log, unless `LOG_LEVEL` says how much.
     pub debug: bool,
-    /// `ENVIRONMENT`, default `production`: a label for logs.
+    /// `ENVIRONMENT`, default `production`: a label in the log's first line and in the API's description.
     pub environment: String,
 }
 
@@ -78,8 +78,8 @@ pub struct Server {
     pub max_connections: usize,
     /// `WORKERS`: threads of the async runtime; default: one for each core.
     pub workers: usize,
-    /// `TRUSTED_PROXIES`, default empty: addresses whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<String>,
+    /// `TRUSTED_PROXIES`, default empty: addresses or networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
     /// `TLS_CERT`, default none: a PEM file.
     pub tls_cert: Option<PathBuf>,
     /// `TLS_KEY`, default none: a PEM file.
@@ -209,8 +209,14 @@ pub struct Shell {
 pub struct Logging {
     /// `LOG_FORMAT`, default `text`.
     pub format: LogFormat,
-    /// `LOG_LEVEL`, default `info`: a level, or directives as `RUST_LOG` takes them.
+    /// `LOG_LEVEL`, default `info`, with `DEBUG` `debug`: a level, or directives as `RUST_LOG` takes them.
     pub level: String,
+    /// `LOG_FILE`, default `DATA_DIR/logs/backend.log`: where `trae serve` writes beside the terminal; `none` for nowhere.
+    pub file: Option<PathBuf>,
+    /// `LOG_MAX_BYTES`, default 10 MiB: a file that is larger is put aside as `backend.log.1`, and so on.
+    pub max_bytes: u64,
+    /// `LOG_KEEP`, default `5`: so many are kept beside the present one.
+    pub keep: u32,
 }
 
 /// How a line of the log looks.
@@ -231,8 +237,10 @@ pub struct Proxmox {
     pub port: u16,
     /// `PROXMOX_USERNAME`, default none.
     pub username: Option<String>,
-    /// `PROXMOX_PASSWORD`, default none.
+    /// `PROXMOX_PASSWORD`, default none: the password, or an API token as `USER@REALM!ID=SECRET`.
     pub password: Option<Secret>,
+    /// `PROXMOX_FINGERPRINT`, default none: the SHA-256 of the host's certificate, where no authority vouches for it.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// What the settings are read from.
@@ -350,15 +358,38 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         cmd_interactive: line("SHELL_CMD_INTERACTIVE", &["cmd", "/Q", "/K"]),
         max_sessions: r.within("MAX_SHELL_SESSIONS", 32, 1..=1024),
     };
-    let logging = Logging { format: r.get("LOG_FORMAT", LogFormat::Text), level: r.get("LOG_LEVEL", "info".to_owned()) };
+    let level = if application.debug { "debug" } else { "info" };
+    let logging = Logging {
+        format: r.get("LOG_FORMAT", LogFormat::Text),
+        level: r.get("LOG_LEVEL", LogLevel(level.to_owned())).0,
+        file: r.get("LOG_FILE", LogFile(Some(storage.data_dir.join("logs/backend.log")))).0,
+        max_bytes: r.within("LOG_MAX_BYTES", 10 << 20, 4096..=1 << 40),
+        keep: r.within("LOG_KEEP", 5, 0..=1000),
+    };
     let proxmox = Proxmox {
         host: r.optional("PROXMOX_HOST"),
         port: r.get("PROXMOX_PORT", 8006),
         username: r.optional("PROXMOX_USERNAME"),
         password: r.optional("PROXMOX_PASSWORD"),
+        fingerprint: r.optional("PROXMOX_FINGERPRINT"),
     };
     let settings = r.settings();
-    Config { application, server, cors, services, ocr, websockets, security, storage, snapshots, desktop, shell, logging, proxmox, settings }
+    Config {
+        application,
+        server,
+        cors,
+        services,
+        ocr,
+        websockets,
+        security,
+        storage,
+        snapshots,
+        desktop,
+        shell,
+        logging,
+        proxmox,
+        settings,
+    }
 }
 
 /// What single values cannot say: how they fit together.
@@ -393,6 +424,14 @@ fn check(config: &Config, reader: &mut Reader) {
     }
     if config.server.tls_cert.is_some() != config.server.tls_key.is_some() {
         reader.problem("TLS_CERT", "TLS_CERT and TLS_KEY go together: set both or neither");
+    }
+    let Proxmox { host, username, password, .. } = &config.proxmox;
+    let token = password.as_ref().is_some_and(|Secret(text)| text.contains('!') && text.contains('='));
+    if host.is_some() && (password.is_none() || (username.is_none() && !token)) {
+        reader.problem(
+            "PROXMOX_HOST",
+            "needs PROXMOX_USERNAME and PROXMOX_PASSWORD as well, or an API token (USER@REALM!ID=SECRET) in PROXMOX_PASSWORD",
+        );
     }
 }
 

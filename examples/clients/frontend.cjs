@@ -65,7 +65,7 @@ async function main() {
 
   // Automation control
   const click = await call('POST', '/api/automation/mouse/click', { x: 100, y: 200, button: 'left', clicks: 1 });
-  const { data: at } = await call('GET', '/api/automation/mouse/position');
+  const at = await call('GET', '/api/automation/mouse/position');
   if (!click.success || at.x !== 100 || at.y !== 200) throw new Error(`the pointer is at ${JSON.stringify(at)}`);
   console.log(`click: ${click.message}`);
 

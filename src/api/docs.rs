@@ -2,15 +2,17 @@
 
 use std::sync::{Arc, LazyLock};
 
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{Html, IntoResponse, Response};
+use utoipa::openapi::extensions::Extensions;
 use utoipa_swagger_ui::Config;
 
 use super::error::{Error, json_text};
-use super::router;
+use super::{router, secured};
+use crate::config::Config as Settings;
 
 /// The page; its parts have absolute paths, so that it works with and without a slash at the end.
 const PAGE: &str = r#"<!doctype html>
@@ -31,13 +33,24 @@ const PAGE: &str = r#"<!doctype html>
 </html>
 "#;
 
-static DESCRIPTION: LazyLock<String> = LazyLock::new(|| router::openapi().to_json().unwrap_or_default());
 static VIEWER: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::from("/openapi.json")));
 
 /// The OpenAPI 3.1 description of every path.
 #[utoipa::path(get, path = "/openapi.json", tag = "docs", operation_id = "openapi", responses((status = 200, body = Object)))]
-pub(crate) async fn openapi_json() -> Response {
-    json_text(StatusCode::OK, DESCRIPTION.clone())
+pub(crate) async fn openapi_json(State(state): State<super::State>) -> Response {
+    json_text(StatusCode::OK, state.description(|| describe(state.config())))
+}
+
+/// What this server says of itself: under its own name, and with what it asks of callers.
+fn describe(config: &Settings) -> String {
+    let mut description = router::openapi();
+    if config.security.api_key_enabled {
+        secured::complete(&mut description);
+    }
+    description.info.title.clone_from(&config.application.name);
+    let label = Extensions::builder().add("x-environment", config.application.environment.clone()).build();
+    description.info.extensions = Some(label);
+    description.to_json().unwrap_or_default()
 }
 
 /// The same, to be read and tried in a browser.

@@ -1,4 +1,4 @@
-//! What every request passes before a route sees it: which host it was sent to, which page sent it, who sent it.
+//! What every request passes before a route sees it: which host it was sent to, which page sent it, who sent it and how often.
 //!
 //! A server on loopback is in reach of every page in the user's browser. Two headers that pages cannot forge tell them apart: `Host`
 //! (a page that rebinds its own name to 127.0.0.1 still names itself there) and `Origin`. Both are checked for plain requests and for
@@ -9,13 +9,14 @@ use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, HOST, ORIGIN, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN,
+    SEC_WEBSOCKET_PROTOCOL, UPGRADE, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -26,11 +27,19 @@ use serde_json::json;
 use tower::Service;
 use tower_http::normalize_path::NormalizePath;
 
+use super::access::{self, Need};
 use super::error::{self, Error};
-use crate::config::Config;
+use super::limits::{Rate, Who, WrongKeys, network};
+use super::visit::{self, Caller, REQUEST_ID, Visit};
+use super::{peer, request_log};
+use crate::config::{Config, Network};
 use crate::error::{Failure, Kind};
+use crate::keys::{self, Keys};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// How a browser's WebSocket, which can set no header, shows its key: as a subprotocol that begins so.
+const BEARER_PROTOCOL: &str = "bearer.";
 const HTML: &str = "text/html";
 
 /// The whole API behind its door; what a server serves.
@@ -46,23 +55,80 @@ struct Rules {
     address: IpAddr,
     origins: Vec<String>,
     credentials: bool,
-    keys: bool,
+    proxies: Vec<Network>,
+    /// Whether a key is wanted.
+    wanted: bool,
+    keys: Option<Arc<Keys>>,
+    wrong: WrongKeys,
+    rate: Option<Rate>,
+}
+
+/// What of a request says who sent it, and what they may.
+struct Looked {
+    need: Need,
+    client: IpAddr,
+    credential: Option<String>,
+    /// It changes nothing.
+    looks: bool,
+    /// It counts among the requests of its minute.
+    counts: bool,
 }
 
 /// An origin that a browser named and that may read the answer: listed, or (`None`) the server's own.
 type Reader = Option<HeaderValue>;
 
 impl Door {
-    /// Puts the door before `routes`. Paths work with and without a slash at the end.
+    /// Puts the door before `routes`. Paths work with and without a slash at the end. Where keys are wanted, none is known yet.
     pub(crate) fn new(routes: Router, config: &Config) -> Self {
         let rules = Rules {
             hosts: config.server.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             address: config.server.host,
             origins: config.cors.origins.clone(),
             credentials: config.cors.credentials,
-            keys: config.security.api_key_enabled,
+            proxies: config.server.trusted_proxies.clone(),
+            wanted: config.security.api_key_enabled,
+            keys: None,
+            wrong: WrongKeys::default(),
+            rate: config.security.rate_limit_enabled.then(|| Rate::new(config.security.rate_limit_requests_per_minute)),
         };
         Self { rules: Arc::new(rules), inside: NormalizePath::trim_trailing_slash(routes) }
+    }
+
+    /// The same door, which knows these keys.
+    pub(crate) fn with(mut self, keys: &Arc<Keys>) -> Self {
+        if let Some(rules) = Arc::get_mut(&mut self.rules) {
+            rules.keys = Some(Arc::clone(keys));
+        }
+        self
+    }
+
+    /// The answer to one request.
+    async fn answer(mut self, request: Request, visit: &Visit) -> Response {
+        let rules = Arc::clone(&self.rules);
+        let offered = protocols(&request).next().and_then(|protocol| HeaderValue::try_from(protocol).ok());
+        let (mut response, reader) = match rules.admit(&request) {
+            Err(error) => (error.into_response(), None),
+            Ok(reader) if is_preflight(&request) => (rules.preflight(), reader),
+            Ok(reader) => match rules.identify(rules.look(&request)).await {
+                Err(error) => (error.into_response(), reader),
+                Ok(caller) => {
+                    visit.admit(caller);
+                    match AssertUnwindSafe(self.inside.call(request)).catch_unwind().await {
+                        Ok(Ok(response)) => (response, reader),
+                        Err(panic) => (error::panicked(panic), reader),
+                    }
+                }
+            },
+        };
+        // A browser that offers protocols and is told none gives up.
+        if let (StatusCode::SWITCHING_PROTOCOLS, Some(protocol)) = (response.status(), offered) {
+            response.headers_mut().entry(SEC_WEBSOCKET_PROTOCOL).or_insert(protocol);
+        }
+        if let Ok(id) = HeaderValue::from_str(&visit.id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        rules.mark(response.headers_mut(), reader);
+        response
     }
 }
 
@@ -76,20 +142,12 @@ impl Service<Request> for Door {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let Self { rules, mut inside } = self.clone();
+        let door = self.clone();
+        let (began, visit) = (Instant::now(), Arc::new(Visit::begin(request.headers())));
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         Box::pin(async move {
-            let (mut response, reader) = match rules.admit(&request) {
-                Err(error) => (error.into_response(), None),
-                Ok(reader) if is_preflight(&request) => (rules.preflight(), reader),
-                Ok(reader) => match rules.authenticate(&request) {
-                    Err(error) => (error.into_response(), reader),
-                    Ok(()) => match AssertUnwindSafe(inside.call(request)).catch_unwind().await {
-                        Ok(Ok(response)) => (response, reader),
-                        Err(panic) => (error::panicked(panic), reader),
-                    },
-                },
-            };
-            rules.mark(response.headers_mut(), reader);
+            let response = visit::within(Arc::clone(&visit), door.answer(request, &visit)).await;
+            request_log::note(&visit, &method, uri.path(), response.status(), began.elapsed());
             Ok(response)
         })
     }
@@ -169,22 +227,60 @@ impl Rules {
         Ok(None)
     }
 
-    /// With keys on, nothing goes without one but what is open to all.
-    fn authenticate(&self, request: &Request) -> Result<(), Error> {
-        if !self.keys || is_open(request.uri().path()) {
-            return Ok(());
+    /// What of a request says who sent it.
+    fn look(&self, request: &Request) -> Looked {
+        let path = request.uri().path();
+        Looked {
+            need: access::need(request.method(), path),
+            client: network(peer::client(request, &self.proxies)),
+            credential: self.wanted.then(|| credential(request)).flatten(),
+            looks: request.method().is_safe(),
+            counts: !access::is_health(path),
         }
-        Err(Error::new(
-            Kind::Unauthenticated,
-            "this server wants a key (API_KEY_ENABLED=true): send it as `Authorization: Bearer …` or `X-API-Key`",
-        ))
+    }
+
+    /// Who sent it: known where a key is wanted, not too often, and with the scope that the route needs.
+    async fn identify(&self, looked: Looked) -> Result<Caller, Error> {
+        let caller = match (self.wanted, looked.need) {
+            (false, _) => Ok(Caller::anyone()),
+            (true, Need::Open) => Ok(Caller::nobody()),
+            (true, Need::Key | Need::Scope(_)) => self.recognise(&looked).await,
+        };
+        if let Some(rate) = self.rate.as_ref().filter(|_| looked.counts) {
+            let key = caller.as_ref().ok().and_then(|caller| Some(Who::Key(caller.known.as_ref()?.key.id.as_str().into())));
+            rate.spend(&key.unwrap_or(Who::Peer(looked.client)))?;
+        }
+        let caller = caller?;
+        match looked.need {
+            Need::Scope(scope) => caller.require(scope)?,
+            Need::Open | Need::Key => {}
+        }
+        Ok(caller)
+    }
+
+    /// Whose key or token the request shows.
+    async fn recognise(&self, looked: &Looked) -> Result<Caller, Error> {
+        let (Some(credential), Some(keys)) = (&looked.credential, &self.keys) else {
+            let message = "this server wants a key (API_KEY_ENABLED=true): send it as `Authorization: Bearer …` or `X-API-Key`";
+            return Err(Error::new(Kind::Unauthenticated, message));
+        };
+        self.wrong.check(looked.client)?;
+        match keys.identify(credential).await {
+            Ok(known) => Ok(Caller::known(known, looked.looks)),
+            Err(error) => {
+                if matches!(error, keys::Error::Unknown) {
+                    self.wrong.note(looked.client);
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// What a browser asks before it lets a page of another origin send the request.
     fn preflight(&self) -> Response {
         let headers = [
             (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, PATCH, DELETE"),
-            (ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Last-Event-ID, X-API-Key, X-CSRF-Token"),
+            (ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Last-Event-ID, X-API-Key, X-CSRF-Token, X-Request-Id"),
             (ACCESS_CONTROL_MAX_AGE, "600"),
         ];
         (StatusCode::NO_CONTENT, headers).into_response()
@@ -196,7 +292,7 @@ impl Rules {
         headers.append(VARY, HeaderValue::from_static("Origin"));
         if let Some(origin) = reader {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After, X-Request-Id"));
             if self.credentials {
                 headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
             }
@@ -219,10 +315,22 @@ fn is_preflight(request: &Request) -> bool {
         && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Open without a key: whether it lives, how to use it, and webhooks, which have secrets of their own.
-fn is_open(path: &str) -> bool {
-    let path = path.trim_end_matches('/');
-    matches!(path, "/api/health" | "/docs" | "/openapi.json") || path.starts_with("/docs/") || path.starts_with("/api/webhooks/")
+/// The key or token that a request shows. Never one in the URL, which ends up in logs and histories.
+fn credential(request: &Request) -> Option<String> {
+    let text = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    if let Some((scheme, key)) = text(AUTHORIZATION).and_then(|value| value.split_once(' '))
+        && scheme.eq_ignore_ascii_case("bearer")
+    {
+        return Some(key.trim().to_owned());
+    }
+    text(X_API_KEY).map(str::to_owned).or_else(|| protocols(request).find_map(|name| name.strip_prefix(BEARER_PROTOCOL).map(str::to_owned)))
+}
+
+/// The subprotocols that a WebSocket's handshake offers.
+fn protocols(request: &Request) -> impl Iterator<Item = &str> {
+    let upgrades = request.headers().contains_key(UPGRADE);
+    let named = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter(move |_| upgrades);
+    named.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim).filter(|name| !name.is_empty())
 }
 
 fn stranger(host: &str) -> Error {

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::visit;
 use crate::error::{Classify, Failure, Kind};
 
 /// The body of every answer that is not a success.
@@ -26,7 +27,7 @@ pub struct ErrorResponse {
     /// What to branch on.
     #[schema(example = "NOT_FOUND")]
     pub error_code: String,
-    /// Facts beside the sentence: `errors` (a list of `{path, message}`), `kind` and `id`, `service` and `hint`, …
+    /// Facts beside the sentence: `errors` (a list of `{path, message}`), `kind` and `id`, `service` and `hint`, `request_id`, …
     #[schema(value_type = Option<Object>)]
     pub details: Option<Value>,
     /// When, RFC 3339 UTC.
@@ -125,15 +126,16 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = self.status();
         let Inner { failure, headers, .. } = *self.0;
-        if status.is_server_error() && failure.code == Kind::Internal {
-            tracing::error!(error = %failure.message, "a request failed through no fault of its sender");
+        let mut details = with_errors(failure.code, failure.details);
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            // By this whoever reports it and whoever reads the log speak of the same request.
+            let request_id = visit::request_id();
+            tracing::error!(request_id, error = %failure.message, "a request failed through no fault of its sender");
+            if let Some(map) = details.get_or_insert_with(|| json!({})).as_object_mut() {
+                map.insert("request_id".to_owned(), json!(request_id));
+            }
         }
-        let body = ErrorResponse {
-            error: failure.message,
-            error_code: failure.code.code(),
-            details: with_errors(failure.code, failure.details),
-            timestamp: now(),
-        };
+        let body = ErrorResponse { error: failure.message, error_code: failure.code.code(), details, timestamp: now() };
         let mut response = (status, axum::Json(body)).into_response();
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -211,7 +213,7 @@ pub async fn no_such_method(method: Method, OriginalUri(uri): OriginalUri) -> Er
 pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let reason =
         panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
-    tracing::error!(reason, "a handler panicked");
+    tracing::error!(request_id = visit::request_id(), reason, "a handler panicked");
     Error::new(Kind::Internal, "this is a defect of TRAE: the server's log has the reason, please report it").into_response()
 }
 

@@ -1,8 +1,11 @@
 //! The API over the wire: the only room that knows the web server.
 //!
 //! [`router`] is every route on one page. Handlers translate and decide nothing: they take in a checked request ([`extract`]), ask
-//! another room, and shape its answer; what fails leaves through [`error`]. [`door`] stands before all of them, [`server`] carries it.
+//! another room, and shape its answer; what fails leaves through [`error`]. [`door`] stands before all of them, [`server`] carries it,
+//! [`access`] says which scope each route asks for.
 
+pub mod access;
+mod auth;
 mod automation;
 mod body;
 mod describe;
@@ -15,12 +18,17 @@ pub mod error;
 pub mod extract;
 mod filesystem;
 mod health;
+mod keys;
+mod limits;
 mod metrics;
 mod node_configs;
 mod node_templates;
+mod peer;
+mod request_log;
 mod router;
 mod runs;
 mod scripts;
+mod secured;
 pub mod server;
 mod shell;
 mod shell_terminal;
@@ -28,7 +36,9 @@ mod snapshots;
 mod socket;
 mod state;
 mod success;
+mod tls;
 mod triggers;
+mod visit;
 mod webhooks;
 mod workflow_automation;
 mod workflows;
@@ -37,3 +47,4 @@ pub use door::Door;
 pub use router::{door, openapi, routes};
 pub use server::serve;
 pub use state::{Parts, State};
+pub use tls::Tls;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Router;
+use tower::util::MapRequestLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::path::Paths;
@@ -14,9 +15,10 @@ use utoipa::openapi::schema::Schema;
 
 use super::door::Door;
 use super::state::State;
+use super::visit;
 use super::{
-    automation, describe, desktop, desktop_stream, docs, echo, error, filesystem, health, metrics, node_configs, node_templates, runs,
-    scripts, shell, shell_terminal, snapshots, triggers, webhooks, workflow_automation, workflows,
+    auth, automation, describe, desktop, desktop_stream, docs, echo, error, filesystem, health, keys, metrics, node_configs,
+    node_templates, runs, scripts, shell, shell_terminal, snapshots, triggers, webhooks, workflow_automation, workflows,
 };
 
 /// A route at once, and its description when somebody asks: a server that nobody asks for it never makes it.
@@ -43,6 +45,10 @@ fn table() -> Table {
         .add(routes!(health::service))
         .add(routes!(health::restart))
         .add(routes!(metrics::metrics))
+        // keys
+        .add(routes!(auth::token))
+        .add(routes!(keys::list, keys::create))
+        .add(routes!(keys::revoke))
         // desktop
         .add(routes!(desktop::streaming::status))
         .add(routes!(desktop::streaming::configure))
@@ -138,11 +144,12 @@ fn table() -> Table {
 pub fn door(state: State) -> Door {
     let Table { router, .. } = table();
     let routes = router
+        .route_layer(MapRequestLayer::new(visit::note_route))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(metrics::Counting(Arc::clone(state.answered())))
         .with_state(state.clone());
-    Door::new(routes, state.config())
+    Door::new(routes, state.config()).with(state.keys())
 }
 
 /// The description of every route.

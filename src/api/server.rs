@@ -15,12 +15,16 @@ use axum::response::Response;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::util::MapRequest;
 use tower::{Service, ServiceExt};
+
+use super::peer::Peer;
+use super::tls::Tls;
 
 /// How long a request's head may take, and how long a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -33,11 +37,11 @@ const BREATH: Duration = Duration::from_millis(100);
 /// What one connection too many is told.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
-/// Serves `service` on `listener` until `shutdown`, with at most `connections` at a time. Returns once the last connection is closed:
-/// requests under way are finished if that takes at most 5 seconds.
+/// Serves `service` on `listener` until `shutdown`, with at most `connections` at a time, through `tls` where there is one. Returns once
+/// the last connection is closed: requests under way are finished if that takes at most 5 seconds.
 ///
 /// Streams and sockets have to end by themselves when the server does; they get the same token through `State`.
-pub async fn serve<S>(listener: TcpListener, service: S, connections: usize, shutdown: CancellationToken)
+pub async fn serve<S>(listener: TcpListener, service: S, tls: Option<Tls>, connections: usize, shutdown: CancellationToken)
 where
     S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
@@ -51,8 +55,8 @@ where
             () = shutdown.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok((stream, address)) => (stream, Peer(address.ip())),
             Err(error) => {
                 pause_after(&error).await;
                 continue;
@@ -63,12 +67,12 @@ where
             let _ = stream.try_write(FULL);
             continue;
         };
-        let (service, shutdown, cut) = (service.clone(), shutdown.clone(), cut.clone());
+        let (service, tls, shutdown, cut) = (service.clone(), tls.clone(), shutdown.clone(), cut.clone());
         tasks.spawn(async move {
             let _place = place;
             tokio::select! {
                 () = cut.cancelled() => {}
-                () = converse(stream, service, shutdown) => {}
+                () = admit(stream, peer, tls, service, shutdown) => {}
             }
         });
     }
@@ -80,15 +84,34 @@ where
     }
 }
 
-/// One connection, from its first request to its last.
-async fn converse<S>(stream: TcpStream, service: S, shutdown: CancellationToken)
+/// One connection: encrypted first, if it is to be.
+async fn admit<S>(stream: TcpStream, peer: Peer, tls: Option<Tls>, service: S, shutdown: CancellationToken)
 where
     S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
     // Answers are small and wanted at once.
     let _ = stream.set_nodelay(true);
-    let service: MapRequest<S, _> = service.map_request(|request: hyper::Request<hyper::body::Incoming>| request.map(Body::new));
+    let Some(Tls(tls)) = tls else { return converse(stream, peer, service, shutdown).await };
+    match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => converse(stream, peer, service, shutdown).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a connection was not encrypted"),
+        Err(_) => tracing::debug!("a connection took too long to be encrypted"),
+    }
+}
+
+/// One connection, from its first request to its last.
+async fn converse<S, T>(stream: T, peer: Peer, service: S, shutdown: CancellationToken)
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service: MapRequest<S, _> = service.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        request
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

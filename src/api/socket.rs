@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::error::Error;
 use super::state::State;
+use super::visit;
 use crate::error::{Failure, Kind};
 
 /// The largest message, in bytes.
@@ -116,9 +117,20 @@ impl Handshake {
     {
         let state = state.clone();
         let place = self.place;
+        let visit = visit::current();
         self.upgrade.on_upgrade(move |socket| async move {
             let _place = place;
-            let _ = speak(Socket::new(socket, state)).await;
+            let speaking = speak(Socket::new(socket, state.clone()));
+            let Some(visit) = visit else {
+                let Ended = speaking.await;
+                return;
+            };
+            // What is said on it is said by whoever opened it, as long as they have their key.
+            let speaking = visit::within(Arc::clone(&visit), speaking);
+            tokio::select! {
+                _ = speaking => {}
+                () = visit.revoked(state.keys()) => {}
+            }
         })
     }
 }

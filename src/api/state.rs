@@ -1,6 +1,6 @@
 //! What handlers reach: every room they may ask, put together by `app`.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
@@ -8,12 +8,14 @@ use tokio_util::sync::CancellationToken;
 use super::error::{Error, Result};
 use super::metrics::Answered;
 use super::socket::Sockets;
+use super::visit;
 use crate::config::Config;
 use crate::desktop::{Desktop, Desktops};
 use crate::error::{Failure, Kind};
 use crate::host::Host;
+use crate::keys::Keys;
 use crate::ocr::Ocr;
-use crate::policy::Grant;
+use crate::policy::{Grant, Permissions};
 use crate::runs::{NodeConfigs, Runs, Workflows};
 use crate::script::{Catalog, Library};
 use crate::services::{Name, Services};
@@ -30,6 +32,7 @@ struct Inner {
     parts: Parts,
     sockets: Arc<Sockets>,
     answered: Arc<Answered>,
+    description: OnceLock<String>,
 }
 
 /// The rooms behind the API.
@@ -40,8 +43,10 @@ pub struct Parts {
     pub started: Instant,
     /// The server ends: streams and sockets end as well.
     pub shutdown: CancellationToken,
-    /// What a caller without a key may do.
+    /// What a caller may do whom nothing holds back.
     pub grant: Grant,
+    /// API keys.
+    pub keys: Arc<Keys>,
     /// Stored workflows.
     pub workflows: Workflows,
     /// Runs.
@@ -72,7 +77,7 @@ impl State {
     /// Puts the rooms together.
     pub fn new(parts: Parts) -> Self {
         let sockets = Arc::new(Sockets::new(parts.config.websockets.max_connections));
-        Self(Arc::new(Inner { parts, sockets, answered: Arc::default() }))
+        Self(Arc::new(Inner { parts, sockets, answered: Arc::default(), description: OnceLock::new() }))
     }
 
     /// The settings.
@@ -90,9 +95,19 @@ impl State {
         &self.0.parts.shutdown
     }
 
-    /// What the caller may do.
-    pub fn grant(&self) -> &Grant {
-        &self.0.parts.grant
+    /// API keys.
+    pub fn keys(&self) -> &Arc<Keys> {
+        &self.0.parts.keys
+    }
+
+    /// What the caller of the request that this task serves may do. Where nobody is known, and keys are wanted: nothing.
+    pub fn grant(&self) -> Grant {
+        let all = &self.0.parts.grant;
+        match visit::caller() {
+            Some(caller) => caller.for_handlers().map_or_else(|| all.clone(), |permissions| all.narrowed(&permissions)),
+            None if self.config().security.api_key_enabled => all.narrowed(&Permissions::default()),
+            None => all.clone(),
+        }
     }
 
     /// Stored workflows.
@@ -110,9 +125,14 @@ impl State {
         &self.0.parts.snapshots
     }
 
-    /// Runs.
-    pub fn runs(&self) -> &Runs {
-        &self.0.parts.runs
+    /// Runs: those that are started through this may do no more than the caller of the request that this task serves.
+    pub fn runs(&self) -> Runs {
+        let all = &self.0.parts.runs;
+        match visit::caller() {
+            Some(caller) => caller.for_runs().map_or_else(|| all.clone(), |permissions| all.within(permissions)),
+            None if self.config().security.api_key_enabled => all.within(Permissions::default()),
+            None => all.clone(),
+        }
     }
 
     /// Webhooks.
@@ -168,6 +188,11 @@ impl State {
     /// The desktop that is open, if one is.
     pub fn open_desktop(&self) -> Option<Arc<Desktop>> {
         self.0.parts.desktops.current()
+    }
+
+    /// The description of this server's API; made once.
+    pub(crate) fn description(&self, make: impl FnOnce() -> String) -> String {
+        self.0.description.get_or_init(make).clone()
     }
 
     /// The sockets that are open, and how many more may be.

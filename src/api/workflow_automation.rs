@@ -14,7 +14,9 @@ use utoipa::ToSchema;
 use super::error::{ErrorResponse, Result};
 use super::extract;
 use super::socket::{Ended, Handshake, Socket, pong};
+use super::visit;
 use crate::error::{Failure, Kind};
+use crate::keys::Scope;
 use crate::runs::{Event, Execute};
 use crate::services::Name;
 
@@ -118,7 +120,10 @@ async fn answer(
     socket.understood();
     let done = match said {
         Said::Ping {} => return socket.say(pong().to_string()).await,
-        Said::Cancel { run_id } => state.runs().cancel(&run_id).await,
+        Said::Cancel { run_id } => match visit::require(Scope::Workflows) {
+            Ok(()) => state.runs().cancel(&run_id).await,
+            Err(refused) => Err(refused),
+        },
         Said::Subscribe { run_id, after } => follow(state, followed, &run_id, after.unwrap_or(0)).await,
         Said::ExecuteWorkflow { workflow_id, parameters } => start(state, followed, Target::Workflow(workflow_id), parameters).await,
         Said::ExecuteScript { path: Some(path), source: None, parameters } => {
@@ -144,6 +149,10 @@ async fn start(
     what: Target,
     parameters: Map<String, Value>,
 ) -> Result<(), Failure> {
+    visit::require(match what {
+        Target::Workflow(_) => Scope::Workflows,
+        Target::Script(_) | Target::Source(_) => Scope::Scripts,
+    })?;
     has_room(followed)?;
     state.services().enter(Name::GraphExecution)?;
     let parameters = serde_json::value::to_raw_value(&parameters)

@@ -247,7 +247,8 @@ pub(crate) async fn status(State(state): State<super::State>) -> Result<axum::Js
     let report = state.services().report(Name::GraphExecution);
     let (status, details) = report.map_or((Status::Disabled, String::new()), |report| (report.status, report.details));
     let stored = state.workflows().list(None, 1, 0).await?;
-    let of = |status| state.runs().list(RunFilter { status: Some(status), limit: Some(1), ..RunFilter::default() });
+    let runs = state.runs();
+    let of = |status| runs.list(RunFilter { status: Some(status), limit: Some(1), ..RunFilter::default() });
     let (running, queued) = (of(RunStatus::Running).await?.count, of(RunStatus::Queued).await?.count);
     Ok(axum::Json(WorkflowsStatus { status, details, workflows: stored.count, running, queued }))
 }

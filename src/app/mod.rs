@@ -1,6 +1,7 @@
 //! The one room that knows every other: settings → capabilities → library → runs → router.
 
 mod checks;
+pub mod doctor;
 mod gate;
 mod parts;
 mod programs;
@@ -15,11 +16,12 @@ use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Parts, State};
-use crate::config::{Config, DisplayMode};
+use crate::api::{Parts, State, Tls};
+use crate::config::{self, Config, DisplayMode};
 use crate::desktop::{self, Desktops};
 use crate::error::{Failure, Kind};
 use crate::host::{self, Capabilities, Host, Job, Outcome};
+use crate::keys::Keys;
 use crate::policy::{Grant, Permissions};
 use crate::runs::{self, Runs, Workflows};
 use crate::script::{self, Library};
@@ -53,8 +55,11 @@ pub struct App {
     pub services: Arc<Services>,
     /// Commands and shell sessions.
     pub shells: Arc<shell::Shells>,
+    /// API keys.
+    pub keys: Arc<Keys>,
     ocr: Arc<ocr::Ocr>,
     system: Arc<system::System>,
+    tls: Option<Tls>,
     store: Store,
     /// The data folder's `files/`, with no link in its path.
     files: PathBuf,
@@ -89,9 +94,11 @@ impl App {
         let started = Instant::now();
         let data = &config.storage.data_dir;
         let files = prepare(data)?;
+        let tls = Tls::load(&config.server)?;
         let store = Store::open(&data.join("trae.db"))?;
+        let keys = Arc::new(open_keys(&config, store.clone())?);
         let desktops = Arc::new(Desktops::new(desktop_settings(&config)));
-        let ocr = Arc::new(ocr::Ocr::new(ocr::Settings { languages: config.ocr.languages.clone(), timeout: config.ocr.timeout }));
+        let ocr = Arc::new(ocr::Ocr::new(ocr_settings(&config)));
         let history = Arc::new(shell_history::Kept(store.clone()));
         let shells = Arc::new(shell::Shells::with_history(shell_settings(&config, &files), history));
         let fetch = Arc::new(fetch::Fetch::new());
@@ -143,9 +150,11 @@ impl App {
             desktops,
             snapshots,
             services,
+            keys,
             ocr,
             shells,
             system,
+            tls,
             store,
             files,
             started,
@@ -158,6 +167,7 @@ impl App {
         let state = State::new(Parts {
             config: Arc::clone(&self.config),
             grant: Grant::new(vec![Permissions::all()], self.files.clone()),
+            keys: Arc::clone(&self.keys),
             ocr: Arc::clone(&self.ocr),
             shells: Arc::clone(&self.shells),
             system: Arc::clone(&self.system),
@@ -173,7 +183,7 @@ impl App {
             started: self.started,
             shutdown: self.shutdown.clone(),
         });
-        api::serve(listener, api::door(state), self.config.server.max_connections, self.shutdown.clone()).await;
+        api::serve(listener, api::door(state), self.tls.clone(), self.config.server.max_connections, self.shutdown.clone()).await;
     }
 
     /// The server's end, for whoever should end with it.
@@ -191,6 +201,20 @@ impl App {
         self.desktops.shutdown();
         self.store.close();
     }
+}
+
+/// The API keys of the data folder, for whoever starts nothing else: `trae keys`. The folder is made if it is not there.
+///
+/// # Errors
+/// A data folder that cannot be written, a database that cannot be read.
+pub fn keys(config: &Config) -> Result<Keys, Failure> {
+    prepare(&config.storage.data_dir)?;
+    open_keys(config, Store::open(&config.storage.data_dir.join("trae.db"))?)
+}
+
+fn open_keys(config: &Config, store: Store) -> Result<Keys, Failure> {
+    let configured = config.security.jwt_secret_key.as_ref().map(|secret| secret.0.as_str());
+    Ok(Keys::open(store, configured, &config.storage.data_dir)?)
 }
 
 /// The host, as `runs` wants it.
@@ -226,6 +250,11 @@ fn prepare(data: &Path) -> Result<PathBuf, Failure> {
         }
     }
     data.join("files").canonicalize().map_err(|error| cannot(data, error))
+}
+
+fn ocr_settings(config: &Config) -> ocr::Settings {
+    let config::Ocr { languages, confidence_threshold, timeout } = &config.ocr;
+    ocr::Settings { languages: languages.clone(), timeout: *timeout, confidence_threshold: *confidence_threshold }
 }
 
 fn desktop_settings(config: &Config) -> desktop::Settings {

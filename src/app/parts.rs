@@ -11,9 +11,9 @@ mod shell;
 mod storage;
 mod triggers;
 
-use std::sync::Arc;
+pub(crate) mod proxmox;
 
-use futures_util::future::BoxFuture;
+use std::sync::Arc;
 
 use super::checks::Checks;
 use crate::config::Config;
@@ -77,25 +77,8 @@ fn service(name: Name, rooms: &Rooms<'_>) -> Result<Arc<dyn Service>, String> {
         Name::Proxmox if config.proxmox.host.is_none() => {
             return Err("set PROXMOX_HOST, PROXMOX_USERNAME and PROXMOX_PASSWORD and start again".to_owned());
         }
-        Name::Proxmox => Arc::new(Ready),
+        Name::Proxmox => Arc::new(proxmox::Host::new(config.proxmox.clone())),
     })
-}
-
-/// A part that is ready as long as the server is.
-struct Ready;
-
-impl Service for Ready {
-    fn start(&self) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn stop(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
-    }
-
-    fn details(&self) -> String {
-        "ready".to_owned()
-    }
 }
 
 /// Does what blocks where it holds nobody up.

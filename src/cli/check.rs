@@ -36,7 +36,7 @@ impl Compile {
         let (text, graph) = graph(&self.file)?;
         drop(text);
         let config = self.place.config(std::collections::BTreeMap::new())?;
-        log_to_stderr(&config.logging, true);
+        let _log = log_to_stderr(&config);
         runtime(1)?.block_on(async {
             let app = App::new(config).await.map_err(|failure| failed(&failure))?;
             let checked = app.workflows.check(graph).await.map_err(|failure| failed(&failure))?;
@@ -56,7 +56,7 @@ impl Compile {
 impl Check {
     pub(super) fn execute(self) -> Result<ExitCode, ExitCode> {
         let config = self.place.config(std::collections::BTreeMap::new())?;
-        log_to_stderr(&config.logging, true);
+        let _log = log_to_stderr(&config);
         runtime(1)?.block_on(async {
             let app = App::new(config).await.map_err(|failure| failed(&failure))?;
             let mut broken = false;

@@ -3,7 +3,9 @@
 //! Results go to standard output, everything else to standard error, so that `trae run … > result.json` holds a result only.
 
 mod check;
+mod doctor;
 mod exit;
+mod keys;
 mod parameters;
 mod permit;
 mod print;
@@ -17,7 +19,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use trae::config::{Config, LogFormat, Logging, Sources};
+use trae::config::{Config, Source, Sources};
+use trae::logging::{self, Log};
 use trae::script::reference;
 
 /// Sees a desktop, uses its mouse and keyboard, reads its text, runs its shells and calls HTTP: from workflows and Rhai scripts.
@@ -46,6 +49,11 @@ enum Command {
     },
     /// Print every setting and where its value comes from
     Config(Place),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Tell what this machine has, and how to get what is missing
+    Doctor(doctor::Doctor),
 }
 
 /// Where the data is.
@@ -78,6 +86,8 @@ pub(super) fn main() -> ExitCode {
         Command::Compile(compile) => compile.execute(),
         Command::Check(check) => check.execute(),
         Command::Docs { json } => docs(json),
+        Command::Keys(keys) => keys.execute(),
+        Command::Doctor(doctor) => doctor.execute(),
         Command::Config(place) => place.config(BTreeMap::new()).map(|config| {
             for setting in config.settings() {
                 print::result(&format!("{} = {}  ({})", setting.name, setting.value, setting.source));
@@ -98,18 +108,11 @@ fn docs(json: bool) -> Result<ExitCode, ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Sends the log to standard error. `quiet` is for commands whose own output is what one wants to read: warnings and worse, unless
-/// somebody set `LOG_LEVEL`.
-fn log_to_stderr(logging: &Logging, quiet: bool) {
-    use tracing_subscriber::EnvFilter;
-    let level = if quiet && std::env::var_os("LOG_LEVEL").is_none() { "warn" } else { &logging.level };
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    // Only a second subscriber could fail, and there is none.
-    let _ = match logging.format {
-        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => log.json().try_init(),
-    };
+/// Sends the log to standard error: of a command, whose own output is what one wants to read. Warnings and worse, unless somebody set
+/// `LOG_LEVEL`.
+fn log_to_stderr(config: &Config) -> Log {
+    let chosen = config.settings().iter().any(|setting| setting.name == "LOG_LEVEL" && setting.source != Source::Default);
+    logging::to_stderr(&config.logging, chosen.then_some(config.logging.level.as_str()))
 }
 
 /// The asynchronous runtime, with so many threads for its own work.

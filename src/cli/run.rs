@@ -54,7 +54,7 @@ impl Run {
             ExitCode::from(exit::DATA)
         })?;
         let config = Place { data_dir: self.place.data_dir.clone() }.config(BTreeMap::new())?;
-        log_to_stderr(&config.logging, true);
+        let _log = log_to_stderr(&config);
         let source = print::read(&self.file)?;
         let mut lent = if self.allow_all { Permissions::all() } else { Permissions::default() };
         self.allow.iter().for_each(|more| lent.merge(more));

@@ -9,9 +9,12 @@ use std::process::ExitCode;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use trae::api::Tls;
 use trae::app::App;
+use trae::config::Config;
+use trae::logging;
 
-use super::{Place, exit, log_to_stderr, print, runtime};
+use super::{Place, exit, print, runtime};
 
 /// Serve the API until SIGTERM or Ctrl-C.
 #[derive(Args)]
@@ -32,7 +35,11 @@ impl Serve {
         flags.extend(self.host.map(|host| ("HOST".to_owned(), host.to_string())));
         flags.extend(self.port.map(|port| ("PORT".to_owned(), port.to_string())));
         let config = self.place.config(flags)?;
-        log_to_stderr(&config.logging, false);
+        let tls = Tls::load(&config.server).map_err(|failure| {
+            print::complaint(&failure.message);
+            ExitCode::from(exit::CONFIG)
+        })?;
+        let _log = logging::to_file(&config.logging, secrets(&config)).map_err(|error| failed(&error.into()))?;
         runtime(config.server.workers)?.block_on(async {
             let address = SocketAddr::new(config.server.host, config.server.port);
             let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -40,8 +47,12 @@ impl Serve {
                 ExitCode::from(exit::UNAVAILABLE)
             })?;
             let _lock = lock(&config.storage.data_dir)?;
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            let (name, environment) = (config.application.name.clone(), config.application.environment.clone());
+            let address = listener.local_addr().unwrap_or(address);
+            warn_of_listeners(&config);
             let app = App::new(config).await.map_err(|failure| failed(&failure))?;
-            tracing::info!("serving on http://{address}");
+            tracing::info!(name, environment, "serving on {scheme}://{address}");
             tokio::select! {
                 () = app.listen(listener) => {}
                 () = asked_to_end() => tracing::info!("ending"),
@@ -50,6 +61,26 @@ impl Serve {
             Ok(ExitCode::SUCCESS)
         })
     }
+}
+
+/// What is not to appear in the log.
+fn secrets(config: &Config) -> Vec<String> {
+    let configured = [&config.security.jwt_secret_key, &config.proxmox.password];
+    configured.into_iter().flatten().map(|secret| secret.0.clone()).collect()
+}
+
+/// Says what whoever listens to the network could read, where that is so.
+fn warn_of_listeners(config: &Config) {
+    let server = &config.server;
+    if server.host.is_loopback() || server.tls_cert.is_some() || !server.trusted_proxies.is_empty() {
+        return;
+    }
+    tracing::warn!(
+        "{} is reached over the network without TLS: whoever listens there can read every key and token, what is on the screen, what is \
+         typed and what commands print, and can use the keys; set TLS_CERT and TLS_KEY, or serve through a proxy with TLS and name it in \
+         TRUSTED_PROXIES",
+        server.host
+    );
 }
 
 /// Says what went wrong, and gives its exit code.

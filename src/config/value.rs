@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use super::{DisplayMode, LogFormat};
 
@@ -25,6 +26,57 @@ pub(super) struct Size(pub(super) u32, pub(super) u32);
 /// A command line, cut into words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Words(pub(super) Vec<String>);
+
+/// What is logged.
+#[derive(Debug, Clone)]
+pub(super) struct LogLevel(pub(super) String);
+
+/// Where the log is written.
+#[derive(Debug, Clone)]
+pub(super) struct LogFile(pub(super) Option<PathBuf>);
+
+/// An address, or a network of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    /// Whether `address` lies in it.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let (own, other, width) = match (self.address, address) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => (u128::from(own.to_bits()), u128::from(other.to_bits()), 32),
+            (IpAddr::V6(own), IpAddr::V6(other)) => (own.to_bits(), other.to_bits(), 128),
+            _ => return false,
+        };
+        (own ^ other).checked_shr(width - u32::from(self.bits)).unwrap_or(0) == 0
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let wrong = || format!("{text:?} is neither an address nor a network: write it like 10.0.0.1, ::1 or 172.16.0.0/12");
+        let address: IpAddr = address.parse().map_err(|_| wrong())?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Ok(most), |bits| bits.parse().ok().filter(|bits| *bits <= most).ok_or_else(wrong))?;
+        Ok(Self { address, bits })
+    }
+}
+
+/// The SHA-256 of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pairs: Vec<_> = self.0.iter().map(|byte| format!("{byte:02X}")).collect();
+        f.write_str(&pairs.join(":"))
+    }
+}
 
 /// A value that is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -165,6 +217,60 @@ impl Value for Vec<PathBuf> {
 
     fn show(&self) -> String {
         std::env::join_paths(self).map(|joined| joined.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+}
+
+/// Separated by commas.
+impl Value for Vec<Network> {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::parse).collect()
+    }
+
+    fn show(&self) -> String {
+        let shown: Vec<_> = self.iter().map(|network| format!("{}/{}", network.address, network.bits)).collect();
+        shown.join(",")
+    }
+}
+
+impl Value for LogFile {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("none") { Ok(Self(None)) } else { PathBuf::parse(text).map(|path| Self(Some(path))) }
+    }
+
+    fn show(&self) -> String {
+        self.0.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string())
+    }
+}
+
+impl Value for LogLevel {
+    fn parse(text: &str) -> Result<Self, String> {
+        const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+        let is_level = |level: &str| LEVELS.iter().any(|known| level.trim().eq_ignore_ascii_case(known));
+        for part in text.split(',').map(str::trim) {
+            // A word alone would be taken for the name of a module, and nothing else would be logged.
+            let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
+            if !is_level(level) {
+                return Err(format!("{part:?} is no level: write one of {}, or like info,trae::runs=debug", LEVELS.join(", ")));
+            }
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
+impl Value for Fingerprint {
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || "is not a SHA-256 fingerprint: write 32 pairs of hexadecimal digits, with or without colons between".to_owned();
+        let digits: Vec<u32> = text.chars().filter(|c| *c != ':').map(|c| c.to_digit(16)).collect::<Option<_>>().ok_or_else(wrong)?;
+        let bytes: Vec<u8> = digits.chunks(2).filter_map(|pair| u8::try_from(pair.first()? * 16 + pair.get(1)?).ok()).collect();
+        if digits.len() == 64 { bytes.try_into().map(Self).map_err(|_| wrong()) } else { Err(wrong()) }
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
     }
 }
 

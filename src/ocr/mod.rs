@@ -39,6 +39,8 @@ pub struct Settings {
     pub languages: Vec<String>,
     /// The longest that one reading may take, waiting for its turn included.
     pub timeout: Duration,
+    /// From which confidence on a text is accepted, 0–1, where a reading does not say.
+    pub confidence_threshold: f64,
 }
 
 /// The reader.
@@ -122,6 +124,10 @@ impl Ocr {
                 prepare::LONGEST
             )));
         }
+        let threshold = reading.confidence_threshold.unwrap_or(self.settings.confidence_threshold);
+        if !(0.0..=1.0).contains(&threshold) {
+            return Err(Error::Invalid(format!("{threshold} is no confidence: give a number from 0 to 1")));
+        }
         let (folder, language) = languages::chosen(reading.language.as_deref(), &self.settings.languages)?;
         let order = Order::new(reading, prepare::default_segmentation(width, height))?;
 
@@ -155,7 +161,8 @@ impl Ocr {
                     let (text, confidence, words) = read?;
                     self.taken.add(started.elapsed());
                     let execution_time = started.elapsed().as_secs_f64();
-                    return Ok(Text { text, confidence, words, language, engine: "tesseract".to_owned(), execution_time });
+                    let accepted = !text.is_empty() && confidence >= threshold;
+                    return Ok(Text { text, confidence, accepted, words, language, engine: "tesseract".to_owned(), execution_time });
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(Error::Failed("its thread ended without an answer".to_owned())),
                 Err(RecvTimeoutError::Timeout) if session.is_cancelled() => return Err(Error::Off),

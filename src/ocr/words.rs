@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// How to read a picture.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Reading {
     /// Tesseract's name of the language, several joined by `+` (`eng`, `deu+eng`); without it the configured ones.
@@ -16,6 +16,8 @@ pub struct Reading {
     pub whitelist: Option<String>,
     /// What is done to the picture first.
     pub preprocess: Preprocess,
+    /// From which confidence on the text is accepted, 0–1; without it the configured one.
+    pub confidence_threshold: Option<f64>,
 }
 
 /// What is done to a picture before it is read.
@@ -36,6 +38,9 @@ pub struct Text {
     pub text: String,
     /// The words' mean confidence, 0–1; 0 where there are none.
     pub confidence: f64,
+    /// Whether there is a text, and the confidence reaches the threshold.
+    #[serde(default)]
+    pub accepted: bool,
     /// The words with their boxes, in reading order.
     pub words: Vec<Word>,
     /// The language it was read in.

@@ -214,10 +214,12 @@ impl Inner {
         }
     }
 
-    /// Starts a run; resolves once it is on record, or at once where it is awaited.
-    pub(super) async fn start(self: &Arc<Self>, order: Order, execute: Execute) -> Result<Ticket, Error> {
+    /// Starts a run; resolves once it is on record, or at once where it is awaited. `within` is what whoever starts it may do at most,
+    /// where that is not everything.
+    pub(super) async fn start(self: &Arc<Self>, order: Order, execute: Execute, within: Option<&Permissions>) -> Result<Ticket, Error> {
         let declared = order.prepared.program.permissions.clone();
-        let grant = Grant::new(vec![declared, self.settings.allowed.clone()], self.settings.files.clone());
+        let layers: Vec<_> = [declared, self.settings.allowed.clone()].into_iter().chain(within.cloned()).collect();
+        let grant = Grant::new(layers, self.settings.files.clone());
         let turn = match Arc::clone(&self.turns).try_acquire_owned() {
             Ok(permit) => Turn::Taken(permit),
             Err(_) => Turn::Waits,
@@ -338,8 +340,18 @@ async fn drive(live: Arc<Live>, prepared: Arc<Prepared>, start: Start, turn: Tur
         let failure = Failure::new(Kind::Internal, "a defect of TRAE ended the run; the server's log says more");
         Outcome::Failed(ScriptError::from(failure))
     });
+    note_end(&live, &outcome);
     live.end(outcome).await;
     drop(permit);
+}
+
+/// Writes the end into the log: which run, not what it did, for that may be anything a user typed or read.
+fn note_end(live: &Live, outcome: &Outcome) {
+    let RunSummary { run_id, workflow_id, script, .. } = &live.head;
+    match outcome {
+        Outcome::Failed(error) => tracing::info!(run_id, workflow_id, script, code = error.code.code(), "a run failed"),
+        _ => tracing::debug!(run_id, workflow_id, script, "a run ended"),
+    }
 }
 
 /// Runs a script within the run `parent`: with a record of its own, and no more rights than both have.

@@ -64,13 +64,21 @@ impl Settings {
 pub struct Runs {
     inner: Arc<Inner>,
     observers: Arc<workflows::Observers>,
+    /// What those that are started through this may do at most; none where only the settings say so.
+    within: Option<Arc<Permissions>>,
 }
 
 impl Runs {
     /// Runs that are kept in `store`, made by `library`, done by `runner`.
     pub fn new(store: Store, runner: Arc<dyn Runner>, library: Arc<dyn Library>, settings: Settings) -> Self {
         let inner = Arc::new(Inner::new(store, Programs::new(library), runner, settings));
-        Self { inner, observers: Arc::default() }
+        Self { inner, observers: Arc::default(), within: None }
+    }
+
+    /// The same runs, for somebody who may do no more than `allowed`: what is started through them is held to it.
+    #[must_use]
+    pub fn within(&self, allowed: Permissions) -> Self {
+        Self { within: Some(Arc::new(allowed)), ..self.clone() }
     }
 
     /// The stored workflows.
@@ -97,7 +105,7 @@ impl Runs {
         let graph = self.workflows().prepared(id).await?;
         graph.check_start(execute.start_node.as_deref())?;
         let order = Order { kind: "workflow", workflow_id: Some(id.to_owned()), script: None, prepared: graph.ready()? };
-        Ok(self.inner.start(order, execute).await?)
+        Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
     }
 
     /// Runs a graph that is not stored.
@@ -109,7 +117,7 @@ impl Runs {
         let graph = self.inner.programs.compile(graph, &configs);
         graph.check_start(execute.start_node.as_deref())?;
         let order = Order { kind: "workflow", workflow_id: None, script: None, prepared: graph.ready()? };
-        Ok(self.inner.start(order, execute).await?)
+        Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
     }
 
     /// Runs a script of the library.
@@ -119,7 +127,7 @@ impl Runs {
     pub async fn execute_script(&self, path: &str, execute: Execute) -> Result<Ticket, Failure> {
         let (prepared, parameters) = self.inner.programs.script(path, execute.parameters)?;
         let order = Order { kind: "script", workflow_id: None, script: Some(path.to_owned()), prepared };
-        Ok(self.inner.start(order, Execute { parameters, ..execute }).await?)
+        Ok(self.inner.start(order, Execute { parameters, ..execute }, self.within.as_deref()).await?)
     }
 
     /// Runs a script that is in no folder; `name` is how errors and history name it.
@@ -129,7 +137,7 @@ impl Runs {
     pub async fn execute_source(&self, name: &str, source: &str, execute: Execute) -> Result<Ticket, Failure> {
         let prepared = self.inner.programs.source(name, source, &execute)?;
         let order = Order { kind: "script", workflow_id: None, script: Some(name.to_owned()), prepared };
-        Ok(self.inner.start(order, execute).await?)
+        Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
     }
 
     /// Starts no more runs, stops those that go on (they become `interrupted`), and waits for their ends to be on record. For good.

@@ -1,10 +1,11 @@
 //! The database: the only room that says SQLite.
 //!
 //! One thread writes, and commits everything that waits in one transaction; a few connections read beside it. What is written is
-//! plain rows ([`runs`], [`workflows`], [`node_configs`], [`shell`], [`snapshots`], [`templates`]); what they mean is the business of the
-//! rooms above.
+//! plain rows ([`runs`], [`workflows`], [`keys`], [`node_configs`], [`shell`], [`snapshots`], [`templates`]); what they mean is the
+//! business of the rooms above.
 
 mod error;
+pub mod keys;
 pub mod node_configs;
 mod queue;
 mod readers;

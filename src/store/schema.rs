@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_shell_sessions.sql"),
     include_str!("migrations/0003_node_configs.sql"),
     include_str!("migrations/0004_snapshots.sql"),
+    include_str!("migrations/0005_keys.sql"),
     include_str!("migrations/0006_triggers.sql"),
 ];
 

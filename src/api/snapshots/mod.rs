@@ -68,7 +68,7 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Answer<SnapshotResponse>)> {
     state.enter(Name::Snapshot)?;
     state.enter(Name::LiveDesktop)?;
-    let snapshot = state.snapshots().create(state.grant(), request).await?;
+    let snapshot = state.snapshots().create(&state.grant(), request).await?;
     Ok((StatusCode::CREATED, Answer(snapshot.into())))
 }
 

@@ -135,5 +135,5 @@ pub(crate) async fn apply(
         cancel = state.enter(Name::ClickAutomation)?;
     }
     let ApplyRequest { snapshot_id, click } = request;
-    Ok(Answer(state.snapshots().apply(state.grant(), template, &snapshot_id, click, &cancel).await?))
+    Ok(Answer(state.snapshots().apply(&state.grant(), template, &snapshot_id, click, &cancel).await?))
 }

@@ -22,5 +22,5 @@ pub(crate) async fn ocr(State(state): State<Rooms>, Json(request): Json<OcrReque
 pub(crate) async fn click(State(state): State<Rooms>, Json(request): Json<ClickRequest>) -> Result<Answer<ClickAnswer>> {
     state.enter(Name::Snapshot)?;
     let cancel = state.enter(Name::ClickAutomation)?;
-    Ok(Answer(state.snapshots().click(state.grant(), request, &cancel).await?))
+    Ok(Answer(state.snapshots().click(&state.grant(), request, &cancel).await?))
 }

@@ -16,8 +16,8 @@ pub(super) fn module() -> Module {
 
 #[export_module]
 mod functions {
-    /// Reads the whole screen: a map of `text`, `confidence` (0–1), `words` (each with `text`, `confidence`, `x`, `y`, `width`,
-    /// `height`, `line`), `language`, `engine`, `execution_time`.
+    /// Reads the whole screen: a map of `text`, `confidence` (0–1), `accepted` (it reaches the threshold), `words` (each with `text`,
+    /// `confidence`, `x`, `y`, `width`, `height`, `line`), `language`, `engine`, `execution_time`.
     ///
     /// Needs `screen = true`.
     ///
@@ -31,7 +31,8 @@ mod functions {
     }
 
     /// Reads a zone (`x`, `y`, `width`, `height`, and `monitor` where they count from its corner) or an `image`, with `language`
-    /// (`"deu+eng"`), `page_segmentation` (0–13), `whitelist` (only these characters), `preprocess` (`"auto"` or `"none"`).
+    /// (`"deu+eng"`), `page_segmentation` (0–13), `whitelist` (only these characters), `preprocess` (`"auto"` or `"none"`),
+    /// `confidence_threshold` (0–1; without it the configured one).
     ///
     /// Boxes count from the corner of the virtual screen, or of the image. Raises `SERVICE_UNAVAILABLE` where the language is not
     /// installed. Needs `screen = true`.

@@ -49,3 +49,23 @@ async fn the_page_and_its_parts_come_from_this_server_alone() {
     let start = reqwest::get(server.url("/docs/swagger-initializer.js")).await.unwrap().text().await.unwrap();
     assert!(start.contains("/openapi.json"), "{start}");
 }
+
+#[tokio::test]
+async fn with_keys_on_each_operation_says_what_it_asks_for() {
+    let server = served::start_with(|config| {
+        config.security.api_key_enabled = true;
+        config.application.name = "Mine".to_owned();
+    })
+    .await;
+    let description: Value = reqwest::get(server.url("/openapi.json")).await.unwrap().json().await.unwrap();
+    assert_eq!(description["info"]["title"], "Mine");
+    let schemes = &description["components"]["securitySchemes"];
+    assert_eq!(schemes["bearer"]["scheme"], "bearer");
+    assert_eq!(schemes["api_key"]["name"], "X-API-Key");
+    let click = &description["paths"]["/api/automation/mouse/click"]["post"]["security"];
+    assert_eq!(*click, serde_json::json!([{ "bearer": ["desktop"] }, { "api_key": ["desktop"] }]));
+    assert_eq!(description["paths"]["/api/health/"]["get"]["security"], serde_json::json!([]));
+    let open = served::start().await;
+    let description: Value = reqwest::get(open.url("/openapi.json")).await.unwrap().json().await.unwrap();
+    assert!(description["paths"]["/api/automation/mouse/click"]["post"]["security"].is_null());
+}

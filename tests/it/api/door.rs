@@ -65,6 +65,8 @@ async fn preflights_are_answered_for_listed_origins_only() {
     let answer = server.raw(&ask("http://localhost:5174")).await.to_lowercase();
     assert!(status(&answer) == "204" && answer.contains("access-control-allow-origin: http://localhost:5174\r\n"), "{answer}");
     assert!(answer.contains("access-control-allow-methods: get, post, put, patch, delete"), "{answer}");
+    assert!(answer.contains("authorization") && answer.contains("x-api-key") && answer.contains("vary: origin"), "{answer}");
+    assert!(answer.contains("access-control-allow-credentials: true") && !answer.contains('*'), "{answer}");
     let answer = server.raw(&ask("https://evil.example")).await.to_lowercase();
     assert!(status(&answer) == "403" && !answer.contains("access-control"), "{answer}");
 }
@@ -76,6 +78,50 @@ async fn what_another_site_makes_a_browser_fetch_is_refused() {
         let answer = server.raw(&get(path, "Host: {host}\r\nSec-Fetch-Site: cross-site\r\n")).await;
         assert!(answer.contains("ORIGIN_NOT_ALLOWED"), "{path}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn cors_is_what_is_configured_and_needs_no_key_to_be_asked() {
+    let server = served::start_with(|config| {
+        config.security.api_key_enabled = true;
+        config.cors.origins = vec!["https://app.example".to_owned()];
+        config.cors.credentials = false;
+    })
+    .await;
+    let from = |method: &str, origin: &str| {
+        format!(
+            "{method} /api/workflows/ HTTP/1.1\r\nHost: {{host}}\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: GET\r\nConnection: close\r\n\r\n"
+        )
+    };
+    // A browser sends no key with its question.
+    let answer = server.raw(&from("OPTIONS", "https://app.example")).await.to_lowercase();
+    assert!(status(&answer) == "204" && answer.contains("access-control-allow-origin: https://app.example\r\n"), "{answer}");
+    assert!(!answer.contains("allow-credentials"), "{answer}");
+    // The refusal can be read by the page that needs a key.
+    let answer = server.raw(&from("GET", "https://app.example")).await.to_lowercase();
+    assert!(status(&answer) == "401" && answer.contains("access-control-allow-origin: https://app.example\r\n"), "{answer}");
+    assert!(answer.contains("access-control-expose-headers: retry-after, x-request-id"), "{answer}");
+    for stranger in ["http://localhost:3000", "https://app.example.evil", "http://app.example"] {
+        let answer = server.raw(&from("OPTIONS", stranger)).await.to_lowercase();
+        assert!(status(&answer) == "403" && !answer.contains("access-control") && answer.contains("vary: origin"), "{stranger}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn each_request_has_an_id_that_its_log_and_its_failure_share() {
+    let server = served::start().await;
+    let ask = |id: &str| get("/api/health/", &format!("Host: {{host}}\r\nX-Request-Id: {id}\r\n"));
+    assert!(server.raw(&ask("well-formed.1")).await.to_lowercase().contains("x-request-id: well-formed.1\r\n"));
+    for bad in ["a b", "<script>", "é", &"x".repeat(65)] {
+        let answer = server.raw(&ask(bad)).await.to_lowercase();
+        let id = answer.split("x-request-id: ").nth(1).and_then(|rest| rest.split("\r\n").next()).unwrap();
+        assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{bad}: {id}");
+    }
+    // The server's own fault, provoked: a table is gone.
+    let database = rusqlite::Connection::open(server.data.path().join("trae.db")).unwrap();
+    database.execute_batch("DROP TABLE keys").unwrap();
+    let answer = server.raw(&get("/api/keys", "Host: {host}\r\nX-Request-Id: the-fault\r\n")).await;
+    assert!(status(&answer) == "500" && answer.contains("\"request_id\":\"the-fault\""), "{answer}");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The API over real connections, with the whole of TRAE behind it.
 
+mod auth;
 mod automation;
 mod bodies;
 mod description;
@@ -9,6 +10,7 @@ mod door;
 mod errors;
 mod filesystem;
 mod health;
+mod limits;
 mod metrics;
 mod node_configs;
 mod runs;
@@ -23,6 +25,7 @@ mod snapshots_crash;
 mod snapshots_work;
 mod socket;
 mod sockets;
+mod tls;
 mod triggers;
 mod workflows;
 mod workflows_drawn;

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use trae::app::{App, Options};
 use trae::config::{Config, DisplayMode};
+use trae::keys::Scope;
 use trae::policy::Permissions;
 
 /// A running server.
@@ -72,6 +73,12 @@ pub fn node(id: &str, kind: &str, config: Value) -> Value {
 }
 
 impl Server {
+    /// A key with these scopes, separated by blanks.
+    pub async fn key(&self, scopes: &str) -> String {
+        let scopes = scopes.split(' ').map(|scope| scope.parse::<Scope>().unwrap()).collect();
+        self.app.keys.create("a test", scopes).await.unwrap().0
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }

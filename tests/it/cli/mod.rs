@@ -2,5 +2,11 @@
 
 mod check;
 mod command;
+mod config;
+mod doctor;
 mod hello;
+mod keys;
+mod log;
 mod run;
+mod settings;
+pub mod trae;

@@ -51,7 +51,11 @@ pub fn host() -> Host {
 pub fn capabilities() -> Capabilities {
     Capabilities {
         desktops: Arc::new(Desktops::new(desktop::Settings { mode: desktop::Mode::Virtual, virtual_size: (1280, 800) })),
-        ocr: Arc::new(ocr::Ocr::new(ocr::Settings { languages: vec!["eng".to_owned()], timeout: Duration::from_secs(30) })),
+        ocr: Arc::new(ocr::Ocr::new(ocr::Settings {
+            languages: vec!["eng".to_owned()],
+            timeout: Duration::from_secs(30),
+            confidence_threshold: 0.7,
+        })),
         shells: Arc::new(shell::Shells::new(shell::Settings::default())),
         fetch: Arc::new(fetch::Fetch::new()),
         system: Arc::new(system::System::new()),

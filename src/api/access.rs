@@ -1,0 +1,105 @@
+//! Which scope each route asks for, on one page.
+//!
+//! A row counts for its path and everything below it; the longest one that fits decides. Looking (`GET`) and changing are told apart;
+//! a socket is opened by looking, and what is said on it asks for its own scope ([`super::visit::Caller::require`]).
+
+use axum::http::Method;
+
+use crate::keys::Scope;
+
+/// What a route asks of whoever calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing.
+    Open,
+    /// A key, whatever it opens.
+    Key,
+    /// A key with this scope.
+    Scope(Scope),
+}
+
+const READ: Need = Need::Scope(Scope::Read);
+const DESKTOP: Need = Need::Scope(Scope::Desktop);
+const SHELL: Need = Need::Scope(Scope::Shell);
+const SCRIPTS: Need = Need::Scope(Scope::Scripts);
+const WORKFLOWS: Need = Need::Scope(Scope::Workflows);
+const ADMIN: Need = Need::Scope(Scope::Admin);
+
+/// Path, what looking needs, what changing needs.
+const TABLE: &[(&str, Need, Need)] = &[
+    ("/api/audit", ADMIN, ADMIN),
+    ("/api/auth", Need::Key, Need::Key),
+    ("/api/automation", READ, DESKTOP),
+    ("/api/desktop", READ, DESKTOP),
+    ("/api/health", READ, ADMIN),
+    ("/api/keys", ADMIN, ADMIN),
+    ("/api/node-configs", READ, SCRIPTS),
+    ("/api/runs", READ, WORKFLOWS),
+    ("/api/scripts", READ, SCRIPTS),
+    ("/api/secrets", ADMIN, ADMIN),
+    ("/api/settings", ADMIN, ADMIN),
+    ("/api/shell", READ, SHELL),
+    ("/api/snapshots", READ, DESKTOP),
+    ("/api/triggers", READ, WORKFLOWS),
+    // Webhooks have secrets of their own.
+    ("/api/webhooks", Need::Open, Need::Open),
+    ("/api/workflows", READ, WORKFLOWS),
+    ("/docs", Need::Open, Need::Open),
+    ("/metrics", READ, READ),
+    ("/openapi.json", Need::Open, Need::Open),
+    ("/ws/desktop-stream", READ, READ),
+    ("/ws/echo", READ, READ),
+    ("/ws/filesystem", READ, READ),
+    ("/ws/health", READ, READ),
+    ("/ws/shell", SHELL, SHELL),
+    ("/ws/workflow-automation", READ, READ),
+];
+
+/// What `method` on `path` needs. A path that leads nowhere needs a key: who has none does not learn what there is.
+pub(crate) fn need(method: &Method, path: &str) -> Need {
+    row(method, path).unwrap_or(Need::Key)
+}
+
+/// What the table says. None where no row fits.
+pub fn row(method: &Method, path: &str) -> Option<Need> {
+    let looks = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if looks && is_health(path) {
+        return Some(Need::Open);
+    }
+    find(path).map(|(_, look, change)| if looks { *look } else { *change })
+}
+
+/// The path of the row that fits.
+pub(crate) fn room(path: &str) -> Option<&'static str> {
+    find(path).map(|(row, ..)| *row)
+}
+
+fn find(path: &str) -> Option<&'static (&'static str, Need, Need)> {
+    // As the router reads it: slashes at both ends do not count.
+    let path = path.trim_matches('/');
+    // Sockets live in both places.
+    let path = path.strip_prefix("api/").filter(|rest| rest.starts_with("ws/")).unwrap_or(path);
+    let covers = |row: &str| path.strip_prefix(&row[1..]).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    TABLE.iter().filter(|(row, ..)| covers(row)).max_by_key(|(row, ..)| row.len())
+}
+
+/// Whether it lives is everybody's to ask, as often as they like.
+pub(crate) fn is_health(path: &str) -> bool {
+    path.trim_matches('/') == "api/health"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_row_decides_and_names_that_only_begin_alike_do_not_fit() {
+        assert_eq!(row(&Method::GET, "/api/health/"), Some(Need::Open));
+        assert_eq!(row(&Method::GET, "/api/health/detailed"), Some(READ));
+        assert_eq!(row(&Method::POST, "/api/health/restart/shell"), Some(ADMIN));
+        assert_eq!(row(&Method::POST, "//api/shell/bash//"), Some(SHELL));
+        assert_eq!(row(&Method::GET, "/api/ws/shell/x"), Some(SHELL));
+        assert_eq!(row(&Method::GET, "/api/shellfish"), None);
+        assert_eq!(need(&Method::GET, "/nowhere"), Need::Key);
+    }
+}

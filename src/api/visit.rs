@@ -1,0 +1,180 @@
+//! The request that is being served: under which id, along which route, and who sent it.
+//!
+//! It goes with the task, not through every handler's arguments, so that what a caller may do ([`super::State::grant`],
+//! [`super::State::runs`]) cannot be forgotten on the way. A socket stays within the visit that opened it.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::HeaderMap;
+use serde_json::json;
+
+use super::error::Error;
+use crate::error::{Failure, Kind};
+use crate::keys::{Keys, Known, Scope, Scopes};
+use crate::policy::Permissions;
+
+/// The header that carries a request's id, both ways.
+pub(crate) const REQUEST_ID: &str = "x-request-id";
+
+/// How often it is looked whether the key of an open socket is still one.
+const LOOK: Duration = Duration::from_secs(1);
+
+tokio::task_local! {
+    static VISIT: Arc<Visit>;
+}
+
+/// One request.
+pub(crate) struct Visit {
+    /// Its id: the client's own where that is well-formed.
+    pub(crate) id: String,
+    caller: OnceLock<Caller>,
+    route: OnceLock<MatchedPath>,
+}
+
+/// Who sent it.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    /// The key, where one was shown and looked at.
+    pub(crate) known: Option<Known>,
+    /// What is open to them.
+    scopes: Scopes,
+    /// The request only looks.
+    looks: bool,
+}
+
+impl Visit {
+    /// A visit that begins with these headers.
+    pub(crate) fn begin(headers: &HeaderMap) -> Self {
+        let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_well_formed(id));
+        let id = given.map_or_else(|| uuid::Uuid::now_v7().simple().to_string(), str::to_owned);
+        Self { id, caller: OnceLock::new(), route: OnceLock::new() }
+    }
+
+    /// Notes who it is.
+    pub(crate) fn admit(&self, caller: Caller) {
+        let _ = self.caller.set(caller);
+    }
+
+    /// Who sent it, once that is known.
+    pub(crate) fn caller(&self) -> Option<&Caller> {
+        self.caller.get()
+    }
+
+    /// Resolves once the key that was shown is revoked. Never where none was.
+    pub(crate) async fn revoked(&self, keys: &Keys) {
+        let Some(known) = self.caller().and_then(|caller| caller.known.as_ref()) else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(LOOK).await;
+            // Where it cannot be looked up, nothing is known to have changed.
+            if matches!(keys.is_known(&known.key.id).await, Ok(false)) {
+                return;
+            }
+        }
+    }
+
+    /// The route it takes, as the router writes it. None where it leads nowhere.
+    pub(crate) fn route(&self) -> Option<&str> {
+        self.route.get().map(MatchedPath::as_str)
+    }
+}
+
+/// An id that somebody else chose is only repeated where it can do no harm in a log.
+fn is_well_formed(id: &str) -> bool {
+    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+/// Does `work` within `visit`.
+pub(crate) async fn within<T>(visit: Arc<Visit>, work: impl Future<Output = T>) -> T {
+    VISIT.scope(visit, work).await
+}
+
+/// The visit that the running task belongs to.
+pub(crate) fn current() -> Option<Arc<Visit>> {
+    VISIT.try_with(Arc::clone).ok()
+}
+
+/// Who sent the request that the running task serves.
+pub(crate) fn caller() -> Option<Caller> {
+    VISIT.try_with(|visit| visit.caller.get().cloned()).ok().flatten()
+}
+
+/// The id of the request that the running task serves.
+pub(crate) fn request_id() -> Option<String> {
+    VISIT.try_with(|visit| visit.id.clone()).ok()
+}
+
+/// Notes the route that the router chose.
+pub(crate) fn note_route(request: Request) -> Request {
+    if let Some(route) = request.extensions().get::<MatchedPath>() {
+        let _ = VISIT.try_with(|visit| visit.route.set(route.clone()));
+    }
+    request
+}
+
+impl Caller {
+    /// Whoever calls a server that wants no keys.
+    pub(crate) fn anyone() -> Self {
+        Self { known: None, scopes: Scopes::all(), looks: false }
+    }
+
+    /// Whoever uses what is open to all, on a server that wants keys.
+    pub(crate) fn nobody() -> Self {
+        Self { known: None, scopes: Scopes::default(), looks: false }
+    }
+
+    /// Somebody with a key; `looks` where the request changes nothing.
+    pub(crate) fn known(known: Known, looks: bool) -> Self {
+        Self { scopes: known.scopes, known: Some(known), looks }
+    }
+
+    /// Refuses who has not this scope.
+    pub(crate) fn require(&self, scope: Scope) -> Result<(), Error> {
+        if self.scopes.open(scope) {
+            return Ok(());
+        }
+        let has = self.scopes.to_string();
+        let message = format!("this needs a key with the scope `{scope}`, and yours has `{has}`: trae keys create --scope {scope}");
+        Err(Failure::new(Kind::PermissionDenied, message).with(json!({ "scope": scope, "scopes": self.scopes })).into())
+    }
+
+    /// What a run may do that they start; none where nothing holds them back.
+    pub(crate) fn for_runs(&self) -> Option<Permissions> {
+        (!self.scopes.open(Scope::Admin)).then(|| self.scopes.permissions())
+    }
+
+    /// What a handler may do for them; none where nothing holds them back. To look, the scope `read` is enough.
+    pub(crate) fn for_handlers(&self) -> Option<Permissions> {
+        let mut permissions = self.for_runs()?;
+        if self.looks {
+            permissions.merge(&Permissions { screen: true, clipboard: true, process: true, ..Permissions::default() });
+        }
+        Some(permissions)
+    }
+}
+
+/// Refuses who has not this scope: for what is said on a socket, whose route asks for less.
+pub(crate) fn require(scope: Scope) -> Result<(), Failure> {
+    let caller = caller().unwrap_or_else(Caller::nobody);
+    caller.require(scope).map_err(|error| error.failure().clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_others_are_kept_where_they_can_do_no_harm() {
+        let begun = |id: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID, id.parse().unwrap());
+            Visit::begin(&headers).id
+        };
+        assert_eq!(begun("abc-1.2_3"), "abc-1.2_3");
+        for bad in ["", "a b", "a\tb", "<script>", &"x".repeat(65)] {
+            assert_ne!(begun(bad), bad);
+        }
+        assert_eq!(Visit::begin(&HeaderMap::new()).id.len(), 32);
+    }
+}
