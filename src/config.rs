@@ -358,7 +358,22 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         password: r.optional("PROXMOX_PASSWORD"),
     };
     let settings = r.settings();
-    Config { application, server, cors, services, ocr, websockets, security, storage, snapshots, desktop, shell, logging, proxmox, settings }
+    Config {
+        application,
+        server,
+        cors,
+        services,
+        ocr,
+        websockets,
+        security,
+        storage,
+        snapshots,
+        desktop,
+        shell,
+        logging,
+        proxmox,
+        settings,
+    }
 }
 
 /// What single values cannot say: how they fit together.
