@@ -14,6 +14,7 @@ mod cli;
 mod demo;
 mod desktop;
 mod docker;
+mod examples;
 mod house;
 mod integrations;
 mod machine;
