@@ -122,6 +122,8 @@ impl Effect {
             same(working >= wanted, working)?;
         }
         if self.misses_new_node_type {
+            // What is there at the start is compiled first, and the folders are read once more after that.
+            tokio::time::sleep(Duration::from_secs(1)).await;
             let path = place.data().join("scripts/nodes/dropped_in.rhai");
             std::fs::copy("stdlib/nodes/log_message.rhai", path).unwrap();
             let mut listed = false;
