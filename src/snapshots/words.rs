@@ -56,8 +56,8 @@ pub struct Snapshot {
     /// 1–100.
     #[schema(example = 85)]
     pub quality: u32,
-    /// How its image is written down.
-    #[schema(inline)]
+    /// How its image is written down: `jpeg`, `png` or `webp`.
+    #[schema(value_type = String, example = "jpeg")]
     pub format: ImageFormat,
     /// Bytes of its image.
     #[schema(example = 48213)]

@@ -43,7 +43,7 @@ for _ in $(seq 100); do
 done
 
 status=0
-"$venv/bin/schemathesis" --config-file "$here/schemathesis.toml" run "http://127.0.0.1:$port/openapi.json" --no-color \
+SCHEMATHESIS_HOOKS="$here/hooks.py" "$venv/bin/schemathesis" --config-file "$here/schemathesis.toml" run "http://127.0.0.1:$port/openapi.json" --no-color \
     --report-dir "$work/report" "${@:2}" || status=$?
 # What it did to the server matters as much as what it heard.
 if ! curl -fsS --max-time 5 "http://127.0.0.1:$port/api/health/" >/dev/null; then
