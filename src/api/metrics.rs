@@ -57,6 +57,12 @@ fn page(state: &super::State) -> Vec<Figure> {
     let open = state.sockets().open().into_iter().map(|(path, count)| (vec![("path", path)], gauge(count)));
     page.push(Figure { rows: open.collect(), ..figure("sockets", "Open WebSockets, by path") });
     page.push(figure("sockets_limit", "WebSockets that may be open").one(gauge(state.sockets().limit())));
+    let desktop = state.open_desktop();
+    page.push(figure("streams", "Viewers of the desktop").one(gauge(desktop.as_ref().map_or(0, |desktop| desktop.viewers()))));
+    let (captured, encoded) = desktop.map_or((0, 0), |desktop| desktop.watching_cost());
+    let frames = [("captured", captured), ("encoded", encoded)];
+    let frames = frames.map(|(name, count)| (vec![("step", name.to_owned())], Value::Counter(count)));
+    page.push(Figure { rows: frames.into(), ..figure("frames", "Pictures for viewers, captured and encoded") });
     let parts = [("database", runs.stored.database), ("log", runs.stored.log)];
     let sizes = parts.map(|(name, bytes)| (vec![("part", name.to_owned())], Value::Gauge(bytes as f64)));
     page.push(Figure { rows: sizes.into(), ..figure("store", "The size of the database, and of its write-ahead log").in_(Unit::Bytes) });

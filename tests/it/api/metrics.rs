@@ -43,6 +43,7 @@ async fn requests_runs_and_parts_are_counted() {
         (r#"trae_service_up{service="storage"}"#, 1.0),
         (r#"trae_service_restarts_total{service="node"}"#, 1.0),
         (r#"trae_runners{state="busy"}"#, 0.0),
+        ("trae_streams", 0.0),
         (r#"trae_ocr_seconds_count{engine="tesseract"}"#, 0.0),
     ] {
         assert!((value(&text, line) - expected).abs() < 1e-9, "{line} should be {expected}:\n{text}");
