@@ -18,7 +18,7 @@ use super::success::SuccessResponse;
 use crate::error::{Failure, Kind};
 use crate::runs::{Checked, Execute, Run, RunFilter, RunStatus, Ticket, Workflow, WorkflowPage};
 use crate::services::{Name, Status};
-use crate::workflow::{Drawing, Graph, Problem};
+use crate::workflow::{Drawing, Graph, Problem, WorkflowSettings};
 
 /// A graph as it is drawn. What is not named here (React Flow's `viewport`, `measured`, …) survives a round trip.
 #[derive(Debug, ToSchema)]
@@ -42,6 +42,8 @@ pub(crate) struct WorkflowDefinition {
     /// In which order.
     #[schema(required = false)]
     edges: Vec<WorkflowEdge>,
+    /// What holds for all its runs.
+    settings: Option<WorkflowSettings>,
     /// Anything else worth keeping.
     #[schema(required = false, value_type = Object)]
     metadata: Map<String, Value>,

@@ -40,7 +40,7 @@ impl crate::runs::Library for Programs {
             node_types: compiled.node_types.iter().filter_map(|name| catalog.get(name)).map(|t| node_source(&t)).collect(),
             modules: Vec::new(),
             permissions: compiled.permissions.clone(),
-            limits: Limits { source: MAX_COMPILED, ..Limits::default() },
+            limits: Limits { source: MAX_COMPILED, timeout: compiled.settings.timeout, ..Limits::default() },
         })
     }
 
