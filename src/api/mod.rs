@@ -26,6 +26,7 @@ mod node_templates;
 mod peer;
 mod request_log;
 mod router;
+mod run_files;
 mod runs;
 mod scripts;
 mod secured;

@@ -250,7 +250,7 @@ pub(crate) async fn status(State(state): State<super::State>) -> Result<axum::Js
     let (status, details) = report.map_or((Status::Disabled, String::new()), |report| (report.status, report.details));
     let stored = state.workflows().list(None, 1, 0).await?;
     let runs = state.runs();
-    let of = |status| runs.list(RunFilter { status: Some(status), limit: Some(1), ..RunFilter::default() });
+    let of = |status| runs.list(RunFilter { statuses: vec![status], limit: Some(1), ..RunFilter::default() });
     let (running, queued) = (of(RunStatus::Running).await?.count, of(RunStatus::Queued).await?.count);
     Ok(axum::Json(WorkflowsStatus { status, details, workflows: stored.count, running, queued }))
 }

@@ -111,7 +111,7 @@ impl App {
             fetch: Arc::clone(&fetch),
             system: Arc::clone(&system),
         };
-        let settings = host::Settings { runner: options.runner, max_runners: 64 };
+        let settings = host::Settings { runner: options.runner, max_runners: config.runs.max };
         let host = Host::new(capabilities, settings)
             .map_err(|error| Failure::new(Kind::Internal, format!("no thread could be started: {error}")))?;
         let host = Arc::new(host.behind(Arc::new(gate::Gate(Arc::clone(&services)))));
@@ -121,7 +121,7 @@ impl App {
             store.clone(),
             Arc::new(HostRunner(Arc::clone(&host))),
             programs,
-            runs::Settings::new(files.clone(), options.allowed),
+            run_settings(&config, &files, options.allowed),
         );
         runs.recover().await?;
         let webhooks = Arc::new(Webhooks::new(runs.clone()));
@@ -140,6 +140,8 @@ impl App {
             webhooks: &webhooks,
         };
         services.start(parts::parts(&rooms)).await;
+        let shutdown = CancellationToken::new();
+        runs.tend(shutdown.clone());
         Ok(Self {
             workflows: runs.workflows(),
             config: Arc::new(config),
@@ -158,7 +160,7 @@ impl App {
             store,
             files,
             started,
-            shutdown: CancellationToken::new(),
+            shutdown,
         })
     }
 
@@ -270,6 +272,11 @@ fn desktop_settings(config: &Config) -> desktop::Settings {
 fn snapshot_settings(config: &Config) -> snapshots::Settings {
     let folder = config.storage.data_dir.join("snapshots");
     snapshots::Settings { folder, max_age: config.snapshots.max_age, max_total: config.snapshots.max_total }
+}
+
+fn run_settings(config: &Config, files: &Path, allowed: Permissions) -> runs::Settings {
+    let config::Runs { max, max_queued, kept, kept_for, .. } = config.runs;
+    runs::Settings { max_runs: max, max_queued, kept, kept_for, ..runs::Settings::new(files, allowed) }
 }
 
 /// The shells by name, as command lines, and where they begin.

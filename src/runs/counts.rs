@@ -43,6 +43,11 @@ impl Counts {
         self.runs.add(duration(micros));
     }
 
+    /// How many ended in all.
+    pub(super) fn all_ended(&self) -> u64 {
+        self.ended.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
     /// A step ended, after so many microseconds.
     pub(super) fn step(&self, micros: i64) {
         self.steps.add(duration(micros));

@@ -12,7 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::event::{Event, replay};
 use super::live::Live;
 use super::record::{Run, RunError, RunPage, RunStatus, RunSummary, StepStatus};
-use super::{Error, Runs, Timestamp, owner};
+use super::{Error, Runs, Timestamp, owner, values};
 use crate::error::{Failure, Kind};
 use crate::host::protocol::ScriptError;
 use crate::store::runs::{OpenRun, RunEnd, RunQuery, StepEnd, Write};
@@ -27,8 +27,18 @@ pub struct RunFilter {
     pub workflow_id: Option<String>,
     /// Of the script at this path.
     pub script: Option<String>,
-    /// In this status.
-    pub status: Option<RunStatus>,
+    /// In one of these statuses; empty for any.
+    pub statuses: Vec<RunStatus>,
+    /// Started by this (`webhook:orders`), or by anything of this kind (`webhook`).
+    pub trigger: Option<String>,
+    /// `workflow` or `script`.
+    pub kind: Option<String>,
+    /// Created at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Created before this moment.
+    pub until: Option<Timestamp>,
+    /// With all these words, or words that begin so, in error, parameters, result or log.
+    pub search: Option<String>,
     /// At most so many; 50 without it, never more than 500.
     pub limit: Option<u32>,
     /// Older than the run of this id.
@@ -42,7 +52,8 @@ impl Runs {
     /// Where the database cannot be read.
     pub async fn get(&self, run_id: &str) -> Result<Option<Run>, Failure> {
         self.catch_up(run_id).await;
-        Ok(self.inner.store.whole_run(run_id, -1).await?.map(Run::from))
+        let whole = self.inner.store.run_to_show(run_id, -1, values::SHOWN_WHOLE).await?;
+        Ok(whole.map(|whole| Run::from(values::shown(whole))))
     }
 
     /// Runs, newest first.
@@ -52,18 +63,26 @@ impl Runs {
     pub async fn list(&self, filter: RunFilter) -> Result<RunPage, Failure> {
         // Without room on the disk, what is committed is still worth reading.
         drop(self.inner.store.durable().await);
+        if filter.search.is_some() {
+            drop(self.read_words().await);
+        }
         let (rows, count) = self
             .inner
             .store
             .runs(RunQuery {
                 workflow_id: filter.workflow_id,
                 script: filter.script,
-                status: filter.status.map(|status| status.as_str().to_owned()),
+                statuses: filter.statuses.iter().map(|status| status.as_str().to_owned()).collect(),
+                trigger: filter.trigger,
+                kind: filter.kind,
+                since: filter.since.map(|at| at.0),
+                until: filter.until.map(|at| at.0),
+                search: filter.search,
                 before: filter.before,
                 limit: filter.limit.unwrap_or(50).min(500),
             })
             .await?;
-        Ok(RunPage { runs: rows.into_iter().map(RunSummary::from).collect(), count })
+        Ok(RunPage { runs: rows.into_iter().map(values::shown_in_list).map(RunSummary::from).collect(), count })
     }
 
     /// Stops a run, whatever it is doing. Does not wait for its end.
@@ -141,7 +160,7 @@ impl Runs {
     }
 
     /// What a run that goes on has queued is committed before it is read.
-    async fn catch_up(&self, run_id: &str) {
+    pub(super) async fn catch_up(&self, run_id: &str) {
         if self.inner.find_live(run_id).is_some() {
             drop(self.inner.store.durable().await);
         }
@@ -150,7 +169,8 @@ impl Runs {
     async fn replay(&self, run_id: &str, after: u64) -> Result<Option<VecDeque<Event>>, Failure> {
         self.catch_up(run_id).await;
         let after_id = i64::try_from(after).unwrap_or(i64::MAX);
-        Ok(self.inner.store.whole_run(run_id, after_id).await?.map(|whole| replay(whole, after).into()))
+        let whole = self.inner.store.run_to_show(run_id, after_id, u64::MAX).await?;
+        Ok(whole.map(|whole| replay(values::shown(whole), after).into()))
     }
 }
 

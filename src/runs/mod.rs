@@ -7,6 +7,7 @@ mod counts;
 mod error;
 mod event;
 mod execute;
+mod export;
 mod history;
 mod library;
 mod live;
@@ -14,23 +15,28 @@ mod node_configs;
 mod owner;
 mod programs;
 mod record;
+mod retention;
 mod timestamp;
+mod values;
 mod workflows;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use counts::Figures;
 pub use error::Error;
 pub use event::{Event, Happening};
 pub use execute::{Execute, Ticket};
 use execute::{Halt, Inner, Order};
+pub use export::Export;
 pub use history::RunFilter;
 pub use library::{CompiledGraph, Library, LoadedScript, Runner};
 pub use live::Ended;
 pub use node_configs::{NodeConfig, NodeConfigDraft, NodeConfigPage, NodeConfigs};
 pub use record::{LogLine, Run, RunError, RunPage, RunStatus, RunSummary, SharedJson, Step, StepStatus};
 pub use timestamp::Timestamp;
+pub use values::{RunFile, StepImages, ValueRef};
 pub use workflows::{Checked, DrawnTrigger, Observer, Workflow, WorkflowPage, Workflows};
 
 use crate::error::Failure;
@@ -50,12 +56,17 @@ pub struct Settings {
     pub max_runs: usize,
     /// So many may be queued (10,000); the others are refused.
     pub max_queued: usize,
+    /// So many runs that are over stay on record (100,000), the newest; none for all.
+    pub kept: Option<u64>,
+    /// They stay so long after their end (90 days); none for ever.
+    pub kept_for: Option<Duration>,
 }
 
 impl Settings {
     /// The usual numbers.
     pub fn new(files: impl Into<PathBuf>, allowed: Permissions) -> Self {
-        Self { files: files.into(), allowed, max_runs: 64, max_queued: 10_000 }
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        Self { files: files.into(), allowed, max_runs: 64, max_queued: 10_000, kept: Some(100_000), kept_for: Some(days(90)) }
     }
 }
 

@@ -145,6 +145,12 @@ impl Programs {
         Ok(Arc::new(prepare(loaded.program, &[])))
     }
 
+    /// These are about to be removed from the record, as nothing refers to them: whoever runs one puts it there anew.
+    pub(super) fn off_record(&self, hashes: &HashSet<String>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.on_record.retain(|hash| !hashes.contains(hash.as_ref()));
+    }
+
     /// Sees to it that the program is on record before a run that refers to it.
     pub(super) fn put_on_record(&self, store: &Store, prepared: &Prepared) -> Result<(), store::Error> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::Timestamp;
+use super::values::{StepImages, images_of};
 use crate::error::Kind;
 use crate::host::protocol::ScriptError;
 use crate::store::runs::{LogRow, RunRow, StepRow, WholeRun};
@@ -144,6 +145,9 @@ pub struct Step {
     /// When it ended.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Timestamp>,
+    /// The screen before and after it, where it used mouse or keyboard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<StepImages>,
 }
 
 /// A line of a run's log.
@@ -324,6 +328,11 @@ impl From<WholeRun> for Run {
     fn from(whole: WholeRun) -> Self {
         let mut run = Self::bare(whole.run.into());
         run.steps = steps(whole.steps);
+        if !whole.images.is_empty() {
+            for step in &mut run.steps {
+                step.images = images_of(&run.run_id, &whole.images, &step.step_id, step.attempt);
+            }
+        }
         run.steps.extend(left_out(&whole.nodes, &run));
         run.logs = whole.logs.into_iter().map(LogLine::from).collect();
         run
@@ -369,6 +378,7 @@ impl From<StepRow> for Step {
             error: row.error.as_deref().map(RunError::from_text),
             started_at: Some(Timestamp(row.started_at)),
             finished_at: row.finished_at.map(Timestamp),
+            images: None,
         }
     }
 }
@@ -392,6 +402,7 @@ fn left_out(nodes: &str, run: &Run) -> Vec<Step> {
             error: None,
             started_at: None,
             finished_at: None,
+            images: None,
         })
         .collect()
 }

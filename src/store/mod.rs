@@ -4,13 +4,16 @@
 //! plain rows ([`runs`], [`workflows`], [`keys`], [`node_configs`], [`shell`], [`snapshots`], [`templates`]); what they mean is the
 //! business of the rooms above.
 
+mod blobs;
 mod error;
 pub mod keys;
 pub mod node_configs;
 mod queue;
 mod readers;
+pub mod retention;
 pub mod runs;
 mod schema;
+mod search;
 pub mod shell;
 pub mod snapshots;
 pub mod templates;
@@ -27,6 +30,8 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use blobs::Blobs;
+pub use blobs::{Apart, Content};
 pub use error::Error;
 use queue::{Item, Queue, Task};
 use readers::Readers;
@@ -42,6 +47,8 @@ struct Inner {
     /// Where it lies; none for one in memory.
     path: Option<PathBuf>,
     readers: Option<Readers>,
+    /// What is too large for a row; none for a database in memory, which keeps everything in rows.
+    blobs: Option<Arc<Blobs>>,
     thread: Mutex<Option<Writer>>,
     last_key: AtomicI64,
 }
@@ -83,9 +90,11 @@ impl Store {
 
     fn new(connection: Connection, path: Option<&Path>) -> Result<Self, Error> {
         let queue = Arc::new(Queue::default());
-        let writer = Writer::start(connection, &queue)?;
+        let blobs = path.map(|path| Arc::new(Blobs::beside(path)));
+        let writer = Writer::start(connection, &queue, blobs.as_ref())?;
         let inner = Inner {
             queue,
+            blobs,
             path: path.map(Path::to_path_buf),
             readers: path.map(Readers::new),
             thread: Mutex::new(Some(writer)),
@@ -119,7 +128,7 @@ impl Store {
         }
         let connection = schema::open(path).inspect_err(|error| self.inner.queue.down(error))?;
         self.inner.queue.begin();
-        *thread = Some(Writer::start(connection, &self.inner.queue)?);
+        *thread = Some(Writer::start(connection, &self.inner.queue, self.inner.blobs.as_ref())?);
         Ok(())
     }
 
@@ -202,10 +211,11 @@ impl Store {
 }
 
 impl Writer {
-    fn start(connection: Connection, queue: &Arc<Queue>) -> Result<Self, Error> {
-        let (queue, crashed) = (Arc::clone(queue), CancellationToken::new());
+    fn start(connection: Connection, queue: &Arc<Queue>, blobs: Option<&Arc<Blobs>>) -> Result<Self, Error> {
+        let (queue, blobs, crashed) = (Arc::clone(queue), blobs.cloned(), CancellationToken::new());
         let theirs = crashed.clone();
-        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || writer::work(connection, &queue, theirs));
+        let thread =
+            std::thread::Builder::new().name("store".to_owned()).spawn(move || writer::work(connection, &queue, blobs.as_deref(), theirs));
         let handle = thread.map_err(|error| Error::Sqlite(format!("its thread did not start: {error}")))?;
         Ok(Self { handle, crashed })
     }
@@ -223,7 +233,7 @@ impl Inner {
         // Rows that came while it rested: there is no thread to write them.
         if let (true, Some(path)) = (resting && self.queue.waiting() > 0, &self.path) {
             match schema::open(path) {
-                Ok(connection) => writer::work(connection, &self.queue, CancellationToken::new()),
+                Ok(connection) => writer::work(connection, &self.queue, self.blobs.as_deref(), CancellationToken::new()),
                 Err(error) => tracing::error!(%error, "the last records of the runs could not be written"),
             }
         }

@@ -1,5 +1,6 @@
 //! The rows of the journal: runs, their steps and logs, and the programs they were started with.
 
+mod list;
 mod read;
 mod write;
 
@@ -7,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-pub use read::{OpenRun, RunQuery};
+pub use read::{OpenRun, RunFile, RunQuery};
 pub use write::Write;
 
 /// JSON text, kept as it came.
@@ -212,4 +213,34 @@ pub struct WholeRun {
     pub logs: Vec<LogRow>,
     /// The graph's nodes as a JSON list of `[id, type]`.
     pub nodes: String,
+    /// Pictures of its steps.
+    pub images: Vec<ImageRow>,
+}
+
+/// A picture that is to belong to a step.
+#[derive(Debug, Clone)]
+pub struct NewImage {
+    /// The run.
+    pub run: RunKey,
+    /// The step.
+    pub step_id: String,
+    /// Which try of it.
+    pub attempt: u32,
+    /// `before` or `after`.
+    pub moment: &'static str,
+    /// The picture, as JPEG; none where there was no time for it.
+    pub picture: Option<Arc<[u8]>>,
+}
+
+/// A picture that belongs to a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageRow {
+    /// The step.
+    pub step_id: String,
+    /// Which try of it.
+    pub attempt: u32,
+    /// `before` or `after`.
+    pub moment: String,
+    /// SHA-256 of the picture, in hex; none where there was no time to keep it.
+    pub hash: Option<String>,
 }

@@ -1,11 +1,13 @@
 //! Reading the journal.
 
+use std::path::PathBuf;
+
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::value::RawValue;
 
-use super::{Json, LogRow, RunKey, RunRow, StepRow, WholeRun};
-use crate::store::{Error, Store};
+use super::{ImageRow, Json, LogRow, RunKey, RunRow, StepRow, WholeRun};
+use crate::store::{Apart, Content, Error, Store};
 
 /// Which runs to list. Each field that is set narrows the list.
 #[derive(Debug, Clone, Default)]
@@ -14,8 +16,18 @@ pub struct RunQuery {
     pub workflow_id: Option<String>,
     /// Of the script at this path.
     pub script: Option<String>,
-    /// In this status.
-    pub status: Option<String>,
+    /// In one of these statuses; empty for any.
+    pub statuses: Vec<String>,
+    /// Started by this, or by anything of this kind: `webhook` is every `webhook:…`.
+    pub trigger: Option<String>,
+    /// `workflow` or `script`.
+    pub kind: Option<String>,
+    /// Created at this moment or later, in microseconds since 1970.
+    pub since: Option<i64>,
+    /// Created before this moment.
+    pub until: Option<i64>,
+    /// With all these words in them.
+    pub search: Option<String>,
     /// Older than the run of this id.
     pub before: Option<String>,
     /// At most so many.
@@ -51,10 +63,10 @@ fn json(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Json>> {
     Ok(row.get::<_, Option<Text>>(index)?.map(|text| text.0))
 }
 
-const RUN: &str = "key, run_id, kind, workflow_id, script, trigger, status, parameters, result, error, created_at, started_at, finished_at, \
+pub(super) const RUN: &str = "key, run_id, kind, workflow_id, script, trigger, status, parameters, result, error, created_at, started_at, finished_at, \
                    finish_event";
 
-fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
+pub(super) fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     Ok(RunRow {
         key: RunKey(row.get(0)?),
         run_id: row.get(1)?,
@@ -120,6 +132,48 @@ fn at_one_time<T>(connection: &Connection, work: impl FnOnce() -> Result<T, Erro
     result
 }
 
+/// A file of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFile {
+    /// SHA-256 of what is in it, in hex.
+    pub hash: String,
+    /// What that is.
+    pub content: Content,
+    /// Its size.
+    pub bytes: u64,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+impl WholeRun {
+    /// Every value that may be large, in the order in which they are read.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Json> {
+        let run = [Some(&mut self.run.parameters), self.run.result.as_mut()].into_iter().flatten();
+        run.chain(self.steps.iter_mut().flat_map(|step| [step.input.as_mut(), step.output.as_mut()].into_iter().flatten()))
+    }
+}
+
+fn whole_run(connection: &Connection, run_id: &str, after: i64) -> Result<Option<WholeRun>, Error> {
+    at_one_time(connection, || {
+        let Some(run) = find(connection, run_id)? else { return Ok(None) };
+        let sql = "SELECT p.nodes FROM runs r JOIN programs p ON p.hash = r.program WHERE r.key = ?";
+        let nodes: Option<String> = connection.prepare_cached(sql)?.query_row([run.key.0], |row| row.get(0)).optional()?;
+        Ok(Some(WholeRun {
+            steps: steps(connection, run.key, after)?,
+            logs: logs(connection, run.key, after)?,
+            nodes: nodes.unwrap_or_default(),
+            images: images(connection, run.key)?,
+            run,
+        }))
+    })
+}
+
+fn images(connection: &Connection, run: RunKey) -> Result<Vec<ImageRow>, Error> {
+    let image = |row: &Row<'_>| Ok(ImageRow { step_id: row.get(0)?, attempt: row.get(1)?, moment: row.get(2)?, hash: row.get(3)? });
+    let sql = "SELECT step_id, attempt, moment, hash FROM step_images WHERE run = ?";
+    Ok(connection.prepare_cached(sql)?.query_map([run.0], image)?.collect::<Result<_, _>>()?)
+}
+
 impl Store {
     /// The run of that id, without its steps.
     ///
@@ -130,24 +184,91 @@ impl Store {
         self.read(move |connection| find(connection, &run_id)).await
     }
 
-    /// The run of that id with its steps and log after event `after`; -1 for everything.
+    /// The run of that id with its steps and log after event `after`; -1 for everything. All its values are there.
+    ///
+    /// # Errors
+    /// Where the database cannot be read, or the file of a value is gone.
+    pub async fn whole_run(&self, run_id: &str, after: i64) -> Result<Option<WholeRun>, Error> {
+        let (run_id, store) = (run_id.to_owned(), self.clone());
+        self.read(move |connection| {
+            let Some(mut whole) = whole_run(connection, &run_id, after)? else { return Ok(None) };
+            for value in whole.values_mut() {
+                *value = store.resolve(std::mem::replace(value, RawValue::NULL.to_owned()))?;
+            }
+            Ok(Some(whole))
+        })
+        .await
+    }
+
+    /// The same for whoever only looks: large values beyond so many bytes in all, and those whose file is gone, are left as their
+    /// [`Apart`].
     ///
     /// # Errors
     /// Where the database cannot be read.
-    pub async fn whole_run(&self, run_id: &str, after: i64) -> Result<Option<WholeRun>, Error> {
+    pub async fn run_to_show(&self, run_id: &str, after: i64, bytes: u64) -> Result<Option<WholeRun>, Error> {
+        let (run_id, blobs) = (run_id.to_owned(), self.inner.blobs.clone());
+        self.read(move |connection| {
+            let Some(mut whole) = whole_run(connection, &run_id, after)? else { return Ok(None) };
+            let mut left = bytes;
+            for value in whole.values_mut() {
+                let Some((apart, blobs)) = Apart::of(value).zip(blobs.as_ref()) else { continue };
+                if apart.bytes <= left
+                    && let Some(read) = blobs.value(&apart)?
+                {
+                    left -= apart.bytes;
+                    *value = read;
+                }
+            }
+            Ok(Some(whole))
+        })
+        .await
+    }
+
+    /// The value itself, where `json` is the stand-in of one that lies in a file: whoever reads values out of rows asks this of each
+    /// before it makes anything of it. Blocks.
+    ///
+    /// # Errors
+    /// Where its file is gone.
+    pub fn resolve(&self, json: Json) -> Result<Json, Error> {
+        let Some((apart, blobs)) = Apart::of(&json).zip(self.inner.blobs.as_ref()) else { return Ok(json) };
+        blobs.value(&apart)?.ok_or_else(|| {
+            let path = blobs.path(&apart.sha256, Content::Value);
+            Error::Sqlite(format!("a value of a run is gone with its file {}: restore the folder from a backup", path.display()))
+        })
+    }
+
+    /// A file of a run: what it is, and its bytes. None where the run has no such file.
+    ///
+    /// # Errors
+    /// Where the database or the file cannot be read.
+    pub async fn run_file(&self, run_id: &str, hash: &str) -> Result<Option<(Content, Vec<u8>)>, Error> {
+        let Some(blobs) = self.inner.blobs.clone() else { return Ok(None) };
+        let (run_id, hash) = (run_id.to_owned(), hash.to_owned());
+        self.read(move |connection| {
+            let sql = "SELECT f.kind, f.bytes FROM runs r JOIN run_files f ON f.run = r.key WHERE r.run_id = ? AND f.hash = ?";
+            let found = connection.prepare_cached(sql)?.query_row([&run_id, &hash], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            let Some((kind, bytes)): Option<(String, i64)> = found else { return Ok(None) };
+            let content = if kind == Content::Image.as_str() { Content::Image } else { Content::Value };
+            Ok(blobs.get(&hash, content, bytes.unsigned_abs())?.map(|bytes| (content, bytes)))
+        })
+        .await
+    }
+
+    /// The files of a run: what each is, its hash and bytes, and where it lies.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn run_files(&self, run_id: &str) -> Result<Vec<RunFile>, Error> {
+        let Some(blobs) = self.inner.blobs.clone() else { return Ok(Vec::new()) };
         let run_id = run_id.to_owned();
         self.read(move |connection| {
-            at_one_time(connection, || {
-                let Some(run) = find(connection, &run_id)? else { return Ok(None) };
-                let sql = "SELECT p.nodes FROM runs r JOIN programs p ON p.hash = r.program WHERE r.key = ?";
-                let nodes: Option<String> = connection.prepare_cached(sql)?.query_row([run.key.0], |row| row.get(0)).optional()?;
-                Ok(Some(WholeRun {
-                    steps: steps(connection, run.key, after)?,
-                    logs: logs(connection, run.key, after)?,
-                    nodes: nodes.unwrap_or_default(),
-                    run,
-                }))
-            })
+            let sql = "SELECT f.hash, f.kind, f.bytes FROM runs r JOIN run_files f ON f.run = r.key WHERE r.run_id = ? ORDER BY f.hash";
+            let file = |row: &Row<'_>| {
+                let (hash, kind, bytes): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                let content = if kind == Content::Image.as_str() { Content::Image } else { Content::Value };
+                Ok(RunFile { path: blobs.path(&hash, content), hash, content, bytes: bytes.unsigned_abs() })
+            };
+            Ok(connection.prepare_cached(sql)?.query_map([run_id], file)?.collect::<Result<_, _>>()?)
         })
         .await
     }
@@ -157,7 +278,7 @@ impl Store {
     /// # Errors
     /// Where the database cannot be read; [`Error::Missing`] where there is no run `before`.
     pub async fn runs(&self, query: RunQuery) -> Result<(Vec<RunRow>, u64), Error> {
-        self.read(move |connection| at_one_time(connection, || list(connection, &query))).await
+        self.read(move |connection| at_one_time(connection, || super::list::list(connection, &query))).await
     }
 
     /// The runs that are on record as not finished.
@@ -193,34 +314,6 @@ impl Store {
         })
         .await
     }
-}
-
-fn list(connection: &Connection, query: &RunQuery) -> Result<(Vec<RunRow>, u64), Error> {
-    let mut conditions = Vec::new();
-    let mut values: Vec<&dyn ToSql> = Vec::new();
-    for (column, value) in [("workflow_id", &query.workflow_id), ("script", &query.script), ("status", &query.status)] {
-        if let Some(value) = value {
-            conditions.push(format!("{column} = ?"));
-            values.push(value);
-        }
-    }
-    let narrowed = |conditions: &[String]| match conditions {
-        [] => String::new(),
-        some => format!(" WHERE {}", some.join(" AND ")),
-    };
-    let sql = format!("SELECT count(*) FROM runs{}", narrowed(&conditions));
-    let count: i64 = connection.prepare_cached(&sql)?.query_row(values.as_slice(), |row| row.get(0))?;
-    let before: i64;
-    if let Some(id) = &query.before {
-        let key = connection.prepare_cached("SELECT key FROM runs WHERE run_id = ?")?.query_row([id], |row| row.get(0)).optional()?;
-        before = key.ok_or_else(|| Error::Missing { kind: "run", id: id.clone() })?;
-        conditions.push("key < ?".to_owned());
-        values.push(&before);
-    }
-    values.push(&query.limit);
-    let sql = format!("SELECT {RUN} FROM runs{} ORDER BY key DESC LIMIT ?", narrowed(&conditions));
-    let rows = connection.prepare_cached(&sql)?.query_map(values.as_slice(), run_row)?.collect::<Result<_, _>>()?;
-    Ok((rows, count.unsigned_abs()))
 }
 
 fn open_runs(connection: &Connection) -> Result<Vec<OpenRun>, Error> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
-use super::{LogRow, NewRun, NewStep, ProgramRow, RunEnd, RunKey, StepEnd};
+use super::{LogRow, NewImage, NewRun, NewStep, ProgramRow, RunEnd, RunKey, StepEnd};
 
 /// A row to be written. Applied in the order in which they were queued.
 #[derive(Debug, Clone)]
@@ -45,6 +45,8 @@ pub enum Write {
         /// How it ended.
         end: Box<RunEnd>,
     },
+    /// A picture of a step; kept only where there are files beside the database.
+    Image(Box<NewImage>),
 }
 
 const PROGRAM: &str = "INSERT INTO programs (hash, source, nodes) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING";
@@ -64,7 +66,7 @@ impl Write {
     pub(in crate::store) fn must_be_kept(&self) -> bool {
         match self {
             Self::RunEnd { .. } | Self::StepEnd { .. } | Self::RunStarted { .. } => true,
-            Self::Program(_) | Self::Run(_) | Self::Step(_) | Self::Log { .. } => false,
+            Self::Program(_) | Self::Run(_) | Self::Step(_) | Self::Log { .. } | Self::Image(_) => false,
         }
     }
 
@@ -82,6 +84,7 @@ impl Write {
             Self::StepEnd { end: step, .. } => end(step),
             Self::Log { row, .. } => row.message.len(),
             Self::RunEnd { end, .. } => json(&end.result),
+            Self::Image(image) => image.picture.as_ref().map_or(0, |picture| picture.len()),
         }
     }
 
@@ -120,6 +123,7 @@ impl Write {
                     run.0
                 ])?;
             }
+            Self::Image(_) => {}
         }
         Ok(())
     }
