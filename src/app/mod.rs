@@ -114,15 +114,12 @@ impl App {
         let settings = host::Settings { runner: options.runner, max_runners: config.runs.max };
         let host = Host::new(capabilities, settings)
             .map_err(|error| Failure::new(Kind::Internal, format!("no thread could be started: {error}")))?;
-        let host = Arc::new(host.behind(Arc::new(gate::Gate(Arc::clone(&services)))));
+        let host = host.behind(Arc::new(gate::Gate(Arc::clone(&services))));
+        let host = Arc::new(if config.runs.step_images { host.picturing() } else { host });
         let library = Arc::new(Library::open(script_settings(&config)));
         let programs = Arc::new(Programs::new(Arc::clone(&library)));
-        let runs = Runs::new(
-            store.clone(),
-            Arc::new(HostRunner(Arc::clone(&host))),
-            programs,
-            run_settings(&config, &files, options.allowed),
-        );
+        let runs =
+            Runs::new(store.clone(), Arc::new(HostRunner(Arc::clone(&host))), programs, run_settings(&config, &files, options.allowed));
         runs.recover().await?;
         let webhooks = Arc::new(Webhooks::new(runs.clone()));
         let snapshots = Snapshots::new(store.clone(), Arc::clone(&desktops), Arc::clone(&ocr), snapshot_settings(&config));
@@ -199,6 +196,7 @@ impl App {
         self.shutdown.cancel();
         self.runs.shutdown().await;
         self.services.stop().await;
+        self.host.settled().await;
         self.host.shutdown();
         self.desktops.shutdown();
         self.store.close();
@@ -225,6 +223,10 @@ struct HostRunner(Arc<Host>);
 impl runs::Runner for HostRunner {
     fn run(&self, job: Job) -> BoxFuture<'_, Outcome> {
         Box::pin(self.0.run(job))
+    }
+
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.settled())
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::protocol::{Call, ImageRef, Json};
-use super::{Gate, Journal};
+use super::protocol::{Call, ImageRef, Json, Record};
+use super::{Gate, Journal, Pictures};
 use crate::desktop::{Desktop, Desktops, Lease};
 use crate::error::{Failure, Kind};
 use crate::policy::{Access, Grant, Program};
@@ -50,6 +50,8 @@ pub(super) struct Broker {
     images: VecDeque<(u64, Frame)>,
     next_image: u64,
     lease: Option<Lease>,
+    /// None where steps have no pictures.
+    pictures: Option<Pictures>,
     /// The first refusal. It fails the run, whatever the script makes of it.
     pub(super) refused: Option<Failure>,
 }
@@ -62,9 +64,20 @@ impl Broker {
         grant: Grant,
         journal: Arc<dyn Journal>,
         run: CancellationToken,
+        pictures: Option<Pictures>,
     ) -> Self {
         let cancel = run.child_token();
-        Self { who, capabilities, gate, grant, journal, run, cancel, images: VecDeque::new(), next_image: 1, lease: None, refused: None }
+        let (images, next_image) = (VecDeque::new(), 1);
+        Self { who, capabilities, gate, grant, journal, run, cancel, images, next_image, lease: None, pictures, refused: None }
+    }
+
+    /// Takes the picture that a step's end calls for.
+    pub(super) async fn note(&mut self, record: &Record) {
+        match (&mut self.pictures, record) {
+            (Some(pictures), Record::StepStarted(step)) => pictures.step_started(step),
+            (Some(pictures), Record::StepFinished(finished)) => pictures.step_finished(&finished.step).await,
+            _ => {}
+        }
     }
 
     /// Does what was asked for.
@@ -216,6 +229,9 @@ impl Broker {
         let desktop = self.desktop().await?;
         if self.lease.is_none() {
             self.lease = Some(desktop.lease(&self.who, &self.cancel).await?);
+        }
+        if let Some(pictures) = &mut self.pictures {
+            pictures.before(&desktop).await;
         }
         let cancel = self.cancel.clone();
         json(&blocking(move || act(&desktop, &cancel)).await?)

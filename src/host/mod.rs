@@ -4,6 +4,7 @@
 //! and nothing else), checks each of its calls against the grant, puts its steps on record and acts through the capabilities.
 
 mod broker;
+mod pictures;
 mod pool;
 pub mod protocol;
 mod runner;
@@ -23,6 +24,8 @@ use pool::{Lease, Pool};
 use protocol::{Call, FromRunner, Json, Program, Record, Reply, ScriptError, Start, ToRunner};
 
 pub use broker::Capabilities;
+use pictures::{Encoder, Pictures};
+pub use pictures::{Moment, StepPicture};
 pub use protocol::Answer;
 
 /// So many records of one run may wait for the disk. The script waits for it then, and its end does not have to.
@@ -63,6 +66,8 @@ pub trait Journal: Send + Sync {
     fn respond(&self, answer: Answer);
     /// Runs a script of the library within this run's grant, and gives its result.
     fn run_script(&self, path: String, parameters: Json, cancel: CancellationToken) -> BoxFuture<'_, Result<Json, Failure>>;
+    /// Keeps a picture of a step, some time after it was taken: the run may be over by then.
+    fn picture(&self, _picture: StepPicture) {}
 }
 
 /// How the host runs scripts.
@@ -79,6 +84,8 @@ pub struct Host {
     capabilities: Capabilities,
     pool: Arc<Pool>,
     gate: Arc<dyn Gate>,
+    /// None where steps have no pictures.
+    encoder: Option<Arc<Encoder>>,
 }
 
 /// Says whether what a call needs is at work.
@@ -112,13 +119,26 @@ impl Host {
     /// A host that acts through `capabilities`. No runner is started yet.
     pub fn new(capabilities: Capabilities, settings: Settings) -> std::io::Result<Self> {
         let pool = Pool::new(settings.runner, settings.max_runners, Arc::clone(&capabilities.system))?;
-        Ok(Self { capabilities, pool, gate: Arc::new(Open) })
+        Ok(Self { capabilities, pool, gate: Arc::new(Open), encoder: None })
     }
 
     /// The same host, which asks `gate` before each call.
     #[must_use]
     pub fn behind(self, gate: Arc<dyn Gate>) -> Self {
         Self { gate, ..self }
+    }
+
+    /// The same host, which takes pictures of the screen around what steps do with mouse and keyboard.
+    #[must_use]
+    pub fn picturing(self) -> Self {
+        Self { encoder: Some(Arc::new(Encoder::new())), ..self }
+    }
+
+    /// Resolves once all pictures taken so far are on their way to the record.
+    pub async fn settled(&self) {
+        if let Some(encoder) = &self.encoder {
+            encoder.settled().await;
+        }
     }
 
     /// Runs a job to its end. Whatever the script or its runner does, this returns with a reason.
@@ -167,7 +187,8 @@ impl Host {
     async fn attend(&self, mut lease: Lease, job: Job) -> Outcome {
         let who = format!("run {}", job.start.run_id);
         let (gate, journal) = (Arc::clone(&self.gate), Arc::clone(&job.journal));
-        let mut broker = Broker::new(who, self.capabilities.clone(), gate, job.grant, journal, job.cancel.clone());
+        let pictures = self.encoder.clone().map(|encoder| Pictures::new(encoder, Arc::clone(&journal)));
+        let mut broker = Broker::new(who, self.capabilities.clone(), gate, job.grant, journal, job.cancel.clone(), pictures);
         let mut computing = Duration::from_secs_f64(job.program.limits.seconds.clamp(0.0, 1e9));
         if let Err(failure) = lease.runner.send(&ToRunner::Start(job.start)).await {
             return Outcome::Failed(failure.into());
@@ -185,6 +206,7 @@ impl Host {
             };
             match message {
                 Some(FromRunner::Record(record)) => {
+                    broker.note(&record).await;
                     job.journal.record(record);
                     ahead += 1;
                     if ahead == AHEAD {

@@ -42,10 +42,9 @@ impl Runs {
     /// # Errors
     /// Where the database cannot be read.
     pub async fn export(&self, run_id: &str) -> Result<Option<Export>, Failure> {
-        self.catch_up(run_id).await;
+        self.settle().await;
         let store = &self.inner.store;
-        let Some(whole) = store.run_to_show(run_id, -1, 0).await? else { return Ok(None) };
-        let whole = values::relative(whole);
+        let Some(whole) = store.run_to_show(run_id, -1, 0, values::in_its_folder).await? else { return Ok(None) };
         let mut events = String::new();
         for event in replay(whole.clone(), 0) {
             events.push_str(&text(&event)?);

@@ -51,9 +51,9 @@ impl Runs {
     /// # Errors
     /// Where the database cannot be read.
     pub async fn get(&self, run_id: &str) -> Result<Option<Run>, Failure> {
-        self.catch_up(run_id).await;
-        let whole = self.inner.store.run_to_show(run_id, -1, values::SHOWN_WHOLE).await?;
-        Ok(whole.map(|whole| Run::from(values::shown(whole))))
+        self.settle().await;
+        let whole = self.inner.store.run_to_show(run_id, -1, values::SHOWN_WHOLE, values::at_its_url).await?;
+        Ok(whole.map(Run::from))
     }
 
     /// Runs, newest first.
@@ -69,20 +69,23 @@ impl Runs {
         let (rows, count) = self
             .inner
             .store
-            .runs(RunQuery {
-                workflow_id: filter.workflow_id,
-                script: filter.script,
-                statuses: filter.statuses.iter().map(|status| status.as_str().to_owned()).collect(),
-                trigger: filter.trigger,
-                kind: filter.kind,
-                since: filter.since.map(|at| at.0),
-                until: filter.until.map(|at| at.0),
-                search: filter.search,
-                before: filter.before,
-                limit: filter.limit.unwrap_or(50).min(500),
-            })
+            .runs(
+                RunQuery {
+                    workflow_id: filter.workflow_id,
+                    script: filter.script,
+                    statuses: filter.statuses.iter().map(|status| status.as_str().to_owned()).collect(),
+                    trigger: filter.trigger,
+                    kind: filter.kind,
+                    since: filter.since.map(|at| at.0),
+                    until: filter.until.map(|at| at.0),
+                    search: filter.search,
+                    before: filter.before,
+                    limit: filter.limit.unwrap_or(50).min(500),
+                },
+                values::at_its_url,
+            )
             .await?;
-        Ok(RunPage { runs: rows.into_iter().map(values::shown_in_list).map(RunSummary::from).collect(), count })
+        Ok(RunPage { runs: rows.into_iter().map(RunSummary::from).collect(), count })
     }
 
     /// Stops a run, whatever it is doing. Does not wait for its end.
@@ -160,17 +163,23 @@ impl Runs {
     }
 
     /// What a run that goes on has queued is committed before it is read.
-    pub(super) async fn catch_up(&self, run_id: &str) {
+    async fn catch_up(&self, run_id: &str) {
         if self.inner.find_live(run_id).is_some() {
             drop(self.inner.store.durable().await);
         }
     }
 
+    /// The same for all runs, with the pictures that are just being written down.
+    pub(super) async fn settle(&self) {
+        self.inner.runner.settled().await;
+        drop(self.inner.store.durable().await);
+    }
+
     async fn replay(&self, run_id: &str, after: u64) -> Result<Option<VecDeque<Event>>, Failure> {
         self.catch_up(run_id).await;
         let after_id = i64::try_from(after).unwrap_or(i64::MAX);
-        let whole = self.inner.store.run_to_show(run_id, after_id, u64::MAX).await?;
-        Ok(whole.map(|whole| replay(values::shown(whole), after).into()))
+        let whole = self.inner.store.run_to_show(run_id, after_id, u64::MAX, values::at_its_url).await?;
+        Ok(whole.map(|whole| replay(whole, after).into()))
     }
 }
 

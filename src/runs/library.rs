@@ -14,6 +14,10 @@ use crate::workflow::{Compiled, Graph, Problem, StoredConfigs, Trigger, Workflow
 pub trait Runner: Send + Sync {
     /// Runs `job` to its end.
     fn run(&self, job: Job) -> BoxFuture<'_, Outcome>;
+    /// Resolves once what it still had to say of runs, also of such that are over, is on its way to the record.
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// Makes programs, out of graphs and of the scripts there are.

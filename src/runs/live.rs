@@ -14,7 +14,7 @@ use super::record::{RunError, RunStatus, RunSummary, SharedJson, StepStatus};
 use super::{Error, Timestamp};
 use crate::error::Failure;
 use crate::host::protocol::{Json, Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted};
-use crate::host::{Answer, Journal, Outcome};
+use crate::host::{Answer, Journal, Outcome, StepPicture};
 use crate::policy::Grant;
 use crate::store::runs::{LogRow, NewStep, RunEnd, RunKey, StepEnd, Write};
 
@@ -415,6 +415,10 @@ impl Journal for LiveJournal {
             });
             live.progress.send_modify(|progress| progress.answer = Some(answer));
         });
+    }
+
+    fn picture(&self, picture: StepPicture) {
+        super::values::keep_picture(&self.0.inner.store, self.0.key, picture);
     }
 
     fn run_script(&self, path: String, parameters: Json, cancel: CancellationToken) -> BoxFuture<'_, Result<Json, Failure>> {

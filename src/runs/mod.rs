@@ -14,6 +14,7 @@ mod live;
 mod node_configs;
 mod owner;
 mod programs;
+mod queue;
 mod record;
 mod retention;
 mod timestamp;

@@ -1,16 +1,21 @@
 //! Values that are too large to stand where they belong: what a reader sees instead of them, and how it gets them.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::Runs;
 use crate::error::Failure;
 use crate::host::protocol::Json;
-use crate::store::runs::{ImageRow, RunRow, WholeRun};
-use crate::store::{Apart, Content};
+use crate::host::{Moment, StepPicture};
+use crate::store::runs::{ImageRow, NewImage, RunKey, Write};
+use crate::store::{Apart, Content, Store};
 
 /// Bytes of large values that stand in a run's record all the same; the others are named there.
 pub(super) const SHOWN_WHOLE: u64 = 4 << 20;
+
+/// The word for pictures from before a step used mouse or keyboard.
+const BEFORE: &str = "before";
 
 /// Stands for a value that is too large to be shown here.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -60,38 +65,30 @@ impl Runs {
     }
 }
 
-/// Puts in the place of a stand-in where the value is.
-fn show(value: &mut Json, url: impl FnOnce(&str) -> String) {
-    if let Some(Apart { sha256, bytes }) = Apart::of(value) {
-        let shown = ValueRef { url: url(&sha256), bytes, sha256 };
-        if let Ok(shown) = serde_json::value::to_raw_value(&shown) {
-            *value = shown;
-        }
+/// Puts a picture of a step on record. Where there is no room for it, the run goes on without.
+pub(super) fn keep_picture(store: &Store, run: RunKey, picture: StepPicture) {
+    let StepPicture { step_id, attempt, moment, jpeg } = picture;
+    let moment = match moment {
+        Moment::Before => BEFORE,
+        Moment::After => "after",
+    };
+    if let Err(error) = store.write(Write::Image(Box::new(NewImage { run, step_id, attempt, moment, picture: jpeg }))) {
+        tracing::warn!(%error, "a picture of a step was not kept");
     }
 }
 
-fn url_of(run_id: &str, sha256: &str) -> String {
-    format!("/api/runs/{run_id}/values/{sha256}")
+/// Says where a value is.
+pub(super) fn at_its_url(run_id: &str, apart: Apart) -> Json {
+    at(format!("/api/runs/{run_id}/values/{}", apart.sha256), apart)
 }
 
-/// The run as its readers see it.
-pub(super) fn shown(mut whole: WholeRun) -> WholeRun {
-    let run_id = whole.run.run_id.clone();
-    whole.values_mut().for_each(|value| show(value, |sha256| url_of(&run_id, sha256)));
-    whole
+/// The same within a run's own folder.
+pub(super) fn in_its_folder(_run_id: &str, apart: Apart) -> Json {
+    at(format!("values/{}.json", apart.sha256), apart)
 }
 
-/// The run as it stands in a folder of its own.
-pub(super) fn relative(mut whole: WholeRun) -> WholeRun {
-    whole.values_mut().for_each(|value| show(value, |sha256| format!("values/{sha256}.json")));
-    whole
-}
-
-/// A run in a list.
-pub(super) fn shown_in_list(mut row: RunRow) -> RunRow {
-    let RunRow { run_id, parameters, result, .. } = &mut row;
-    std::iter::once(parameters).chain(result).for_each(|value| show(value, |sha256| url_of(run_id, sha256)));
-    row
+fn at(url: String, Apart { sha256, bytes }: Apart) -> Json {
+    serde_json::value::to_raw_value(&ValueRef { url, bytes, sha256 }).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 impl StepImages {
@@ -111,7 +108,7 @@ pub(super) fn images_of(run_id: &str, images: &[ImageRow], step_id: &str, attemp
     for image in images.iter().filter(|image| image.step_id == step_id && image.attempt == attempt) {
         let urls: &mut StepImages = found.get_or_insert_default();
         let url = image.hash.as_ref().map(|hash| format!("/api/runs/{run_id}/images/{hash}"));
-        if image.moment == "before" { urls.before = url } else { urls.after = url }
+        if image.moment == BEFORE { urls.before = url } else { urls.after = url }
     }
     found
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-pub use read::{OpenRun, RunFile, RunQuery};
+pub use read::{OpenRun, RunFile, RunQuery, Show};
 pub use write::Write;
 
 /// JSON text, kept as it came.

@@ -132,6 +132,9 @@ fn at_one_time<T>(connection: &Connection, work: impl FnOnce() -> Result<T, Erro
     result
 }
 
+/// What stands for a large value of the run of that id, where it is not shown itself.
+pub type Show = fn(&str, Apart) -> Json;
+
 /// A file of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFile {
@@ -200,24 +203,26 @@ impl Store {
         .await
     }
 
-    /// The same for whoever only looks: large values beyond so many bytes in all, and those whose file is gone, are left as their
-    /// [`Apart`].
+    /// The same for whoever only looks: in the place of large values beyond so many bytes in all, and of those whose file is gone, stands
+    /// what `show` makes of them.
     ///
     /// # Errors
     /// Where the database cannot be read.
-    pub async fn run_to_show(&self, run_id: &str, after: i64, bytes: u64) -> Result<Option<WholeRun>, Error> {
+    pub async fn run_to_show(&self, run_id: &str, after: i64, bytes: u64, show: Show) -> Result<Option<WholeRun>, Error> {
         let (run_id, blobs) = (run_id.to_owned(), self.inner.blobs.clone());
         self.read(move |connection| {
             let Some(mut whole) = whole_run(connection, &run_id, after)? else { return Ok(None) };
             let mut left = bytes;
             for value in whole.values_mut() {
                 let Some((apart, blobs)) = Apart::of(value).zip(blobs.as_ref()) else { continue };
-                if apart.bytes <= left
-                    && let Some(read) = blobs.value(&apart)?
-                {
-                    left -= apart.bytes;
-                    *value = read;
-                }
+                let read = if apart.bytes <= left { blobs.value(&apart)? } else { None };
+                *value = match read {
+                    Some(read) => {
+                        left -= apart.bytes;
+                        read
+                    }
+                    None => show(&run_id, apart),
+                };
             }
             Ok(Some(whole))
         })
@@ -273,12 +278,26 @@ impl Store {
         .await
     }
 
-    /// Runs, newest first, and how many match in all (`before` and `limit` apart).
+    /// Runs, newest first, and how many match in all (`before` and `limit` apart). In the place of large values stands what `show` makes
+    /// of them.
     ///
     /// # Errors
     /// Where the database cannot be read; [`Error::Missing`] where there is no run `before`.
-    pub async fn runs(&self, query: RunQuery) -> Result<(Vec<RunRow>, u64), Error> {
-        self.read(move |connection| at_one_time(connection, || super::list::list(connection, &query))).await
+    pub async fn runs(&self, query: RunQuery, show: Show) -> Result<(Vec<RunRow>, u64), Error> {
+        let apart = self.inner.blobs.is_some();
+        self.read(move |connection| {
+            let (mut rows, count) = at_one_time(connection, || super::list::list(connection, &query))?;
+            for row in rows.iter_mut().filter(|_| apart) {
+                let RunRow { run_id, parameters, result, .. } = row;
+                for value in std::iter::once(parameters).chain(result) {
+                    if let Some(apart) = Apart::of(value) {
+                        *value = show(run_id, apart);
+                    }
+                }
+            }
+            Ok((rows, count))
+        })
+        .await
     }
 
     /// The runs that are on record as not finished.
