@@ -212,6 +212,28 @@ pub fn keys(config: &Config) -> Result<Keys, Failure> {
     open_keys(config, Store::open(&config.storage.data_dir.join("trae.db"))?)
 }
 
+/// The runs of the data folder, for whoever only looks at them: nothing can be run, and nothing is started. The folder is made if it is
+/// not there.
+///
+/// # Errors
+/// As [`keys`].
+pub fn history(config: &Config) -> Result<Runs, Failure> {
+    let files = prepare(&config.storage.data_dir)?;
+    let store = Store::open(&config.storage.data_dir.join("trae.db"))?;
+    let programs = Arc::new(Programs::new(Arc::new(Library::open(script_settings(config)))));
+    Ok(Runs::new(store, Arc::new(Nobody), programs, run_settings(config, &files, Permissions::default())))
+}
+
+/// Runs nothing.
+struct Nobody;
+
+impl runs::Runner for Nobody {
+    fn run(&self, _: Job) -> BoxFuture<'_, Outcome> {
+        let failure = Failure::new(Kind::ServiceUnavailable, "nothing is run by who only looks at the record");
+        Box::pin(async { Outcome::Failed(failure.into()) })
+    }
+}
+
 fn open_keys(config: &Config, store: Store) -> Result<Keys, Failure> {
     let configured = config.security.jwt_secret_key.as_ref().map(|secret| secret.0.as_str());
     Ok(Keys::open(store, configured, &config.storage.data_dir)?)

@@ -11,6 +11,7 @@ mod permit;
 mod print;
 mod progress;
 mod run;
+mod runs;
 mod serve;
 mod table;
 
@@ -52,6 +53,9 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// List, show and export what ran
+    #[command(subcommand)]
+    Runs(runs::Runs),
     /// Tell what this machine has, and how to get what is missing
     Doctor(doctor::Doctor),
 }
@@ -87,6 +91,7 @@ pub(super) fn main() -> ExitCode {
         Command::Check(check) => check.execute(),
         Command::Docs { json } => docs(json),
         Command::Keys(keys) => keys.execute(),
+        Command::Runs(runs) => runs.execute(),
         Command::Doctor(doctor) => doctor.execute(),
         Command::Config(place) => place.config(BTreeMap::new()).map(|config| {
             for setting in config.settings() {

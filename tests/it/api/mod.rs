@@ -13,6 +13,7 @@ mod health;
 mod limits;
 mod metrics;
 mod node_configs;
+mod run_files;
 mod runs;
 mod scripts;
 pub mod served;

@@ -8,5 +8,6 @@ mod hello;
 mod keys;
 mod log;
 mod run;
+mod runs;
 mod settings;
 pub mod trae;
