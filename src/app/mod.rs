@@ -137,8 +137,6 @@ impl App {
             webhooks: &webhooks,
         };
         services.start(parts::parts(&rooms)).await;
-        let shutdown = CancellationToken::new();
-        runs.tend(shutdown.clone());
         Ok(Self {
             workflows: runs.workflows(),
             config: Arc::new(config),
@@ -157,12 +155,13 @@ impl App {
             store,
             files,
             started,
-            shutdown,
+            shutdown: CancellationToken::new(),
         })
     }
 
     /// Serves the API until [`App::shutdown`].
     pub async fn listen(&self, listener: TcpListener) {
+        self.runs.tend(self.shutdown.clone());
         let state = State::new(Parts {
             config: Arc::clone(&self.config),
             grant: Grant::new(vec![Permissions::all()], self.files.clone()),

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::future::OptionFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::execute::Inner;
@@ -26,7 +27,7 @@ impl Runs {
     /// Keeps the record in order until `end`, in the background. Before that, files that a crash left behind are removed.
     pub fn tend(&self, end: CancellationToken) {
         let inner = Arc::downgrade(&self.inner);
-        tokio::spawn(async move { end.run_until_cancelled(tend(inner)).await });
+        tokio::spawn(async move { end.clone().run_until_cancelled(tend(inner, end)).await });
     }
 
     /// Removes the runs that need not stay; gives how many.
@@ -45,8 +46,13 @@ impl Runs {
     }
 }
 
-async fn tend(inner: Weak<Inner>) {
+async fn tend(inner: Weak<Inner>, end: CancellationToken) {
     let mut suspects = HashSet::new();
+    let store = inner.upgrade().map(|inner| inner.store.clone());
+    if let Some(Err(error)) = OptionFuture::from(store.as_ref().map(|store| store.examine(&end))).await {
+        tracing::error!(%error, "nothing more is written");
+    }
+    drop(store);
     if let Some(inner) = inner.upgrade() {
         said("files of no run were not removed", inner.store.sweep_files().await, |count| {
             tracing::info!(count, "files that belong to no run were removed");

@@ -23,7 +23,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -51,6 +51,8 @@ struct Inner {
     blobs: Option<Arc<Blobs>>,
     thread: Mutex<Option<Writer>>,
     last_key: AtomicI64,
+    /// Damage that was found while it was in use: nothing more is written.
+    damaged: OnceLock<Error>,
 }
 
 /// The thread that writes.
@@ -99,6 +101,7 @@ impl Store {
             readers: path.map(Readers::new),
             thread: Mutex::new(Some(writer)),
             last_key: AtomicI64::new(0),
+            damaged: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -155,6 +158,9 @@ impl Store {
     /// # Errors
     /// [`Error::Full`] once the disk is full and much waits already; [`Error::Closed`].
     pub fn write(&self, write: runs::Write) -> Result<(), Error> {
+        if let Some(damage) = self.inner.damaged.get() {
+            return Err(damage.clone());
+        }
         self.inner.queue.write(write)
     }
 
@@ -171,12 +177,50 @@ impl Store {
     /// Calls `then` once everything queued before is committed, or with the reason why it is not, as [`Store::durable`] says it. It is
     /// called on the thread that writes, which must not be kept waiting; not at all where that thread is gone.
     pub fn when_durable(&self, then: impl FnOnce(Result<(), Error>) + Send + 'static) {
+        if let Some(damage) = self.inner.damaged.get() {
+            return then(Err(damage.clone()));
+        }
         self.inner.queue.ask(Item::Barrier(Box::new(then)));
     }
 
     /// Why nothing can be committed at the moment, if so.
     pub fn failing(&self) -> Option<Error> {
-        self.inner.queue.failing()
+        self.inner.damaged.get().cloned().or_else(|| self.inner.queue.failing())
+    }
+
+    /// Looks through a database that was too large for that when it was opened, until `end`. Where it is damaged, nothing more is
+    /// written to it from then on, and whoever wants something written hears why.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`].
+    pub async fn examine(&self, end: &CancellationToken) -> Result<(), Error> {
+        let Some(path) = self.inner.path.clone().filter(|_| self.size().database > schema::CHECKED_WHOLE) else { return Ok(()) };
+        let (started, handle) = oneshot::channel();
+        let looking = self.read(move |connection| {
+            drop(started.send(connection.get_interrupt_handle()));
+            Ok(schema::damage(connection))
+        });
+        let stopped = async {
+            match handle.await {
+                Ok(handle) => {
+                    end.cancelled().await;
+                    handle.interrupt();
+                }
+                Err(_) => end.cancelled().await,
+            }
+        };
+        let found = tokio::select! {
+            found = looking => found?,
+            () = stopped => return Ok(()),
+        };
+        let reason = match found {
+            Ok(None) => return Ok(()),
+            Ok(Some(reason)) => reason,
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt) => error.to_string(),
+            Err(error) => return Err(error.into()),
+        };
+        let error = Error::Corrupt { path, reason };
+        Err(self.inner.damaged.get_or_init(|| error).clone())
     }
 
     /// Writes what waits and ends the thread. Later writes are refused. Blocks.
@@ -195,6 +239,9 @@ impl Store {
 
     /// Does `work` in the next transaction; resolves after its commit. An error undoes it, and nothing else.
     async fn transact<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+        if let Some(damage) = self.inner.damaged.get() {
+            return Err(damage.clone());
+        }
         let (reply, committed) = oneshot::channel();
         let task = WorkFor { work: Some(work), value: None, reply };
         self.inner.queue.ask(Item::Task(Box::new(task)));
