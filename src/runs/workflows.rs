@@ -176,6 +176,7 @@ impl Workflows {
     /// # Errors
     /// Where the stored node configs cannot be read.
     pub async fn check(&self, graph: Graph) -> Result<Checked, Failure> {
+        new_id(graph.id.as_deref())?;
         let graph = self.compile(graph).await?;
         let program = graph.prepared.map(|prepared| Arc::clone(&prepared.program));
         Ok(Checked {

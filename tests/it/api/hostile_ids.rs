@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
