@@ -102,8 +102,14 @@ fn keep(size: (u32, u32), startup: &[String], shared: &Shared, ready: &mpsc::Sen
         }
         Ok((mut server, display)) => {
             let started = [window_manager(&display), on_it(startup, &display)];
-            let mut programs: Vec<(Child, Option<OwnedFd>)> =
-                started.into_iter().flatten().map(|child| { let ends = ending(&child); (child, ends) }).collect();
+            let mut programs: Vec<(Child, Option<OwnedFd>)> = started
+                .into_iter()
+                .flatten()
+                .map(|child| {
+                    let ends = ending(&child);
+                    (child, ends)
+                })
+                .collect();
             let _ = ready.send(Ok(display.clone()));
             let server_ends = ending(&server);
             while !shared.stop.load(Ordering::Acquire) && matches!(server.try_wait(), Ok(None)) {
@@ -190,9 +196,7 @@ fn window_manager(display: &str) -> Option<Child> {
 /// What the settings start on it. A desktop without is still one.
 fn on_it(startup: &[String], display: &str) -> Option<Child> {
     let (program, arguments) = startup.split_first()?;
-    spawn_on(display, program, arguments)
-        .inspect_err(|error| tracing::warn!("VIRTUAL_STARTUP: {program} cannot be started: {error}"))
-        .ok()
+    spawn_on(display, program, arguments).inspect_err(|error| tracing::warn!("VIRTUAL_STARTUP: {program} cannot be started: {error}")).ok()
 }
 
 /// Starts a program on a display. Who sits before it is not to read the server's environment.
