@@ -29,7 +29,7 @@ rm -rf --one-file-system "$root"
 debootstrap --variant=minbase bookworm "$root" "${MIRROR:-http://deb.debian.org/debian}" >/dev/null
 mount -t proc proc "$root/proc"
 mkdir -p "$root/dev/shm" "$root/dev/pts"
-mount -t tmpfs tmpfs "$root/dev/shm"
+mount -t tmpfs -o size=256m tmpfs "$root/dev/shm"
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 
@@ -42,15 +42,16 @@ while read -r from to; do
 done < <(sed -n 's/^COPY \([^-].*\)$/\1/p' <<<"$last")
 install -m 0755 "$binary" "$root/usr/local/bin/trae"
 
-# Becomes a program that runs as its user, with its settings, in a process tree of its own, as a container has one.
+# Becomes a program that runs as its user, with its settings, without a capability and in a process tree of its own, as the compose file
+# has it.
 as_trae() {
-    exec unshare --pid --fork --kill-child --mount-proc="$root/proc" chroot --userspec="$uid:$uid" "$root" \
+    exec unshare --pid --fork --kill-child --mount-proc="$root/proc" chroot "$root" \
+        setpriv --reuid="$uid" --regid="$uid" --clear-groups --no-new-privs --bounding-set=-all \
         env -i -C /home/trae PATH=/usr/local/bin:/usr/bin:/bin HOME=/home/trae $settings PORT=$port "$@"
 }
 
 echo "==> what the machine has"
 (as_trae trae doctor) || true
-key=$(as_trae trae keys create --name rehearsal --scope admin 2>/dev/null)
 
 echo "==> serving as user $uid"
 as_trae tini -- trae serve &
@@ -60,6 +61,7 @@ for _ in $(seq 50); do (as_trae bash -c "$check") 2>/dev/null && break; sleep 0.
 (as_trae bash -c "$check")
 echo "healthy, as the image's own health check sees it"
 
+key=$(as_trae trae keys create --name rehearsal --scope admin 2>/dev/null)
 ask() { curl -fsS -H "Authorization: Bearer $key" -H 'Content-Type: application/json' "$@"; }
 test "$(curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:$port/api/desktop/info)" = 401
 
