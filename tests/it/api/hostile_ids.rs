@@ -63,7 +63,10 @@ impl Canary {
             let all = all | WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE | WatchFlags::DELETE_SELF;
             inotify::add_watch(&ear, &watched, all).unwrap();
         }
-        Self { folder, ear, _parent: parent }
+        let canary = Self { folder, ear, _parent: parent };
+        std::fs::read(canary.folder.join("key")).unwrap();
+        assert!(!canary.heard().is_empty(), "whoever opens one of its files is heard");
+        canary
     }
 
     fn data(&self) -> PathBuf {
@@ -289,4 +292,28 @@ async fn an_id_on_a_socket_leads_nowhere_else() {
         let heard = canary.heard();
         assert!(heard.is_empty(), "{} touches the canary: {heard:?}", row.name);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_in_a_drawn_node_leads_nowhere_else() {
+    let canary = Canary::new();
+    let (server, _) = start(&canary).await;
+    for row in rows(&canary.folder) {
+        let Some(id) = text(&row.id) else { continue };
+        for node in [
+            served::node("n", "run_script", json!({ "path": id })),
+            served::node("n", "run_workflow", json!({ "workflow_id": id })),
+            served::node("n", &id, json!({})),
+        ] {
+            let (status, stored) = server.post("/api/workflows/", &json!({ "name": "drawn", "nodes": [node] })).await;
+            assert_eq!(status, 201, "{} {node}: {stored}", row.name);
+            let path = format!("/api/workflows/{}/execute", stored["id"].as_str().unwrap());
+            let (status, run) = server.post(&path, &json!({ "wait": true, "timeout": 30 })).await;
+            let refused = (status == 200 && run["status"] == "failed") || (status == 422 && run["error_code"] == "INVALID_WORKFLOW");
+            assert!(refused && !run.to_string().contains(SECRET), "{} {node}: {status} {run}", row.name);
+        }
+        let heard = canary.heard();
+        assert!(heard.is_empty(), "{} touches the canary: {heard:?}", row.name);
+    }
+    assert_eq!(canary.neighbours(), ["canary", "data"]);
 }
