@@ -47,8 +47,8 @@ pub(crate) struct ListQuery {
     /// Only created before this moment, RFC 3339.
     #[param(format = DateTime, example = "2026-02-01T12:00:00Z")]
     until: Option<String>,
-    /// Only finished ones with all these words, or words that begin so, in error, parameters, result or log; also in id, script,
-    /// workflow and trigger.
+    /// Only finished ones with all these words in error, parameters, result or log; also in id, script, workflow and trigger. `word*`
+    /// is every word that begins so.
     #[param(example = "order 42")]
     search: Option<String>,
     /// At most so many, 1–500.

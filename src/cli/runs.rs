@@ -37,7 +37,7 @@ pub(super) struct List {
     /// Only started by this, such as webhook or webhook:orders
     #[arg(long)]
     trigger: Option<String>,
-    /// Only with these words in error, parameters, result or log
+    /// Only with these words in error, parameters, result or log; word* for words that begin so
     #[arg(long, value_name = "WORDS")]
     search: Option<String>,
     /// At most so many

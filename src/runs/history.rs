@@ -37,7 +37,7 @@ pub struct RunFilter {
     pub since: Option<Timestamp>,
     /// Created before this moment.
     pub until: Option<Timestamp>,
-    /// With all these words, or words that begin so, in error, parameters, result or log.
+    /// With all these words (`word*`: words that begin so) in error, parameters, result or log.
     pub search: Option<String>,
     /// At most so many; 50 without it, never more than 500.
     pub limit: Option<u32>,

@@ -112,7 +112,7 @@ pub struct RunSummary {
 pub struct RunPage {
     /// Newest first.
     pub runs: Vec<RunSummary>,
-    /// How many match in all.
+    /// How many match in all; where words are searched for, 10,000 at most are counted.
     pub count: u64,
 }
 

@@ -27,14 +27,21 @@ pub(super) fn note_end(connection: &Connection, write: &Write) -> Result<(), Err
     Ok(())
 }
 
-/// What to ask the index for: all these words, each as it stands or as the beginning of a longer one. None where there is no word in it.
+/// What to ask the index for: all these words, each as it stands, or as the beginning of one where a `*` follows it. None where there
+/// is no word in it.
 pub(super) fn question(text: &str) -> Option<String> {
-    let words: Vec<_> = text
-        .split(|letter: char| !letter.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .take(WORDS)
-        .map(|word| format!("\"{word}\"*"))
-        .collect();
+    let mut words: Vec<String> = Vec::new();
+    let mut rest = text;
+    while let Some(from) = rest.find(char::is_alphanumeric) {
+        let word = &rest[from..];
+        let end = word.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(word.len());
+        rest = &word[end..];
+        let star = if rest.starts_with('*') { "*" } else { "" };
+        words.push(format!("\"{}\"{star}", &word[..end]));
+        if words.len() == WORDS {
+            break;
+        }
+    }
     (!words.is_empty()).then(|| words.join(" AND "))
 }
 
@@ -121,8 +128,9 @@ mod tests {
 
     #[test]
     fn whatever_is_searched_for_is_a_question() {
-        assert_eq!(question("order 42-b"), Some("\"order\"* AND \"42\"* AND \"b\"*".to_owned()));
-        assert_eq!(question("\"a\" OR *"), Some("\"a\"* AND \"OR\"*".to_owned()));
+        assert_eq!(question("order 42-b*"), Some("\"order\" AND \"42\" AND \"b\"*".to_owned()));
+        assert_eq!(question("\"a\" OR *"), Some("\"a\" AND \"OR\"".to_owned()));
+        assert_eq!(question("Größe*!"), Some("\"Größe\"*".to_owned()));
         assert_eq!(question(" \"*-' "), None);
         assert_eq!(question(&"x ".repeat(100)).unwrap().matches('x').count(), WORDS);
     }
