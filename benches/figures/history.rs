@@ -24,13 +24,12 @@ pub fn measure() {
     show("start with 100,000 runs to the first healthy answer", "ms", AtMost(300.0), starts);
     let served = Served::start(data.path(), None);
     let mut client = served.client();
-    let mut read = 0.0;
     // The first search puts what is left of the words into their index.
-    read += milliseconds(|| drop(client.expect_success("GET", "/api/runs?search=lost", "")));
+    let read = milliseconds(|| drop(client.expect_success("GET", "/api/runs?search=lost", "")));
     show("the words of 100,000 runs, read once", "ms", Untargeted, vec![read]);
     let time = |client: &mut crate::served::Client, query: &str| {
         let mut ask = || milliseconds(|| drop(client.expect_success("GET", &format!("/api/runs?{query}&limit=50"), "")));
-        (0..ROUNDS * 2).map(|_| ask()).collect()
+        (0..ROUNDS * 2).map(|_| ask()).collect::<Vec<_>>()
     };
     for (name, query) in [
         ("the newest 50", ""),
@@ -51,10 +50,10 @@ pub fn measure() {
         ("with a word that all have, of 1,200 of them", "search=succeeded&since=2026-03-01T00:00:00Z&until=2026-03-02T00:00:00Z"),
         ("none at all", "kind=script&trigger=nobody"),
     ] {
-        let times =
-            (0..ROUNDS * 2).map(|_| milliseconds(|| drop(client.expect_success("GET", &format!("/api/runs?{query}&limit=50"), ""))));
-        show(&format!("GET /api/runs, {name}"), "ms", AtMost(20.0), times.collect());
+        show(&format!("GET /api/runs, {name}"), "ms", AtMost(20.0), time(&mut client, query));
     }
+    // Every word that begins so is looked up, and what is found of each put together.
+    show("GET /api/runs, with a beginning of a word that all have", "ms", Untargeted, time(&mut client, "search=succ*"));
 }
 
 fn json(text: &str) -> Box<RawValue> {
