@@ -5,8 +5,9 @@
 //! down once.
 
 use std::hash::{DefaultHasher, Hasher as _};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -21,6 +22,8 @@ const WAITING: usize = 8;
 const WAITING_BYTES: u64 = 128 << 20;
 /// So many that were written down are known again.
 const KNOWN: usize = 8;
+/// The last one is compared with the next pixel by pixel, if that comes so soon.
+const REMEMBERED: Duration = Duration::from_secs(2);
 /// Good enough to read a screen by.
 const QUALITY: u32 = 75;
 
@@ -103,28 +106,48 @@ impl Encoder {
     }
 }
 
+/// Works until nobody takes pictures any more.
 fn write_down(receiver: &Receiver<Taken>, done: &watch::Sender<u64>) {
     let mut known: Vec<(u64, Arc<[u8]>)> = Vec::new();
-    while let Ok(Taken { frame, step_id, attempt, moment, journal }) = receiver.recv() {
-        let pixels = fingerprint(&frame);
-        let jpeg = known.iter().find(|(seen, _)| *seen == pixels).map(|(_, jpeg)| Arc::clone(jpeg)).or_else(|| {
-            let jpeg: Arc<[u8]> = frame
-                .encode(ImageFormat::Jpeg, QUALITY)
-                .inspect_err(|error| tracing::warn!(%error, "a picture of a step could not be written down"))
-                .ok()?
-                .into();
-            if known.len() == KNOWN {
-                known.remove(0);
+    let mut last: Option<(Frame, Arc<[u8]>)> = None;
+    loop {
+        let next = match &last {
+            Some(_) => receiver.recv_timeout(REMEMBERED),
+            None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        let Taken { frame, step_id, attempt, moment, journal } = match next {
+            Ok(taken) => taken,
+            Err(RecvTimeoutError::Timeout) => {
+                // Its pixels are as large as the screen.
+                last = None;
+                continue;
             }
-            known.push((pixels, Arc::clone(&jpeg)));
-            Some(jpeg)
-        });
-        // Its pixels are not needed while the journal is.
-        drop(frame);
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let jpeg = match last.as_ref().filter(|(seen, _)| seen.rows().eq(frame.rows())) {
+            Some((_, jpeg)) => Some(Arc::clone(jpeg)),
+            None => encoded(&frame, &mut known),
+        };
+        last = jpeg.clone().map(|jpeg| (frame, jpeg));
         journal.picture(StepPicture { step_id, attempt, moment, jpeg });
         drop(journal);
         done.send_modify(|done| *done += 1);
     }
+}
+
+/// The picture as JPEG, unless it was written down a short while ago.
+fn encoded(frame: &Frame, known: &mut Vec<(u64, Arc<[u8]>)>) -> Option<Arc<[u8]>> {
+    let pixels = fingerprint(frame);
+    if let Some((_, jpeg)) = known.iter().find(|(seen, _)| *seen == pixels) {
+        return Some(Arc::clone(jpeg));
+    }
+    let encoded = frame.encode(ImageFormat::Jpeg, QUALITY);
+    let jpeg: Arc<[u8]> = encoded.inspect_err(|error| tracing::warn!(%error, "a picture of a step could not be written down")).ok()?.into();
+    if known.len() == KNOWN {
+        known.remove(0);
+    }
+    known.push((pixels, Arc::clone(&jpeg)));
+    Some(jpeg)
 }
 
 /// Tells pictures apart. Not against somebody who makes two alike on purpose: their own screen is all they would see.
