@@ -89,6 +89,11 @@ fn fill(data: &std::path::Path) {
                 start_node: None,
                 program: "0".repeat(64).into(),
                 owner: "1:2:3".into(),
+                within: None,
+                mode: None,
+                parent: None,
+                retry_of: None,
+                depth: 0,
                 created_at: at,
                 started_at: Some(at),
                 end: None,
@@ -100,6 +105,7 @@ fn fill(data: &std::path::Path) {
                 output: Some(json("{\"x\":100,\"y\":200}")),
                 handle: None,
                 error: None,
+                would: None,
                 finished_at: at + 10,
                 finish_event: i64::from(seq) * 2 + 3,
             };
@@ -114,11 +120,12 @@ fn fill(data: &std::path::Path) {
                 input: None,
                 started_at: at,
                 start_event: Some(i64::from(seq) * 2 + 2),
+                again: false,
                 end: Some(end),
             };
             store.write(Write::Step(Box::new(step))).unwrap();
         }
-        let row = LogRow { event_id: 8, at, level: "info".to_owned(), message: format!("looked at order {index}") };
+        let row = LogRow { event_id: 8, at, level: "info".to_owned(), message: format!("looked at order {index}"), loose: false };
         store.write(Write::Log { run, row }).unwrap();
         let end = RunEnd { status, result: Some(result), error, finished_at: at + 20, finish_event: 9 };
         store.write(Write::RunEnd { run, end: Box::new(end) }).unwrap();

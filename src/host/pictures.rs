@@ -179,6 +179,10 @@ impl Pictures {
         Self { encoder, journal, open: Vec::new() }
     }
 
+    pub(super) fn encoder(&self) -> &Arc<Encoder> {
+        &self.encoder
+    }
+
     pub(super) fn step_started(&mut self, step: &StepStarted) {
         self.open.push(Open { step_id: step.step_id.clone(), attempt: step.attempt, desktop: None });
     }

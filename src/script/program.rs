@@ -6,7 +6,7 @@ use super::catalog::{Candidate, Catalog, LibraryError, ScriptFile};
 use crate::error::Kind;
 use crate::host::protocol::{Limits, NodeSource, Program, ScriptError};
 use crate::policy::Permissions;
-use crate::workflow::{NodeType, NodeTypes};
+use crate::workflow::{NodeType, NodeTypes, OnInterrupt};
 
 impl Catalog {
     /// The program of a script.
@@ -30,6 +30,7 @@ impl Catalog {
             modules: if script.source.contains("import") { self.modules() } else { Vec::new() },
             permissions: header.permissions.clone(),
             limits,
+            resumable: header.resumable,
         }
     }
 
@@ -68,6 +69,7 @@ pub fn node_source(node_type: &NodeType) -> NodeSource {
         file: node_type.file.clone(),
         source: node_type.source.clone(),
         schema: node_type.schema.clone(),
+        again: node_type.on_interrupt == OnInterrupt::Retry,
     }
 }
 

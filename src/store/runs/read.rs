@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::value::RawValue;
 
 use super::{ImageRow, Json, LogRow, RunKey, RunRow, StepRow, WholeRun};
@@ -34,23 +34,8 @@ pub struct RunQuery {
     pub limit: u32,
 }
 
-/// A run that is on record as not finished.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenRun {
-    /// Its number.
-    pub key: RunKey,
-    /// Its id.
-    pub run_id: String,
-    /// The process that worked on it.
-    pub owner: String,
-    /// The number of its last event, 0 for none.
-    pub last_event: i64,
-    /// The places of its steps that did not finish.
-    pub open_steps: Vec<u32>,
-}
-
 /// JSON text out of a column.
-struct Text(Json);
+pub(super) struct Text(pub(super) Json);
 
 impl FromSql for Text {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
@@ -59,12 +44,12 @@ impl FromSql for Text {
     }
 }
 
-fn json(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Json>> {
+pub(super) fn json(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Json>> {
     Ok(row.get::<_, Option<Text>>(index)?.map(|text| text.0))
 }
 
 pub(super) const RUN: &str = "key, run_id, kind, workflow_id, script, trigger, status, parameters, result, error, created_at, started_at, finished_at, \
-                   finish_event";
+                   finish_event, mode, parent, retry_of";
 
 pub(super) fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     Ok(RunRow {
@@ -82,6 +67,9 @@ pub(super) fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         started_at: row.get(11)?,
         finished_at: row.get(12)?,
         finish_event: row.get(13)?,
+        mode: row.get(14)?,
+        parent: row.get(15)?,
+        retry_of: row.get(16)?,
     })
 }
 
@@ -101,13 +89,14 @@ fn step_row(row: &Row<'_>) -> rusqlite::Result<StepRow> {
         finished_at: row.get(11)?,
         start_event: row.get(12)?,
         finish_event: row.get(13)?,
+        would: json(row, 14)?,
     })
 }
 
 const STEP: &str = "step_id, node_id, node_type, attempt, status, input_of, input, output, handle, error, started_at, finished_at, \
-                    start_event, finish_event";
+                    start_event, finish_event, would";
 
-fn find(connection: &Connection, run_id: &str) -> Result<Option<RunRow>, Error> {
+pub(super) fn find(connection: &Connection, run_id: &str) -> Result<Option<RunRow>, Error> {
     let sql = format!("SELECT {RUN} FROM runs WHERE run_id = ?");
     Ok(connection.prepare_cached(&sql)?.query_row([run_id], run_row).optional()?)
 }
@@ -119,13 +108,14 @@ fn steps(connection: &Connection, run: RunKey, after: i64) -> Result<Vec<StepRow
 }
 
 fn logs(connection: &Connection, run: RunKey, after: i64) -> Result<Vec<LogRow>, Error> {
-    let line = |row: &Row<'_>| Ok(LogRow { event_id: row.get(0)?, at: row.get(1)?, level: row.get(2)?, message: row.get(3)? });
-    let sql = "SELECT event_id, at, level, message FROM logs WHERE run = ? AND event_id > ? ORDER BY event_id";
+    let line =
+        |row: &Row<'_>| Ok(LogRow { event_id: row.get(0)?, at: row.get(1)?, level: row.get(2)?, message: row.get(3)?, loose: row.get(4)? });
+    let sql = "SELECT event_id, at, level, message, loose FROM logs WHERE run = ? AND event_id > ? ORDER BY event_id";
     Ok(connection.prepare_cached(sql)?.query_map([run.0, after], line)?.collect::<Result<_, _>>()?)
 }
 
 /// One state of the database for several statements: without it a run could end between two of them.
-fn at_one_time<T>(connection: &Connection, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+pub(super) fn at_one_time<T>(connection: &Connection, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     connection.execute_batch("SAVEPOINT read")?;
     let result = work();
     connection.execute_batch("RELEASE read")?;
@@ -163,6 +153,7 @@ fn whole_run(connection: &Connection, run_id: &str, after: i64) -> Result<Option
         let nodes: Option<String> = connection.prepare_cached(sql)?.query_row([run.key.0], |row| row.get(0)).optional()?;
         Ok(Some(WholeRun {
             steps: steps(connection, run.key, after)?,
+            waits: super::waits::of_run(connection, run.key)?,
             logs: logs(connection, run.key, after)?,
             nodes: nodes.unwrap_or_default(),
             images: images(connection, run.key)?,
@@ -183,8 +174,8 @@ impl Store {
     /// # Errors
     /// Where the database cannot be read.
     pub async fn run(&self, run_id: &str) -> Result<Option<RunRow>, Error> {
-        let run_id = run_id.to_owned();
-        self.read(move |connection| find(connection, &run_id)).await
+        let (run_id, store) = (run_id.to_owned(), self.clone());
+        self.read(move |connection| find(connection, &run_id)?.map(|run| store.resolve_run(run)).transpose()).await
     }
 
     /// The run of that id with its steps and log after event `after`; -1 for everything. All its values are there.
@@ -240,6 +231,13 @@ impl Store {
             let path = blobs.path(&apart.sha256, Content::Value);
             Error::Sqlite(format!("a value of a run is gone with its file {}: restore the folder from a backup", path.display()))
         })
+    }
+
+    /// The same for a run's own values.
+    pub(super) fn resolve_run(&self, mut run: RunRow) -> Result<RunRow, Error> {
+        run.parameters = self.resolve(run.parameters)?;
+        run.result = run.result.map(|result| self.resolve(result)).transpose()?;
+        Ok(run)
     }
 
     /// A file of a run: what it is, and its bytes. None where the run has no such file.
@@ -300,14 +298,6 @@ impl Store {
         .await
     }
 
-    /// The runs that are on record as not finished.
-    ///
-    /// # Errors
-    /// Where the database cannot be read.
-    pub async fn open_runs(&self) -> Result<Vec<OpenRun>, Error> {
-        self.read(|connection| at_one_time(connection, || open_runs(connection))).await
-    }
-
     /// Whether a run of that workflow is on record as not finished.
     ///
     /// # Errors
@@ -333,24 +323,4 @@ impl Store {
         })
         .await
     }
-}
-
-fn open_runs(connection: &Connection) -> Result<Vec<OpenRun>, Error> {
-    let sql = "SELECT key, run_id, owner, started_at IS NOT NULL FROM runs WHERE status IN ('queued', 'running', 'waiting') ORDER BY key";
-    let mut runs: Vec<OpenRun> = connection
-        .prepare_cached(sql)?
-        .query_map([], |row| {
-            let (key, run_id, owner, started): (i64, String, String, bool) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            Ok(OpenRun { key: RunKey(key), run_id, owner, last_event: i64::from(started), open_steps: Vec::new() })
-        })?
-        .collect::<Result<_, _>>()?;
-    for run in &mut runs {
-        let sql = "SELECT max(coalesce(max(start_event), 0), coalesce(max(finish_event), 0), \
-                   coalesce((SELECT max(event_id) FROM logs WHERE run = ?1), 0)) FROM steps WHERE run = ?1";
-        let last: i64 = connection.prepare_cached(sql)?.query_row([run.key.0], |row| row.get(0))?;
-        run.last_event = run.last_event.max(last);
-        let sql = "SELECT seq FROM steps WHERE run = ? AND status = 'running' ORDER BY seq";
-        run.open_steps = connection.prepare_cached(sql)?.query_map(params![run.key.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    }
-    Ok(runs)
 }
