@@ -26,6 +26,7 @@ mod metrics;
 mod node_configs;
 mod node_templates;
 mod peer;
+mod queue;
 mod request_log;
 mod router;
 mod run_files;

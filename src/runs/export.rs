@@ -42,7 +42,7 @@ impl Runs {
     /// # Errors
     /// Where the database cannot be read.
     pub async fn export(&self, run_id: &str) -> Result<Option<Export>, Failure> {
-        self.settle().await;
+        self.inner.settle().await;
         let store = &self.inner.store;
         let Some(whole) = store.run_to_show(run_id, -1, 0, values::in_its_folder).await? else { return Ok(None) };
         let mut events = String::new();

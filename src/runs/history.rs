@@ -10,6 +10,7 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::event::{Event, replay};
+use super::execute::Inner;
 use super::live::Live;
 use super::record::{Run, RunPage, RunStatus, RunSummary};
 use super::{Error, Runs, Timestamp, values};
@@ -44,15 +45,24 @@ pub struct RunFilter {
     pub before: Option<String>,
 }
 
+impl Inner {
+    /// What all runs have queued is committed before it is read, with the pictures that are just being written down.
+    pub(super) async fn settle(&self) {
+        self.runner.settled().await;
+        drop(self.store.durable().await);
+    }
+}
+
 impl Runs {
     /// The run of that id, as it stands.
     ///
     /// # Errors
     /// Where the database cannot be read.
     pub async fn get(&self, run_id: &str) -> Result<Option<Run>, Failure> {
-        self.settle().await;
+        self.inner.settle().await;
         let whole = self.inner.store.run_to_show(run_id, -1, values::SHOWN_WHOLE, values::at_its_url).await?;
-        Ok(whole.map(Run::from))
+        let queue = self.inner.queue.find(run_id);
+        Ok(whole.map(|whole| Run { queue, ..whole.into() }))
     }
 
     /// Runs, newest first.
@@ -130,12 +140,6 @@ impl Runs {
         if self.inner.find_live(run_id).is_some() {
             drop(self.inner.store.durable().await);
         }
-    }
-
-    /// The same for all runs, with the pictures that are just being written down.
-    pub(super) async fn settle(&self) {
-        self.inner.runner.settled().await;
-        drop(self.inner.store.durable().await);
     }
 
     async fn replay(&self, run_id: &str, after: u64) -> Result<Option<VecDeque<Event>>, Failure> {

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::Timestamp;
+use super::queue::Queued;
 use super::values::{StepImages, images_of};
 use crate::error::Kind;
 use crate::host::protocol::{Mode, ScriptError};
@@ -20,7 +21,7 @@ pub type SharedJson = Arc<RawValue>;
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(example = json!({
     "run_id": "0199c3a0-5f0e-7c3a-9b1e-0d2f4a6b8c04", "kind": "workflow", "workflow_id": "workflow_123", "script": null,
-    "trigger": "manual", "status": "succeeded", "dry_run": false, "parent": null, "retry_of": null, "parameters": {}, "result": { "x": 100, "y": 200 }, "error": null,
+    "trigger": "manual", "status": "succeeded", "dry_run": false, "parent": null, "retry_of": null, "priority": 0, "parameters": {}, "result": { "x": 100, "y": 200 }, "error": null,
     "steps": [{
         "step_id": "node1", "node_id": "node1", "node_type": "click_action", "status": "succeeded", "attempt": 1,
         "input": {}, "output": { "x": 100, "y": 200 }, "handle": null, "error": null,
@@ -49,6 +50,8 @@ pub struct Run {
     pub parent: Option<String>,
     /// The run that it does again.
     pub retry_of: Option<String>,
+    /// Higher ones go first, -10–10.
+    pub priority: i8,
     /// Its parameters.
     #[schema(value_type = Value)]
     pub parameters: SharedJson,
@@ -63,6 +66,9 @@ pub struct Run {
     pub waits: Vec<Awaited>,
     /// Its log.
     pub logs: Vec<LogLine>,
+    /// How it waits for its turn, while it is `queued`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queued>,
     /// When it was asked for.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -95,6 +101,8 @@ pub struct RunSummary {
     pub parent: Option<String>,
     /// The run that it does again.
     pub retry_of: Option<String>,
+    /// Higher ones go first, -10–10.
+    pub priority: i8,
     /// Its parameters.
     #[schema(value_type = Value)]
     pub parameters: SharedJson,
@@ -119,7 +127,7 @@ pub struct RunSummary {
 #[schema(example = json!({
     "runs": [{
         "run_id": "0199c3a0-5f0e-7c3a-9b1e-0d2f4a6b8c04", "kind": "workflow", "workflow_id": "workflow_123", "script": null,
-        "trigger": "manual", "status": "succeeded", "dry_run": false, "parent": null, "retry_of": null, "parameters": {}, "result": { "x": 100, "y": 200 }, "error": null,
+        "trigger": "manual", "status": "succeeded", "dry_run": false, "parent": null, "retry_of": null, "priority": 0, "parameters": {}, "result": { "x": 100, "y": 200 }, "error": null,
         "created_at": "2026-01-31T12:00:00.000000Z", "started_at": "2026-01-31T12:00:00.001000Z", "finished_at": "2026-01-31T12:00:00.104000Z"
     }],
     "count": 1
@@ -355,6 +363,7 @@ impl From<RunRow> for RunSummary {
             dry_run: row.mode.as_deref().and_then(|mode| serde_json::from_str::<Mode>(mode).ok()).is_some_and(|mode| mode.dry),
             parent: row.parent,
             retry_of: row.retry_of,
+            priority: row.priority,
             parameters: row.parameters.into(),
             result: row.result.map(Into::into),
             error: row.error.as_deref().map(RunError::from_text),
@@ -378,12 +387,14 @@ impl Run {
             dry_run: head.dry_run,
             parent: head.parent,
             retry_of: head.retry_of,
+            priority: head.priority,
             parameters: head.parameters,
             result: head.result,
             error: head.error,
             steps: Vec::new(),
             waits: Vec::new(),
             logs: Vec::new(),
+            queue: None,
             created_at: head.created_at,
             started_at: head.started_at,
             finished_at: head.finished_at,

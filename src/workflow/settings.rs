@@ -52,7 +52,10 @@ impl WorkflowSettings {
                 self.concurrency = Some(known.ok_or_else(|| format!("write a whole number from 0 to {MAX_CONCURRENCY}"))?);
             }
             "priority" => {
-                let known = value.as_i64().and_then(|number| i8::try_from(number).ok()).filter(|number| number.abs() <= MAX_PRIORITY);
+                let known = value
+                    .as_i64()
+                    .and_then(|number| i8::try_from(number).ok())
+                    .filter(|number| (-MAX_PRIORITY..=MAX_PRIORITY).contains(number));
                 self.priority = Some(known.ok_or_else(|| format!("write a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}"))?);
             }
             "timeout" => {
@@ -82,7 +85,7 @@ mod tests {
         assert_eq!(read, WorkflowSettings { concurrency: Some(2), priority: Some(-10), timeout: Some(1.5) });
         assert_eq!((faults, read.bound()), (vec![], Some(2)));
         let (read, faults) =
-            WorkflowSettings::read(Some(&json!({ "concurrency": 1.5, "priority": 11, "timeout": 0, "a/b": 1, "x": null })));
+            WorkflowSettings::read(Some(&json!({ "concurrency": 1.5, "priority": -128, "timeout": 0, "a/b": 1, "x": null })));
         assert_eq!(read, WorkflowSettings::default());
         let mut paths: Vec<_> = faults.iter().map(|(path, _)| path.as_str()).collect();
         paths.sort_unstable();

@@ -32,3 +32,6 @@ CREATE TABLE step_images (
     hash    TEXT,
     PRIMARY KEY (run, step_id, attempt, moment)
 ) STRICT, WITHOUT ROWID;
+
+-- Runs of a higher priority go first.
+ALTER TABLE runs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;

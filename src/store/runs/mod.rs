@@ -59,6 +59,8 @@ pub struct NewRun {
     pub retry_of: Option<String>,
     /// How many runs stand above it.
     pub depth: u32,
+    /// Higher ones go first.
+    pub priority: i8,
     /// Microseconds since 1970.
     pub created_at: i64,
     /// Where it started at once.
@@ -185,6 +187,8 @@ pub struct RunRow {
     pub result: Option<Json>,
     /// Its error, as JSON.
     pub error: Option<String>,
+    /// Higher ones go first.
+    pub priority: i8,
     /// Microseconds since 1970.
     pub created_at: i64,
     /// Microseconds since 1970.

@@ -49,7 +49,7 @@ pub(super) fn json(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Json>
 }
 
 pub(super) const RUN: &str = "key, run_id, kind, workflow_id, script, trigger, status, parameters, result, error, created_at, started_at, finished_at, \
-                   finish_event, mode, parent, retry_of";
+                   finish_event, mode, parent, retry_of, priority";
 
 pub(super) fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     Ok(RunRow {
@@ -70,6 +70,7 @@ pub(super) fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         mode: row.get(14)?,
         parent: row.get(15)?,
         retry_of: row.get(16)?,
+        priority: row.get(17)?,
     })
 }
 

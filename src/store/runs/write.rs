@@ -88,8 +88,8 @@ pub enum Write {
 
 const PROGRAM: &str = "INSERT INTO programs (hash, source, nodes) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING";
 const RUN: &str = "INSERT INTO runs (key, run_id, kind, workflow_id, script, trigger, status, parameters, input, start_node, program, owner, \
-                   created_at, started_at, result, error, finished_at, finish_event, within, mode, parent, retry_of, depth) \
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                   created_at, started_at, result, error, finished_at, finish_event, within, mode, parent, retry_of, depth, priority) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const RUN_STARTED: &str = "UPDATE runs SET status = 'running', started_at = ? WHERE key = ?";
 const STEP: &str = "INSERT INTO steps (run, seq, step_id, node_id, node_type, attempt, input_of, input, started_at, start_event, \
                     status, output, handle, error, finished_at, finish_event, again, would) \
@@ -223,7 +223,8 @@ fn insert_run(connection: &Connection, row: &NewRun) -> rusqlite::Result<()> {
         row.mode,
         row.parent,
         row.retry_of,
-        row.depth
+        row.depth,
+        row.priority
     ])?;
     Ok(())
 }

@@ -15,6 +15,7 @@ mod hostile_ids;
 mod limits;
 mod metrics;
 mod node_configs;
+mod queue;
 mod run_files;
 mod runs;
 mod scripts;
