@@ -40,7 +40,8 @@ pub(crate) struct WorkflowDefinition {
     /// In which order.
     #[schema(required = false)]
     edges: Vec<WorkflowEdge>,
-    /// What holds for all its runs.
+    /// What holds for all its runs: `concurrency` (so many at once), `priority` (-10–10), `timeout` (seconds for a whole run), …
+    #[schema(value_type = Option<Object>, example = json!({ "concurrency": 1, "priority": 5, "timeout": 600 }))]
     settings: Option<WorkflowSettings>,
     /// Anything else worth keeping.
     #[schema(required = false, value_type = Object)]

@@ -14,15 +14,16 @@ use tokio::sync::broadcast;
 use super::counts::Counts;
 use super::event::Event;
 use super::library::Runner;
-use super::live::{Ended, Live, LiveJournal};
+use super::live::{Live, LiveJournal};
 use super::programs::{Prepared, Programs};
 use super::queue::{self, Claim, Entered, Queue};
-use super::record::{Run, RunStatus, RunSummary};
+use super::record::{RunStatus, RunSummary};
+use super::ticket::Ticket;
 use super::waits::{self, Pending};
 use super::{Error, Settings, Timestamp};
 use crate::error::{Failure, Kind};
 use crate::host::protocol::{AwaitedCall, Json, Mode, Past, Pause, ScriptError, Start, WaitFor};
-use crate::host::{Answer, Job, Outcome};
+use crate::host::{Job, Outcome};
 use crate::policy::{Grant, Permissions};
 use crate::store::Store;
 use crate::store::runs::{NewRun, Write};
@@ -105,72 +106,6 @@ impl Default for Execute {
 /// JSON text that is known to be such.
 pub(super) fn raw(text: &str) -> Json {
     RawValue::from_string(text.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
-}
-
-/// A run that was started.
-pub struct Ticket {
-    /// Its id.
-    pub run_id: String,
-    live: Arc<Live>,
-}
-
-impl Ticket {
-    pub(super) fn of(live: &Arc<Live>) -> Self {
-        Self { run_id: live.head.run_id.clone(), live: Arc::clone(live) }
-    }
-
-    /// Where it stands now.
-    pub fn status(&self) -> RunStatus {
-        self.live.summary().status
-    }
-
-    /// Waits for its end. Reads nothing: enough for an answer that wants no steps.
-    pub async fn ended(&mut self) -> Arc<Ended> {
-        let mut progress = self.live.progress.subscribe();
-        let ended = progress.wait_for(|progress| progress.ended.is_some()).await;
-        // The sender lives as long as this ticket, so that the wait cannot fail.
-        ended
-            .ok()
-            .and_then(|progress| progress.ended.clone())
-            .unwrap_or_else(|| Arc::new(Ended { status: RunStatus::Interrupted, result: None, error: None, finished_at: Timestamp::now() }))
-    }
-
-    /// Waits for its end, and reads the whole record. Its end is committed by then.
-    pub async fn finished(&mut self) -> Run {
-        self.ended().await;
-        self.live.inner.settle().await;
-        match self.live.inner.store.whole_run(&self.run_id, -1).await {
-            Ok(Some(whole)) if whole.run.finished_at.is_some() => whole.into(),
-            // The disk is full: the record cannot be read in full, but how it ended is known.
-            _ => Run::bare(self.live.summary()),
-        }
-    }
-
-    /// The same, for whoever was not told yet that the run was taken ([`Execute::awaited`]).
-    ///
-    /// # Errors
-    /// `STORAGE_FULL`: it is not on record.
-    pub async fn recorded(&mut self) -> Result<Arc<Ended>, Failure> {
-        let ended = self.ended().await;
-        match &ended.error {
-            Some(error) if error.code == Kind::StorageFull => Err(Failure::new(error.code, error.message.clone())),
-            _ => Ok(ended),
-        }
-    }
-
-    /// Waits for the answer that the run gives to its webhook, and until all that came before it is on record. None where it ended
-    /// without one.
-    ///
-    /// # Errors
-    /// `STORAGE_FULL`: it is not on record.
-    pub async fn answered(&mut self) -> Result<Option<Arc<Answer>>, Failure> {
-        let mut progress = self.live.progress.subscribe();
-        let answer = match progress.wait_for(|progress| progress.answer.is_some() || progress.ended.is_some()).await {
-            Ok(progress) => progress.answer.clone(),
-            Err(_) => None,
-        };
-        answer.transpose()
-    }
 }
 
 /// What is to be run, and what the record says of it.
@@ -275,14 +210,14 @@ impl Inner {
         let place = Place { within: within.into_iter().cloned().collect(), ..Place::default() };
         let live = self.launch(order, execute, place)?;
         if awaited {
-            return Ok(Ticket { run_id: live.head.run_id.clone(), live });
+            return Ok(Ticket::of(&live));
         }
         if let Err(error) = self.store.durable().await {
             // It may have begun; whoever asked for it hears that it was not taken, so it must not go on, even if there is room again.
             live.refuse(error.clone().into());
             return Err(error.into());
         }
-        Ok(Ticket { run_id: live.head.run_id.clone(), live })
+        Ok(Ticket::of(&live))
     }
 
     /// Puts a run on record and sets it going.

@@ -8,7 +8,7 @@ use super::served::{Server, node, start, start_with};
 
 /// A workflow that keeps its turn until it is cancelled.
 fn holds(id: &str, settings: Value) -> Value {
-    let held = json!({ "shell": "bash", "command": "sleep 600", "timeout": 600 });
+    let held = json!({ "shell": "bash", "command": "sleep 300", "timeout": 300 });
     json!({
         "id": id, "name": id, "settings": settings,
         "nodes": [node("start", "manual_trigger", json!({})), node("hold", "shell_command", held)],
@@ -107,7 +107,8 @@ async fn a_workflow_has_no_more_runs_at_once_than_its_settings_say() {
     cancel(&server, &second).await;
 
     let (_, drawn) = server.post("/api/workflows/", &holds("wrong", json!({ "concurrency": -1, "parallel": 3 }))).await;
-    let paths: Vec<_> = drawn["problems"].as_array().unwrap().iter().map(|problem| problem["path"].clone()).collect();
+    let paths: Vec<_> =
+        drawn["problems"].as_array().unwrap_or_else(|| panic!("{drawn}")).iter().map(|problem| problem["path"].clone()).collect();
     assert_eq!((paths, &drawn["settings"]["parallel"]), (vec![json!("/settings/concurrency"), json!("/settings/parallel")], &json!(3)));
     assert_eq!(begin(&server, "wrong", json!({})).await.0, 422);
 }
@@ -121,9 +122,9 @@ async fn a_run_that_waits_for_long_has_no_turn_and_comes_back_with_its_priority(
         "nodes": [
             node("start", "manual_trigger", json!({})),
             node("ask", "approval", json!({ "message": "go on?" })),
-            node("hold", "shell_command", json!({ "shell": "bash", "command": "sleep 600", "timeout": 600 })),
+            node("hold", "shell_command", json!({ "shell": "bash", "command": "sleep 300", "timeout": 300 })),
         ],
-        "edges": [{ "id": "a", "source": "start", "target": "ask" }, { "id": "b", "source": "ask", "target": "hold", "source_handle": "approve" }],
+        "edges": [{ "id": "a", "source": "start", "target": "ask" }, { "id": "b", "source": "ask", "target": "hold", "source_handle": "approved" }],
     });
     let (_, stored) = server.post("/api/workflows/", &asks).await;
     assert_eq!(stored["problems"], json!([]));
@@ -134,7 +135,7 @@ async fn a_run_that_waits_for_long_has_no_turn_and_comes_back_with_its_priority(
     let (_, later) = begin(&server, "holds", json!({})).await;
     assert_eq!(server.get("/api/queue").await.1["waiting"], json!(1));
     let (_, approvals) = server.get("/api/approvals").await;
-    let id = approvals["approvals"][0]["approval_id"].as_str().or(approvals["approvals"][0]["id"].as_str()).unwrap().to_owned();
+    let id = approvals["approvals"][0]["id"].as_str().unwrap().to_owned();
     let choice = approvals["approvals"][0]["choices"][0].clone();
     assert_eq!(server.post(&format!("/api/approvals/{id}"), &json!({ "choice": choice })).await.0, 200, "{approvals}");
     until(&server, &asking, "queued").await;
@@ -154,7 +155,7 @@ async fn who_has_the_desktop_is_shown_and_who_waits_for_it() {
             "nodes": [
                 node("start", "manual_trigger", json!({})),
                 node("click", "click_action", json!({ "x": 10, "y": 10 })),
-                node("hold", "shell_command", json!({ "shell": "bash", "command": "sleep 600", "timeout": 600 })),
+                node("hold", "shell_command", json!({ "shell": "bash", "command": "sleep 300", "timeout": 300 })),
             ],
             "edges": [{ "id": "a", "source": "start", "target": "click" }, { "id": "b", "source": "click", "target": "hold" }],
         })
