@@ -13,6 +13,7 @@ mod progress;
 mod run;
 mod runs;
 mod serve;
+mod step;
 mod table;
 
 use std::collections::BTreeMap;

@@ -287,3 +287,76 @@ async fn a_run_becomes_a_folder() {
     assert_eq!(events.last().unwrap()["type"], "run_finished");
     assert_eq!(read("script.rhai"), "the source");
 }
+
+#[tokio::test]
+async fn a_run_that_is_done_again_has_the_large_values_of_the_first_also_once_that_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("trae.db")).unwrap();
+    let runner = FakeRunner::new(|job| async move {
+        if job.start.past.steps.is_empty() {
+            job.journal.record(done("a", StepInput::None, &large("o"), 1));
+            return failed("the first time");
+        }
+        succeeded(&json!("the second time"))
+    });
+    let runs = kept_at(store, runner, Settings { kept: Some(1), kept_for: None, ..settings() });
+    runs.workflows().create(trae::workflow::Graph { id: Some("w".to_owned()), ..chain(&["a", "b"]) }).await.unwrap();
+    let mut first = runs.execute_workflow("w", Execute::default()).await.unwrap();
+    first.ended().await;
+    let mut second = runs.retry(&first.run_id, trae::runs::Retry::default()).await.unwrap();
+    second.ended().await;
+    assert_eq!(runs.remove_old().await.unwrap(), 1);
+    assert!(runs.get(&first.run_id).await.unwrap().is_none());
+    let run = runs.get(&second.run_id).await.unwrap().unwrap();
+    assert_eq!((run.status, run.steps[0].output.as_ref().unwrap().get()), (RunStatus::Succeeded, large("o").to_string().as_str()));
+}
+
+const DATABASE: &str = "TRAE_TEST_LARGE";
+
+/// Not a test of its own: the process that the next test kills.
+#[tokio::test]
+#[ignore = "started by the test below"]
+async fn victim() {
+    let Ok(path) = std::env::var(DATABASE) else { return };
+    let runner = FakeRunner::new(|job| async move {
+        for index in 0.. {
+            job.journal.record(done(&format!("s[{index}]"), StepInput::None, &json!(format!("{index} ").repeat(40_000)), 1));
+            job.journal.durable().await.unwrap();
+            println!("\nacknowledged {} {index}", job.start.run_id);
+        }
+        Outcome::Cancelled
+    });
+    let runs = runs_on(Store::open(path.as_ref()).unwrap(), runner);
+    runs.execute_graph(&chain(&["s"]), Execute::default()).await.unwrap().ended().await;
+}
+
+#[tokio::test]
+async fn after_a_kill_every_large_value_that_was_acknowledged_is_whole_and_no_file_is_left_over() {
+    use std::io::BufRead;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trae.db");
+    for round in 1..=3_usize {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "runs::kept::victim", "--nocapture"])
+            .env(DATABASE, &path)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+        let acknowledged = lines.filter_map(|line| Some(line.unwrap().strip_prefix("acknowledged ")?.to_owned())).take(5 * round).last();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let acknowledged = acknowledged.unwrap();
+        let (run_id, last) = acknowledged.split_once(' ').unwrap();
+        let store = Store::open(&path).unwrap();
+        let whole = store.whole_run(run_id, -1).await.unwrap().unwrap();
+        assert!(whole.steps.len() > last.parse::<usize>().unwrap());
+        for (index, step) in whole.steps.iter().enumerate() {
+            assert_eq!(step.output.as_ref().unwrap().get(), json!(format!("{index} ").repeat(40_000)).to_string());
+        }
+        store.sweep_files().await.unwrap();
+        let referred = store.run_files(run_id).await.unwrap();
+        assert!(files(folder.path()).len() >= referred.len() && referred.iter().all(|file| file.path.exists()));
+        assert!(files(folder.path()).iter().all(|name| !name.starts_with(".new-")));
+    }
+}
