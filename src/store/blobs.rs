@@ -101,7 +101,7 @@ impl Blobs {
         if let Write::Image(image) = write {
             return self.write_image(connection, image);
         }
-        if !values(write).into_iter().any(|value| belongs_apart(value)) {
+        if !values(write).into_iter().any(belongs_apart) {
             return Ok(write.apply(connection)?);
         }
         let mut small = write.clone();
