@@ -38,6 +38,7 @@ mod state;
 mod success;
 mod tls;
 mod triggers;
+mod versions;
 mod visit;
 mod webhooks;
 mod workflow_automation;

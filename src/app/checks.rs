@@ -1,4 +1,4 @@
-//! Compiling the files of the library in runners, before they go live.
+//! Compiling the files of the library in runners, before they go live, and keeping those that do.
 
 use std::sync::Arc;
 
@@ -6,10 +6,21 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 use crate::host::Host;
-use crate::script::{Candidate, Catalog, Checker, LibraryError};
+use crate::host::protocol::Program;
+use crate::runs::Versions;
+use crate::script::{Checker, Keeper, LibraryError};
 
 /// So many files are compiled at a time: each takes a process, and there may be hundreds.
 const AT_A_TIME: usize = 2;
+
+/// Keeps the files that go live, version by version.
+pub(super) struct Kept(pub(super) Versions);
+
+impl Keeper for Kept {
+    fn keep(&self, texts: Vec<(String, String)>) -> BoxFuture<'static, bool> {
+        self.0.keep_files(texts)
+    }
+}
 
 /// Compiles files in runners of `host`.
 pub(super) struct Checks {
@@ -24,16 +35,12 @@ impl Checks {
 }
 
 impl Checker for Checks {
-    fn check(&self, catalog: Arc<Catalog>, candidate: Candidate) -> BoxFuture<'static, Option<LibraryError>> {
+    fn check(&self, path: String, program: Program) -> BoxFuture<'static, Option<LibraryError>> {
         let (host, turns) = (Arc::clone(&self.host), Arc::clone(&self.turns));
         Box::pin(async move {
-            let program = match catalog.program_of(&candidate) {
-                Ok(program) => program,
-                Err(error) => return Some(error),
-            };
             // Nobody closes them.
             let _turn = turns.acquire_owned().await.ok()?;
-            LibraryError::of_check(&candidate.path, &host.check(program).await)
+            LibraryError::of_check(&path, &host.check(program).await)
         })
     }
 }
