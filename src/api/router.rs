@@ -93,6 +93,7 @@ fn table() -> Table {
         .add(routes!(workflows::get, workflows::update, workflows::delete))
         .add(routes!(workflows::execute))
         .add(routes!(workflows::script))
+        .add(routes!(versions::deleted))
         .add(routes!(versions::of_workflow))
         .add(routes!(versions::drawing))
         .add(routes!(versions::compiled))

@@ -15,7 +15,7 @@ use super::extract::{Path, Query};
 use super::scripts::{self, Script, whole};
 use super::visit;
 use super::workflows::{WorkflowResponse, fifty, within_limit};
-use crate::runs::{Author, Difference, ShownAs, Version, VersionPage, Workflow};
+use crate::runs::{Author, Difference, ShownAs, Thing, Version, VersionPage, Workflow};
 use crate::services::Name;
 
 /// Which versions.
@@ -112,6 +112,53 @@ pub(crate) enum ScriptVersions {
     Versions(VersionPage),
     /// Where none is.
     Scripts(VersionedScripts),
+}
+
+/// Which deleted workflows.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DeletedPage {
+    /// At most so many, 1–500.
+    #[serde(default = "fifty")]
+    #[param(minimum = 1, maximum = 500, default = 50)]
+    limit: u32,
+    /// Only those before this workflow.
+    before: Option<String>,
+}
+
+/// A workflow that was deleted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeletedWorkflow {
+    /// Its id.
+    #[schema(example = "0199c3a0-5f0e-7c3a-9b1e-0d2f4a6b8c03")]
+    id: String,
+    /// What it was called.
+    #[schema(example = "My Workflow")]
+    name: String,
+    /// How many versions there are.
+    #[schema(example = 3)]
+    versions: u64,
+    /// The newest of them.
+    newest: Version,
+}
+
+/// A list of workflows that were deleted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeletedWorkflows {
+    /// Those that changed last first.
+    workflows: Vec<DeletedWorkflow>,
+    /// How many there are in all.
+    #[schema(example = 1)]
+    count: u64,
+}
+
+/// The workflows that were deleted: their versions are there, and each can be restored.
+#[utoipa::path(get, path = "/api/workflows/deleted", tag = "workflows", operation_id = "workflows_deleted", params(DeletedPage), responses((status = 200, body = DeletedWorkflows), (status = 422, body = ErrorResponse)))]
+pub(crate) async fn deleted(State(state): State<super::State>, Query(page): Query<DeletedPage>) -> Result<Answer<DeletedWorkflows>> {
+    let (things, count) = state.runs().versions().deleted_workflows(within_limit(page.limit)?, page.before).await?;
+    let workflow =
+        |(thing, name): (Thing, String)| DeletedWorkflow { id: thing.name, name, versions: thing.versions, newest: thing.newest };
+    Ok(Answer(DeletedWorkflows { workflows: things.into_iter().map(workflow).collect(), count }))
 }
 
 /// The versions of a workflow, newest first; also of one that was deleted.

@@ -144,6 +144,16 @@ impl Versions {
         Ok((rows.into_iter().map(thing).collect(), count))
     }
 
+    /// The workflows that were deleted, those that changed last first, before that one: each with what it was called; and how many there are
+    /// in all.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn deleted_workflows(&self, limit: u32, before: Option<String>) -> Result<(Vec<(Thing, String)>, u64), Failure> {
+        let (rows, count) = self.runs.inner.store.deleted_workflows(limit, before).await?;
+        Ok((rows.into_iter().map(|(row, name)| (thing(row), name.unwrap_or_default())).collect(), count))
+    }
+
     /// A version of a workflow, byte for byte as it was stored.
     ///
     /// # Errors

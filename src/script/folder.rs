@@ -20,6 +20,8 @@ const MAX_PATH: usize = 512;
 const MAX_NAME: usize = 200;
 /// An empty file that is younger is being written.
 const UNFINISHED: Duration = Duration::from_millis(100);
+/// What is still being written after so long belongs to a server that died.
+const ABANDONED: Duration = Duration::from_secs(60);
 /// What stands behind the name of a draft.
 const DRAFT: &str = ".draft";
 
@@ -270,6 +272,27 @@ fn replace(file: &Path, text: &str) -> io::Result<()> {
     sync_folder(file)
 }
 
+/// Removes what was being written when a server died, some time ago: nobody moves it any more.
+pub(super) fn tidy(folders: &[PathBuf]) {
+    let mut waiting = folders.to_vec();
+    while let Some(directory) = waiting.pop() {
+        let Ok(entries) = fs::read_dir(&directory) else { continue };
+        for entry in entries.flatten() {
+            let (name, Ok(data)) = (entry.file_name(), entry.metadata()) else { continue };
+            let ours = name
+                .to_str()
+                .and_then(|name| name.strip_prefix('.')?.strip_suffix(".tmp"))
+                .is_some_and(|id| uuid::Uuid::parse_str(id).is_ok());
+            let old = data.modified().ok().and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ABANDONED);
+            if data.is_dir() && waiting.len() < 1000 {
+                waiting.push(entry.path());
+            } else if data.is_file() && ours && old {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
 /// Writes a new file, down to the disk.
 fn write_through(file: &Path, text: &str) -> io::Result<()> {
     let mut written = File::create_new(file)?;
@@ -308,6 +331,29 @@ mod tests {
             assert!(!is_path(path), "{path:?}");
         }
         assert!(!is_path(&format!("{}.rhai", "x".repeat(512))));
+    }
+
+    #[test]
+    fn what_a_dead_server_left_is_tidied_away_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("deep");
+        fs::create_dir(&deep).unwrap();
+        let id = uuid::Uuid::now_v7().simple().to_string();
+        let make = |path: PathBuf, old: bool| {
+            let file = File::create(&path).unwrap();
+            if old {
+                file.set_modified(std::time::SystemTime::now() - ABANDONED * 2).unwrap();
+            }
+            path
+        };
+        let left = [make(folder.path().join(format!(".{id}.tmp")), true), make(deep.join(format!(".{id}.tmp")), true)];
+        let others = [
+            make(deep.join(format!(".{}.tmp", uuid::Uuid::now_v7().simple())), false),
+            make(deep.join(".mine.tmp"), true),
+            make(deep.join("a.rhai"), true),
+        ];
+        tidy(&[folder.path().to_path_buf()]);
+        assert!(left.iter().all(|path| !path.exists()) && others.iter().all(|path| path.exists()));
     }
 
     #[test]

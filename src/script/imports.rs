@@ -183,11 +183,12 @@ impl Used {
 }
 
 /// Says that there is no such script.
-pub(super) fn missing(path: &str) -> String {
+fn missing(path: &str) -> String {
     format!("there is no script {path:?} to import; imports name a script of the library by its path, without `.rhai`")
 }
 
-fn too_deep() -> String {
+/// Says that imports are nested too deep.
+pub(super) fn too_deep() -> String {
     format!("imports are nested deeper than {MAX_DEPTH}")
 }
 

@@ -67,7 +67,7 @@ pub trait Keeper: Send + Sync {
 
 /// The scripts and node types there are.
 pub struct Library {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     watching: Mutex<Option<Watching>>,
 }
 
@@ -116,6 +116,7 @@ impl Library {
     /// Where the system does not let folders be watched, as a sentence that says what to do about it.
     pub fn start(&self, checker: Arc<dyn Checker>, keeper: Arc<dyn Keeper>, runtime: Handle) -> Result<(), String> {
         self.stop();
+        folder::tidy(&self.shared.settings.folders);
         self.shared.state().helpers = Some(Helpers { checker, keeper, runtime });
         if self.shared.settings.reload {
             *self.watching() = Some(watch::start(&self.shared)?);

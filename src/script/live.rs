@@ -8,6 +8,9 @@ use super::catalog::{Candidate, Catalog, LibraryError, Modules, ScriptFile, node
 use super::imports::{self, Import, module_name};
 use crate::workflow::NodeType;
 
+/// So many files that import each other are decided about within one another.
+const MAX_STACK: usize = 128;
+
 /// A file as it was last read.
 #[derive(Debug)]
 pub(super) struct File {
@@ -70,6 +73,8 @@ pub(super) struct Settling<'a> {
     new: Catalog,
     pending: Vec<Pending>,
     settled: BTreeSet<String>,
+    /// How deep the imports of scripts are nested.
+    heights: HashMap<String, usize>,
     /// The files that are being decided about, each imported by the one before it.
     within: Vec<String>,
 }
@@ -84,6 +89,8 @@ struct Imported {
     unusable: bool,
     /// One is being compiled for the first time.
     waiting: bool,
+    /// How deep they are nested.
+    height: usize,
 }
 
 impl<'a> Settling<'a> {
@@ -93,8 +100,8 @@ impl<'a> Settling<'a> {
         for (name, source) in builtin {
             new.add_builtin(old, name, source);
         }
-        let (files, pending, settled, within) = (HashMap::new(), Vec::new(), BTreeSet::new(), Vec::new());
-        Self { files, old, findings, new, pending, settled, within }
+        let (files, pending, settled, heights, within) = (HashMap::new(), Vec::new(), BTreeSet::new(), HashMap::new(), Vec::new());
+        Self { files, old, findings, new, pending, settled, heights, within }
     }
 
     /// Decides about `files`: gives everything there is now, and what has yet to be compiled.
@@ -115,6 +122,7 @@ impl<'a> Settling<'a> {
         self.within.push(module_name(path).to_owned());
         let imported = self.imported(file);
         self.within.pop();
+        self.heights.insert(module_name(path).to_owned(), imported.height);
         let standing = self.standing(&file.candidate, &imported);
         if standing == Standing::Unknown && !imported.waiting {
             self.pending.push(Pending { candidate: file.candidate.clone(), modules: imported.modules.clone() });
@@ -151,13 +159,21 @@ impl<'a> Settling<'a> {
             let path = format!("{}.rhai", import.path);
             let failed =
                 |message: String| LibraryError { path: file.candidate.path.clone(), line: import.line, column: import.column, message };
-            if self.within.contains(&import.path) {
-                imported.trouble.get_or_insert_with(|| failed(imports::circle(&self.within, &import.path)));
+            let refused = if self.within.contains(&import.path) {
+                Some(imports::circle(&self.within, &import.path))
+            } else {
+                // Each level takes some of the thread's stack; files that deep are refused for their own imports anyway.
+                (self.within.len() > MAX_STACK).then(imports::too_deep)
+            };
+            if refused.is_none() {
+                self.file(&path);
+                imported.height = imported.height.max(1 + self.heights.get(&import.path).copied().unwrap_or_default());
+            }
+            let refused = refused.or_else(|| (imported.height > imports::MAX_DEPTH).then(imports::too_deep));
+            if let Some(message) = refused {
+                imported.trouble.get_or_insert_with(|| failed(message));
                 imported.unusable = true;
                 continue;
-            }
-            if self.within.len() <= imports::MAX_DEPTH {
-                self.file(&path);
             }
             let error = self.new.errors.get(&path).map(|error| failed(format!("it imports {path}, which is broken: {error}")));
             match self.new.scripts.get(&path) {
@@ -167,7 +183,7 @@ impl<'a> Settling<'a> {
                 }
                 None if error.is_some() => imported.unusable = true,
                 // Where it is not there at all, compiling says so.
-                None => imported.waiting |= self.files.contains_key(path.as_str()),
+                None => imported.waiting |= self.files.get(path.as_str()).is_some_and(|file| file.candidate.node_type.is_none()),
             }
             imported.trouble = imported.trouble.or(error);
         }

@@ -167,3 +167,44 @@ fn identity(folder: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata(folder).ok().map(|data| (data.dev(), data.ino()))
 }
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{Event, Flag};
+
+    use super::super::library::{Library, Settings};
+    use super::*;
+
+    fn appears(library: &Library, script: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while library.catalog().script(script).is_none() {
+            assert!(Instant::now() < deadline, "{script} is never read");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn where_the_systems_queue_ran_over_all_is_read_and_watched_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().to_path_buf();
+        let library = Library::open(Settings { folders: vec![place.clone()], reload: true });
+        let (changed, changes) = mpsc::channel();
+        let changed = Arc::new(changed);
+        // What happens now is told to nobody, as if the queue had no room for it: also that a folder is there that is to be watched.
+        let watcher = notify::recommended_watcher(hears(Arc::clone(&changed), vec![place.clone()])).unwrap();
+        let mut folders = Folders { watcher, watched: vec![(place.clone(), identity(&place))] };
+        std::fs::create_dir(place.join("deep")).unwrap();
+        std::fs::write(place.join("deep/lost.rhai"), "1").unwrap();
+        let (told, shared) = (CancellationToken::new(), Arc::downgrade(&library.shared));
+        let stop = told.clone().drop_guard();
+        let tell = hears(changed, vec![place.clone()]);
+        let following = std::thread::spawn(move || follow(&mut folders, &changes, &told, &shared));
+        tell(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)));
+        appears(&library, "deep/lost");
+        std::fs::write(place.join("deep/heard.rhai"), "1").unwrap();
+        appears(&library, "deep/heard");
+        drop(stop);
+        tell(Err(notify::Error::generic("whatever")));
+        following.join().unwrap();
+    }
+}

@@ -92,6 +92,12 @@ impl VersionRow {
     }
 }
 
+impl ThingRow {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { newest: VersionRow::from_row(row)?, thing: row.get(7)?, versions: row.get::<_, i64>(8)?.unsigned_abs() })
+    }
+}
+
 /// Keeps a version, unless it says what the newest one says; gives its number.
 pub(super) fn add(connection: &Connection, version: &NewVersion) -> Result<u32, Error> {
     let hash: String = Sha256::digest(&version.content).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -202,6 +208,30 @@ impl Store {
             );
             let read = |row: &Row<'_>| Ok((VersionRow::from_row(row)?, row.get(7)?));
             Ok(connection.prepare_cached(&sql)?.query_row(params![kind.as_str(), thing, number], read).optional()?)
+        })
+        .await
+    }
+
+    /// The workflows of which there is nothing left but versions, those that changed last first, before that one: each with what its newest
+    /// version calls it; and how many there are in all.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn deleted_workflows(&self, limit: u32, before: Option<String>) -> Result<(Vec<(ThingRow, Option<String>)>, u64), Error> {
+        self.read(move |connection| {
+            let gone = "kind = 'workflow' AND thing NOT IN (SELECT id FROM workflows)";
+            // Of the columns beside max(), SQLite gives those of the row that has the maximum.
+            let sql = format!(
+                "SELECT {COLUMNS}, thing, count(*), iif(json_valid(content), json_extract(content, '$.name'), NULL), max(key) AS newest
+                FROM versions WHERE {gone} GROUP BY thing
+                HAVING newest < ifnull((SELECT max(key) FROM versions WHERE kind = 'workflow' AND thing = ?1), 1 << 62)
+                ORDER BY newest DESC LIMIT ?2"
+            );
+            let read = |row: &Row<'_>| Ok((ThingRow::from_row(row)?, row.get::<_, Option<String>>(9)?));
+            let rows = connection.prepare_cached(&sql)?.query_map(params![before, limit], read)?.collect::<Result<_, _>>()?;
+            let sql = format!("SELECT count(DISTINCT thing) FROM versions WHERE {gone}");
+            let count: i64 = connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))?;
+            Ok((rows, count.unsigned_abs()))
         })
         .await
     }
