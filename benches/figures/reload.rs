@@ -42,7 +42,7 @@ fn saves(client: &mut Client, file: &Path, script: &str, source: impl Fn(usize) 
         let begun = Instant::now();
         std::fs::write(&aside, source(number)).unwrap();
         std::fs::rename(&aside, file).unwrap();
-        while result(client, script) != Value::from(number) {
+        while result(client, script) != number {
             assert!(begun.elapsed() < Duration::from_secs(30), "{script} is never live");
             std::thread::sleep(Duration::from_millis(2));
         }

@@ -219,7 +219,7 @@ impl Versions {
         let graph: Graph = serde_json::from_str(&content).map_err(|error| super::workflows::unreadable(&error))?;
         let drawing = Drawing::new(graph, &content).map_err(|error| super::workflows::unreadable(&error))?;
         let author = Author { restored_from: Some(version), ..author };
-        Ok(self.runs.workflows().restored(id, drawing, content, author).await?)
+        self.runs.workflows().restored(id, drawing, content, author).await
     }
 
     /// Keeps a version of a script that is about to be written. Blocks until it is on record.

@@ -178,7 +178,9 @@ impl<'a> Settling<'a> {
             let error = self.new.errors.get(&path).map(|error| failed(format!("it imports {path}, which is broken: {error}")));
             match self.new.scripts.get(&path) {
                 Some(live) => {
-                    imported.modules.extend(live.modules.iter().map(|(name, module)| (name.clone(), Arc::clone(module))));
+                    // What is imported by name itself is meant as it is now.
+                    let theirs = live.modules.iter().filter(|(name, _)| !file.imports.iter().any(|import| import.path == **name));
+                    imported.modules.extend(theirs.map(|(name, module)| (name.clone(), Arc::clone(module))));
                     imported.modules.insert(import.path.clone(), Arc::clone(live));
                 }
                 None if error.is_some() => imported.unusable = true,

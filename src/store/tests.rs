@@ -106,3 +106,21 @@ async fn only_the_newest_versions_are_kept_where_that_is_wanted() {
     assert_eq!((kept.iter().map(|row| row.number).collect::<Vec<_>>(), count), (vec![5, 4], 2));
     assert!(store.version(Versioned::Workflow, "w", Some(3)).await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn a_change_that_is_refused_makes_no_version() {
+    let store = Store::in_memory().unwrap();
+    let changed = || NewVersion { content: "{\"changed\":true}".to_owned(), ..version("w") };
+    store.create_workflow(row("w"), WorkflowIndex::default(), version("w")).await.unwrap();
+    assert!(matches!(store.create_workflow(row("w"), WorkflowIndex::default(), changed()).await, Err(Error::Taken { .. })));
+    assert_eq!(store.versions(Versioned::Workflow, "w", 10, None).await.unwrap().1, 1);
+    store.update_workflow(row("w"), WorkflowIndex::default(), changed()).await.unwrap();
+    store.delete_workflow("w").await.unwrap();
+    assert!(store.update_workflow(row("w"), WorkflowIndex::default(), version("w")).await.is_err());
+    // The deletion takes nothing with it, and the workflow goes on where it was when it is made anew.
+    assert_eq!(store.versions(Versioned::Workflow, "w", 10, None).await.unwrap().1, 2);
+    let deleted = store.deleted_workflows(10, None).await.unwrap();
+    assert_eq!((deleted.0[0].0.thing.as_str(), deleted.0[0].0.versions, deleted.1), ("w", 2, 1));
+    store.create_workflow(row("w"), WorkflowIndex::default(), version("w")).await.unwrap();
+    assert_eq!(store.version(Versioned::Workflow, "w", None).await.unwrap().unwrap().0.number, 3);
+}
