@@ -241,7 +241,7 @@ pub(super) async fn store(state: &super::State, candidate: Candidate, author: Au
     if let Some(ScriptProblem { line, column, message }) = problems(state, &candidate).await?.into_iter().next() {
         return Err(LibraryError { path: candidate.path, line, column, message }.into());
     }
-    let (library, versions) = (Arc::clone(state.library()), state.runs().versions());
+    let (library, versions, stored) = (Arc::clone(state.library()), state.runs().versions(), candidate.path.clone());
     blocking(move || {
         let Candidate { path, source, .. } = &candidate;
         let keep = || versions.keep_script(path, source, author).map_err(|failure| failure.message);
@@ -249,7 +249,7 @@ pub(super) async fn store(state: &super::State, candidate: Candidate, author: Au
     })
     .await?;
     // What imports it is live with it, unless that takes long because much else is compiled.
-    let _ = tokio::time::timeout(FOLLOWED, state.library().settled()).await;
+    let _ = tokio::time::timeout(FOLLOWED, state.library().followed(&stored)).await;
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::{broadcast, watch as watched};
 
 use super::catalog::{Candidate, Catalog, LibraryError, LibraryEvent};
 use super::folder::{self, Read};
+use super::imports::module_name;
 use super::live::{File, Finding, Findings, Pending, Settling, Standing, same};
 use super::watch::{self, Watching};
 use crate::host::protocol::Program;
@@ -85,8 +86,8 @@ pub(super) struct Shared {
     events: broadcast::Sender<LibraryEvent>,
     /// One reload at a time.
     state: Mutex<State>,
-    /// Texts that are being compiled.
-    compiling: watched::Sender<usize>,
+    /// Counts the texts that were compiled.
+    compiled: watched::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -103,7 +104,7 @@ impl Library {
     /// Reads the folders. A folder that is not there counts as empty.
     pub fn open(settings: Settings) -> Self {
         let (events, _) = broadcast::channel(1024);
-        let shared = Shared { settings, current: RwLock::default(), events, state: Mutex::default(), compiling: watched::Sender::new(0) };
+        let shared = Shared { settings, current: RwLock::default(), events, state: Mutex::default(), compiled: watched::Sender::new(0) };
         let shared = Arc::new(shared);
         shared.reload();
         Self { shared, watching: Mutex::default() }
@@ -140,11 +141,21 @@ impl Library {
         }
     }
 
-    /// Resolves when nothing is being compiled.
-    pub async fn settled(&self) {
-        let mut compiling = self.shared.compiling.subscribe();
-        // Its sender is ours.
-        let _ = compiling.wait_for(|texts| *texts == 0).await;
+    /// Resolves when nothing is being compiled that imports the file at `path`.
+    pub async fn followed(&self, path: &str) {
+        let name = module_name(path);
+        let mut compiled = self.shared.compiled.subscribe();
+        loop {
+            compiled.borrow_and_update();
+            let follows = |finding: &Finding| {
+                finding.standing == Standing::Unknown && finding.modules.as_ref().is_some_and(|modules| modules.contains_key(name))
+            };
+            if !self.shared.state().findings.all.values().any(follows) {
+                return;
+            }
+            // Its sender is ours.
+            let _ = compiled.changed().await;
+        }
     }
 
     /// Whether the folders are watched.
@@ -265,7 +276,6 @@ impl Shared {
         let finding = Finding { source: candidate.source, modules: Some(modules), standing: Standing::Unknown, number, kept };
         state.findings.all.insert(path.clone(), finding);
         let checked = program.map(|program| helpers.checker.check(path.clone(), program));
-        self.compiling.send_modify(|texts| *texts += 1);
         let shared = Arc::clone(self);
         helpers.runtime.spawn(async move {
             let found = match checked {
@@ -275,7 +285,7 @@ impl Shared {
             // It may wait for a reload that reads files.
             let deciding = Arc::clone(&shared);
             drop(tokio::task::spawn_blocking(move || deciding.found(&path, number, found)).await);
-            shared.compiling.send_modify(|texts| *texts -= 1);
+            shared.compiled.send_modify(|texts| *texts += 1);
         });
     }
 
