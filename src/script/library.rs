@@ -216,7 +216,11 @@ impl Shared {
         state.builtin = embedded(|path| path.strip_prefix("nodes/")?.strip_suffix(".rhai").map(str::to_owned));
         let before = std::mem::take(&mut state.files);
         let before: HashMap<_, _> = before.into_iter().map(|file| (file.candidate.path.clone(), file)).collect();
-        let text = |path: &str| before.get(path).map(|file| file.candidate.source.clone());
+        // An empty text that was stored is no file that is being written.
+        let stored = |path: &str| state.findings.all.get(path).is_some_and(|finding| finding.source.is_empty());
+        let text = |path: &str| {
+            if stored(path) { Some(String::new()) } else { before.get(path).map(|file| file.candidate.source.clone()) }
+        };
         let (found, read) = folder::read_all(&self.settings.folders, text);
         let file = |candidate: Candidate| match before.get(&candidate.path) {
             Some(same) if same.candidate == candidate => Arc::clone(same),

@@ -103,6 +103,17 @@ async fn what_imports_a_script_follows_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_over_the_api_is_live_with_the_answer_watched_or_not() {
+    let server = start_with(|config| config.storage.reload = false).await;
+    for (source, wanted) in [("1", json!(1)), ("", Value::Null), ("// a comment", Value::Null), ("", Value::Null), ("2", json!(2))] {
+        let put = reqwest::Client::new().put(server.url("/api/scripts/stored.rhai")).json(&json!({ "source": source }));
+        assert!(put.send().await.unwrap().status().is_success());
+        assert_eq!(result(&server, "stored").await, wanted, "{source:?}");
+        assert_eq!(server.get("/api/scripts/stored.rhai").await.1["source"], source);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broken_import_shows_at_its_importers_and_the_last_good_versions_stay() {
     let server = start().await;
     let folder = server.data.path().join("scripts");
