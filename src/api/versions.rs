@@ -264,7 +264,7 @@ fn number(text: &str) -> Result<u32> {
 }
 
 fn author(restored_from: Option<u32>) -> Author {
-    Author { api_key: visit::key_name(), restored_from }
+    Author { api_key: visit::name(), restored_from }
 }
 
 /// What a version holds. It never changes, so that its hash is its tag.

@@ -100,9 +100,9 @@ pub(crate) fn caller() -> Option<Caller> {
     VISIT.try_with(|visit| visit.caller.get().cloned()).ok().flatten()
 }
 
-/// What the key is called that was shown with the request that the running task serves, if one was.
-pub(crate) fn key_name() -> Option<String> {
-    caller().and_then(|caller| caller.known).map(|known| known.key.name.clone())
+/// The name of the key that was shown. None where nobody had to show one.
+pub(crate) fn name() -> Option<String> {
+    Some(caller()?.known?.key.name.clone())
 }
 
 /// The id of the request that the running task serves.

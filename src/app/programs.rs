@@ -43,6 +43,7 @@ impl crate::runs::Library for Programs {
                 node_types,
                 permissions: compiled.permissions.clone(),
                 limits: Limits { source: MAX_COMPILED, ..Limits::default() },
+                resumable: false,
             }
         })
     }

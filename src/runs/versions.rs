@@ -216,8 +216,8 @@ impl Versions {
     /// `NOT_FOUND`, `STORAGE_FULL`.
     pub async fn restore_workflow(&self, id: &str, version: u32, author: Author) -> Result<Workflow, Failure> {
         let (_, content) = self.content(Versioned::Workflow, id, Some(version)).await?;
-        let graph: Graph = serde_json::from_str(&content).map_err(|error| super::workflows::unreadable(&error))?;
-        let drawing = Drawing::new(graph, &content).map_err(|error| super::workflows::unreadable(&error))?;
+        let graph: Graph = serde_json::from_str(&content).map_err(|error| super::graphs::unreadable(&error))?;
+        let drawing = Drawing::new(graph, &content).map_err(|error| super::graphs::unreadable(&error))?;
         let author = Author { restored_from: Some(version), ..author };
         self.runs.workflows().restored(id, drawing, content, author).await
     }
@@ -292,7 +292,7 @@ impl Versions {
     }
 
     async fn compiled(&self, content: &str) -> Result<String, Error> {
-        let graph: Graph = serde_json::from_str(content).map_err(|error| super::workflows::unreadable(&error))?;
+        let graph: Graph = serde_json::from_str(content).map_err(|error| super::graphs::unreadable(&error))?;
         Ok(self.runs.workflows().compile(graph).await?.ready()?.program.source.clone())
     }
 }

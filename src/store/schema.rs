@@ -18,11 +18,12 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_snapshots.sql"),
     include_str!("migrations/0005_keys.sql"),
     include_str!("migrations/0006_triggers.sql"),
+    include_str!("migrations/0007_resuming.sql"),
     VERSIONS,
 ];
 
 /// The one that has workflows begin with a version each.
-const VERSIONS: &str = include_str!("migrations/0007_versions.sql");
+const VERSIONS: &str = include_str!("migrations/0008_versions.sql");
 
 /// Files up to this size are checked whole when they are opened; larger ones where they are read.
 const CHECKED_WHOLE: u64 = 8 << 20;

@@ -85,7 +85,7 @@ async fn workflows_that_were_stored_before_there_were_versions_have_one() {
     store.close();
     let connection = Connection::open(&path).unwrap();
     connection.execute_batch("DROP TABLE versions;").unwrap();
-    connection.execute_batch(include_str!("migrations/0007_versions.sql")).unwrap();
+    connection.execute_batch(include_str!("migrations/0008_versions.sql")).unwrap();
     versions::begin(&connection).unwrap();
     drop(connection);
     let store = Store::open(&path).unwrap();
