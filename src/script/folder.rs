@@ -84,9 +84,7 @@ impl Library {
         self.accept(path, source, || {
             keep().map_err(|reason| FolderError::Disk { path: path.to_owned(), reason })?;
             replace(&file, source).map_err(|error| FolderError::Disk { path: path.to_owned(), reason: error.to_string() })
-        })?;
-        self.reload();
-        Ok(())
+        })
     }
 
     /// Keeps any text beside what is live. Blocks.

@@ -183,16 +183,17 @@ impl Library {
         &self.shared.settings.folders
     }
 
-    /// `source` was found to compile as the file at `path`, which `write` makes it: it goes live with the next reload. Where writing fails,
-    /// nothing is known of it.
+    /// `source` was found to compile as the file at `path`, which `write` makes it: it goes live. Where writing fails, nothing is known of
+    /// it.
     pub(super) fn accept<E>(&self, path: &str, source: &str, write: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
-        // A reload in between would find no such file, and forget what is known of it.
+        // Whoever decides in between would know no such file, and forget what is known of it.
         let mut state = self.shared.state();
         write()?;
         state.number += 1;
         let number = state.number;
         let good = Finding { source: source.to_owned(), modules: None, standing: Standing::Good, number, kept: true };
         state.findings.all.insert(path.to_owned(), good);
+        self.shared.read(&mut state);
         Ok(())
     }
 
@@ -212,7 +213,10 @@ impl Shared {
 
     /// Reads the folders, and puts live what is good.
     pub(super) fn reload(self: &Arc<Self>) -> Read {
-        let mut state = self.state();
+        self.read(&mut self.state())
+    }
+
+    fn read(self: &Arc<Self>, state: &mut State) -> Read {
         state.builtin = embedded(|path| path.strip_prefix("nodes/")?.strip_suffix(".rhai").map(str::to_owned));
         let before = std::mem::take(&mut state.files);
         let before: HashMap<_, _> = before.into_iter().map(|file| (file.candidate.path.clone(), file)).collect();
@@ -227,7 +231,7 @@ impl Shared {
             _ => Arc::new(File::new(candidate)),
         };
         state.files = found.into_iter().map(file).collect();
-        self.settle(&mut state);
+        self.settle(state);
         read
     }
 
