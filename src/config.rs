@@ -154,6 +154,8 @@ pub struct Storage {
     pub script_dirs: Vec<PathBuf>,
     /// `RELOAD`, default `true`: hot reload of the script folders.
     pub reload: bool,
+    /// `VERSIONS_KEPT`, default `0`: so many versions of each workflow and script are kept, the newest; `0` keeps all.
+    pub versions_kept: u32,
 }
 
 /// Runs of workflows and scripts.
@@ -353,8 +355,12 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         rate_limit_enabled: r.get("RATE_LIMIT_ENABLED", false),
         rate_limit_requests_per_minute: r.within("RATE_LIMIT_REQUESTS_PER_MINUTE", 60, 1..=1_000_000),
     };
-    let storage =
-        Storage { data_dir: r.get("DATA_DIR", data_dir), script_dirs: r.get("SCRIPT_DIRS", Vec::new()), reload: r.get("RELOAD", true) };
+    let storage = Storage {
+        data_dir: r.get("DATA_DIR", data_dir),
+        script_dirs: r.get("SCRIPT_DIRS", Vec::new()),
+        reload: r.get("RELOAD", true),
+        versions_kept: r.within("VERSIONS_KEPT", 0, 0..=1_000_000),
+    };
     let runs = Runs {
         max: r.within("MAX_RUNS", 64, 1..=1024),
         max_queued: r.within("MAX_QUEUED_RUNS", 10_000, 0..=1_000_000),

@@ -37,6 +37,7 @@ const TABLE: &[(&str, Need, Need)] = &[
     ("/api/node-configs", READ, SCRIPTS),
     ("/api/queue", READ, WORKFLOWS),
     ("/api/runs", READ, WORKFLOWS),
+    ("/api/script-versions", READ, SCRIPTS),
     ("/api/scripts", READ, SCRIPTS),
     ("/api/secrets", ADMIN, ADMIN),
     ("/api/settings", ADMIN, ADMIN),

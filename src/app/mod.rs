@@ -235,6 +235,15 @@ impl runs::Runner for Nobody {
     }
 }
 
+/// The first script folder of the data folder, for whoever starts nothing else: `trae new`. It is made if it is not there.
+///
+/// # Errors
+/// A data folder that cannot be written.
+pub fn script_folder(config: &Config) -> Result<PathBuf, Failure> {
+    prepare(&config.storage.data_dir)?;
+    Ok(config.storage.data_dir.join("scripts"))
+}
+
 fn open_keys(config: &Config, store: Store) -> Result<Keys, Failure> {
     let configured = config.security.jwt_secret_key.as_ref().map(|secret| secret.0.as_str());
     Ok(Keys::open(store, configured, &config.storage.data_dir)?)
@@ -301,7 +310,8 @@ fn snapshot_settings(config: &Config) -> snapshots::Settings {
 
 fn run_settings(config: &Config, files: &Path, allowed: Permissions) -> runs::Settings {
     let config::Runs { max, max_queued, kept, kept_for, .. } = config.runs;
-    runs::Settings { max_runs: max, max_queued, kept, kept_for, ..runs::Settings::new(files, allowed) }
+    let versions_kept = config.storage.versions_kept;
+    runs::Settings { max_runs: max, max_queued, kept, kept_for, versions_kept, ..runs::Settings::new(files, allowed) }
 }
 
 /// The shells by name, as command lines, and where they begin.

@@ -26,6 +26,7 @@ mod retention;
 mod ticket;
 mod timestamp;
 mod values;
+mod versions;
 mod waits;
 mod workflows;
 
@@ -51,6 +52,7 @@ pub use resume::{Recovered, Retry};
 pub use ticket::Ticket;
 pub use timestamp::Timestamp;
 pub use values::{RunFile, StepImages, ValueRef};
+pub use versions::{Author, Difference, MadeBy, ShownAs, Thing, Version, VersionPage, Versions};
 pub use workflows::{Checked, DrawnTrigger, Observer, Workflow, WorkflowPage, Workflows};
 
 use crate::error::Failure;
@@ -74,13 +76,16 @@ pub struct Settings {
     pub kept: Option<u64>,
     /// They stay so long after their end (90 days); none for ever.
     pub kept_for: Option<Duration>,
+    /// So many versions of each workflow and script are kept; 0 (the usual) keeps all.
+    pub versions_kept: u32,
 }
 
 impl Settings {
     /// The usual numbers.
     pub fn new(files: impl Into<PathBuf>, allowed: Permissions) -> Self {
         let days = |days: u64| Duration::from_secs(days * 86_400);
-        Self { files: files.into(), allowed, max_runs: 64, max_queued: 10_000, kept: Some(100_000), kept_for: Some(days(90)) }
+        let (kept, kept_for) = (Some(100_000), Some(days(90)));
+        Self { files: files.into(), allowed, max_runs: 64, max_queued: 10_000, kept, kept_for, versions_kept: 0 }
     }
 }
 
@@ -108,7 +113,12 @@ impl Runs {
 
     /// The stored workflows.
     pub fn workflows(&self) -> Workflows {
-        Workflows { runs: self.clone() }
+        Workflows { runs: self.clone(), author: Author::default() }
+    }
+
+    /// What workflows and scripts were.
+    pub fn versions(&self) -> Versions {
+        Versions { runs: self.clone() }
     }
 
     /// The stored node configs.
