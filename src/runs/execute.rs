@@ -23,6 +23,7 @@ use crate::host::{Answer, Job, Outcome};
 use crate::policy::{Grant, Permissions};
 use crate::store::Store;
 use crate::store::runs::{NewRun, Write};
+use crate::store::triggers::NewFiring;
 
 /// So many scripts may stand above one another.
 const MAX_DEPTH: u32 = 8;
@@ -67,6 +68,8 @@ pub struct Execute {
     /// Whoever starts the run waits for its answer or its end, which come after everything before them is on record: so nobody waits
     /// for the record of its beginning alone.
     pub awaited: bool,
+    /// What starts it, where a trigger does: put on record with the run, or neither is.
+    pub firing: Option<Arc<NewFiring>>,
     /// Permissions beside the declared ones, for a script that is in no folder: what a person at their own terminal grants it.
     pub lent: Permissions,
 }
@@ -79,6 +82,7 @@ impl Default for Execute {
             trigger: "manual".to_owned(),
             start_node: None,
             awaited: false,
+            firing: None,
             lent: Permissions::default(),
         }
     }
@@ -271,6 +275,7 @@ impl Inner {
             parameters: execute.parameters.clone(),
             input: execute.input.clone(),
             start_node: execute.start_node.clone(),
+            firing: execute.firing.clone(),
             program: Arc::clone(&order.prepared.row.hash),
             owner: Arc::clone(&self.owner),
             created_at: now.0,

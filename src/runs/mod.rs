@@ -31,7 +31,7 @@ pub use live::Ended;
 pub use node_configs::{NodeConfig, NodeConfigDraft, NodeConfigPage, NodeConfigs};
 pub use record::{LogLine, Run, RunError, RunPage, RunStatus, RunSummary, SharedJson, Step, StepStatus};
 pub use timestamp::Timestamp;
-pub use workflows::{Checked, DrawnTrigger, Observer, Workflow, WorkflowPage, Workflows};
+pub use workflows::{Checked, Observer, Workflow, WorkflowPage, Workflows};
 
 use crate::error::Failure;
 use crate::policy::Permissions;
@@ -94,6 +94,16 @@ impl Runs {
     /// Grows whenever a script or a node type changed.
     pub fn library_generation(&self) -> u64 {
         self.inner.programs.library.generation()
+    }
+
+    /// The triggers that scripts declare in their headers, by the script's path: each its type and its fields.
+    pub fn script_triggers(&self) -> Vec<(String, Vec<(String, serde_json::Value)>)> {
+        self.inner.programs.library.script_triggers()
+    }
+
+    /// Whether there is a script at that path.
+    pub fn has_script(&self, path: &str) -> bool {
+        self.inner.programs.library.script(path).is_some()
     }
 
     /// Runs a stored workflow. Resolves once the run is on record (at once for one that is [`Execute::awaited`]); it may have begun by

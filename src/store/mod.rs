@@ -1,7 +1,7 @@
 //! The database: the only room that says SQLite.
 //!
 //! One thread writes, and commits everything that waits in one transaction; a few connections read beside it. What is written is
-//! plain rows ([`runs`], [`workflows`], [`keys`], [`node_configs`], [`shell`], [`snapshots`], [`templates`]); what they mean is the
+//! plain rows ([`runs`], [`workflows`], [`keys`], [`node_configs`], [`shell`], [`snapshots`], [`templates`], [`triggers`]); what they mean is the
 //! business of the rooms above.
 
 mod error;
@@ -14,7 +14,7 @@ mod schema;
 pub mod shell;
 pub mod snapshots;
 pub mod templates;
-mod triggers;
+pub mod triggers;
 pub mod workflows;
 mod writer;
 

@@ -10,6 +10,8 @@ use serde_json::value::RawValue;
 pub use read::{OpenRun, RunQuery};
 pub use write::Write;
 
+use super::triggers::NewFiring;
+
 /// JSON text, kept as it came.
 pub type Json = Box<RawValue>;
 
@@ -40,6 +42,8 @@ pub struct NewRun {
     pub input: Json,
     /// The trigger node that fired.
     pub start_node: Option<String>,
+    /// What started it, where that must not start anything a second time.
+    pub firing: Option<Arc<NewFiring>>,
     /// Hash of its program.
     pub program: Arc<str>,
     /// The process that works on it.

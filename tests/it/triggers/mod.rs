@@ -1,0 +1,8 @@
+//! What starts runs by itself: when schedules are due, what a clock that jumps does to them, and folders into which files are dropped.
+
+mod clock;
+mod crash;
+mod due;
+mod folders;
+mod house;
+mod webhooks;
