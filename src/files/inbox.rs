@@ -5,7 +5,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
@@ -21,7 +21,7 @@ use crate::policy::AllowedPath;
 pub struct Found {
     /// Its path in the folder.
     pub name: String,
-    /// What tells one state of it from another: inode, size, times of change.
+    /// What tells one state of it from another: which file it is, its size, times of change; with colons between.
     pub stamp: String,
     /// Its size in bytes.
     pub size: u64,
@@ -64,7 +64,8 @@ pub fn find(folder: &AllowedPath, recursive: bool, skip: &dyn Fn(&str) -> bool) 
         other => place.error("look into", other),
     })?;
     let own = rustix::fs::fstat(&root).map_err(|errno| place.error("look into", errno))?;
-    let mut listing = Listing { folder: format!("{}:{}", own.st_dev, own.st_ino), files: Vec::new(), unnamed: false, closed: None };
+    let folder = format!("{}:{}", own.st_dev, identity(&root, Path::new(""), &own));
+    let mut listing = Listing { folder, files: Vec::new(), unnamed: false, closed: None };
     let mut waiting = vec![PathBuf::new()];
     while let Some(inner) = waiting.pop() {
         let entries = if inner.as_os_str().is_empty() {
@@ -101,7 +102,7 @@ pub fn find(folder: &AllowedPath, recursive: bool, skip: &dyn Fn(&str) -> bool) 
                     }
                     listing.files.push(Found {
                         name: path.to_string_lossy().into_owned(),
-                        stamp: stamp(&found),
+                        stamp: stamp(&root, &path, &found),
                         size: u64::try_from(found.st_size).unwrap_or_default(),
                         modified: i128::from(found.st_mtime) * 1_000_000_000 + i128::from(found.st_mtime_nsec),
                     });
@@ -121,7 +122,7 @@ pub fn digest(file: &AllowedPath, stamp_before: &str) -> Result<Option<String>, 
     let place = Place::of(file);
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
     let opened = File::from(place.open(flags).map_err(|errno| place.error("read", errno))?);
-    let same = |file: &File| rustix::fs::fstat(file).is_ok_and(|now| stamp(&now) == stamp_before);
+    let same = |file: &File| rustix::fs::fstat(file).is_ok_and(|now| stamp(file, Path::new(""), &now) == stamp_before);
     if !same(&opened) {
         return Ok(None);
     }
@@ -205,11 +206,28 @@ pub fn tells_of_changes(folder: &AllowedPath) -> bool {
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
-fn stamp(found: &Stat) -> String {
+fn stamp(folder: impl AsFd, path: &Path, found: &Stat) -> String {
     format!(
         "{}:{}:{}.{}:{}.{}",
-        found.st_ino, found.st_size, found.st_mtime, found.st_mtime_nsec, found.st_ctime, found.st_ctime_nsec
+        identity(folder, path, found), found.st_size, found.st_mtime, found.st_mtime_nsec, found.st_ctime, found.st_ctime_nsec
     )
+}
+
+/// What tells a file from others that had its name, or get its inode when it is gone.
+fn identity(folder: impl AsFd, path: &Path, found: &Stat) -> String {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{StatxFlags, statx};
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH;
+        // Not every file system knows when a file was made.
+        if let Ok(more) = statx(&folder, path, flags, StatxFlags::BTIME)
+            && StatxFlags::from_bits_retain(more.stx_mask).contains(StatxFlags::BTIME)
+        {
+            return format!("{}@{}.{}", found.st_ino, more.stx_btime.tv_sec, more.stx_btime.tv_nsec);
+        }
+    }
+    let _ = (folder, path);
+    found.st_ino.to_string()
 }
 
 /// The part of a stamp that another owner or other rights do not change.
@@ -225,7 +243,7 @@ fn the_same<'a>(place: &Place<'a>, before: &str) -> Result<Result<(OwnedFd, &'a 
         Err(error) => return Err(error),
     };
     match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(found) if content(&stamp(&found)) == content(before) => Ok(Ok((folder, name))),
+        Ok(found) if content(&stamp(&folder, Path::new(name), &found)) == content(before) => Ok(Ok((folder, name))),
         Ok(_) => Ok(Err(Aside::Another)),
         Err(Errno::NOENT) => Ok(Err(Aside::Gone)),
         Err(errno) => Err(place.error("look at", errno)),

@@ -36,7 +36,7 @@ CREATE TABLE firings (
     kind       TEXT NOT NULL,
     run_id     TEXT NOT NULL,
     fired_at   INTEGER NOT NULL,
-    -- For a file: where it lies, how its content was told last (inode, size, time of change), and in which folder that was.
+    -- For a file: where it lies, how its content was told last (which file, size, times of change), and in which folder that was.
     path       TEXT,
     stamp      TEXT,
     folder     TEXT,

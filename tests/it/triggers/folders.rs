@@ -173,7 +173,11 @@ async fn a_folder_may_vanish_and_return() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_folders_that_the_settings_allow_are_watched() {
     let data = tempfile::tempdir().unwrap();
-    let (fired, triggers) = fakes(data.path(), |permissions| permissions.read = vec!["inbox/**".to_owned()], Duration::ZERO).await;
+    let limit = |permissions: &mut Permissions| {
+        permissions.read = vec!["inbox/**".to_owned()];
+        permissions.write = vec!["outbox/**".to_owned()];
+    };
+    let (fired, triggers) = fakes(data.path(), limit, Duration::ZERO).await;
     for (id, config) in [("in", json!({ "path": "inbox" })), ("out", json!({ "path": "/etc" })), ("move", json!({ "path": "inbox", "after": "move" }))] {
         let graph = json!({ "id": id, "name": id, "nodes": [{ "id": "drop", "type": "watch_folder_trigger", "data": config }], "edges": [] });
         fired.runs.workflows().create(drawn(graph)).await.unwrap();

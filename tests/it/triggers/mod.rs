@@ -2,6 +2,7 @@
 
 mod clock;
 mod crash;
+mod declared;
 mod due;
 mod folders;
 mod house;
