@@ -1,4 +1,5 @@
-# TRAE with a desktop of its own: an Xvfb with a small window manager, so that what is streamed is a desktop and not an empty container.
+# TRAE with a desktop of its own: an Xvfb with a small window manager, a background and a terminal, so that what is streamed is a desktop
+# and not an empty container. Who has a key for the desktop can type into that terminal; VIRTUAL_STARTUP says what is started instead.
 #
 #   docker compose -f examples/docker/compose.yaml up --build
 #   docker compose -f examples/docker/compose.yaml exec trae trae keys create --name me --scope admin
@@ -26,9 +27,10 @@ RUN apt-get update \
         ca-certificates fonts-dejavu-core libdrm2 libgbm1 libtesseract5 libwayland-client0 libxcb-randr0 libxcb-shm0 libxcb1 openbox \
         tesseract-ocr tesseract-ocr-deu tesseract-ocr-eng tesseract-ocr-fra tesseract-ocr-spa tini x11-xserver-utils xkb-data xterm xvfb \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --create-home --shell /bin/bash trae \
+    && useradd --uid 10001 --create-home --shell /bin/bash trae \
     && install -d -o trae -g trae -m 0700 /data \
     && install -d -m 1777 /tmp/.X11-unix
+COPY examples/docker/desktop.sh /usr/local/bin/trae-desktop
 COPY --from=build /build/target/release/trae /usr/local/bin/trae
 USER 10001
 WORKDIR /home/trae
@@ -38,6 +40,7 @@ ENV DATA_DIR=/data \
     API_KEY_ENABLED=true \
     DISPLAY_MODE=virtual \
     VIRTUAL_SIZE=1920x1080 \
+    VIRTUAL_STARTUP=trae-desktop \
     OCR_LANGUAGES=eng,deu,fra,spa
 VOLUME /data
 EXPOSE 8007

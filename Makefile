@@ -69,7 +69,7 @@ test: packages-build packages-desktop packages-clients tools
 		echo "==> skipped: cargo deny check (cargo install cargo-deny --locked)"; \
 	fi
 
-serve: packages-build
+serve: packages-build packages-desktop
 	@echo "==> building the release binary, then serving on http://127.0.0.1:8007 (PORT, HOST and the like are read from the environment)"
 	cargo build --locked --release
 	target/release/trae serve

@@ -164,12 +164,14 @@ pub struct Snapshots {
 }
 
 /// The screen it works on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Desktop {
     /// `DISPLAY_MODE`, default `auto`.
     pub mode: DisplayMode,
     /// `VIRTUAL_SIZE`, default `1920x1080`: width and height of an own virtual screen.
     pub virtual_size: (u32, u32),
+    /// `VIRTUAL_STARTUP`, default none: a command line that is started on an own virtual screen, beside a window manager.
+    pub virtual_startup: Vec<String>,
 }
 
 /// Which screen.
@@ -346,6 +348,7 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
             let Size(width, height) = r.get("VIRTUAL_SIZE", Size(1920, 1080));
             (width, height)
         },
+        virtual_startup: r.optional("VIRTUAL_STARTUP").map(|Words(words)| words).unwrap_or_default(),
     };
     let mut line = |name, default: &[&str]| r.get(name, Words(default.iter().map(|word| (*word).to_owned()).collect())).0;
     let powershell = if cfg!(windows) { "powershell" } else { "pwsh" };

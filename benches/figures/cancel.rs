@@ -26,7 +26,7 @@ const BUSY: [(&str, &str, &str); 6] = [
 ];
 
 pub fn measure() {
-    let desktops = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (1920, 1080) });
+    let desktops = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (1920, 1080), ..Default::default() });
     let desktop = match desktops.default() {
         Ok(desktop) => Some(desktop),
         Err(error) => {

@@ -20,7 +20,7 @@ use crate::report::{median, milliseconds, ratios, show, skip};
 use crate::served::Served;
 
 pub fn measure() {
-    let desktops = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (1920, 1080) });
+    let desktops = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (1920, 1080), ..Default::default() });
     match desktops.default() {
         Ok(desktop) => {
             let display = desktop.display().unwrap().to_owned();

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue};
@@ -11,6 +11,7 @@ use utoipa::openapi::extensions::Extensions;
 use utoipa_swagger_ui::Config;
 
 use super::error::{Error, json_text};
+use super::extract::Path;
 use super::{router, secured};
 use crate::config::Config as Settings;
 

@@ -266,7 +266,7 @@ fn desktop_settings(config: &Config) -> desktop::Settings {
         DisplayMode::Virtual => desktop::Mode::Virtual,
         DisplayMode::None => desktop::Mode::None,
     };
-    desktop::Settings { mode, virtual_size: config.desktop.virtual_size }
+    desktop::Settings { mode, virtual_size: config.desktop.virtual_size, virtual_startup: config.desktop.virtual_startup.clone() }
 }
 
 fn snapshot_settings(config: &Config) -> snapshots::Settings {

@@ -63,11 +63,13 @@ pub struct Settings {
     pub mode: Mode,
     /// Width and height of a virtual one, in pixels, each 64–16384.
     pub virtual_size: (u32, u32),
+    /// What is started on a virtual one beside a window manager: a command line in words, or nothing.
+    pub virtual_startup: Vec<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { mode: Mode::Auto, virtual_size: (1920, 1080) }
+        Self { mode: Mode::Auto, virtual_size: (1920, 1080), virtual_startup: Vec::new() }
     }
 }
 
@@ -181,14 +183,14 @@ impl Desktop {
     }
 
     #[cfg(target_os = "linux")]
-    fn virtual_of(size: (u32, u32), turn: &Arc<Turn>) -> Result<Self, Error> {
-        let server = xvfb::Xvfb::start(size)?;
+    fn virtual_of(settings: &Settings, turn: &Arc<Turn>) -> Result<Self, Error> {
+        let server = xvfb::Xvfb::start(settings.virtual_size, &settings.virtual_startup)?;
         let opened = Self::open("virtual", Some(server.display().to_owned()), turn)?;
         Ok(Self { server: Some(server), ..opened })
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn virtual_of(_size: (u32, u32), _turn: &Arc<Turn>) -> Result<Self, Error> {
+    fn virtual_of(_settings: &Settings, _turn: &Arc<Turn>) -> Result<Self, Error> {
         Err(Error::Start("this platform has no Xvfb; use its own desktop".to_owned()))
     }
 

@@ -140,7 +140,7 @@ impl Desktops {
         match self.settings.mode {
             Mode::None => Err(Error::Off),
             Mode::Local => Desktop::local(turn),
-            Mode::Virtual => Desktop::virtual_of(self.settings.virtual_size, turn),
+            Mode::Virtual => Desktop::virtual_of(&self.settings, turn),
             Mode::Auto if cfg!(not(target_os = "linux")) || of_session => Desktop::local(turn),
             Mode::Auto => {
                 if let Some(name) = session_display() {
@@ -149,7 +149,7 @@ impl Desktops {
                         Err(error) => tracing::warn!("DISPLAY is {name}, but: {error}; a virtual desktop takes its place"),
                     }
                 }
-                Desktop::virtual_of(self.settings.virtual_size, turn)
+                Desktop::virtual_of(&self.settings, turn)
             }
         }
     }

@@ -27,6 +27,8 @@ const START: Duration = Duration::from_secs(20);
 const END: Duration = Duration::from_secs(2);
 /// How often the keeper looks at its children where the kernel does not tell it that one has ended.
 const LOOK: Duration = Duration::from_millis(20);
+/// What programs on a display get of this process's environment, beside `LC_*` and `XDG_*`.
+const INHERITED: &[&str] = &["HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER"];
 /// Sides of a display.
 const SIDES: std::ops::RangeInclusive<u32> = 64..=16384;
 
@@ -44,7 +46,8 @@ struct Shared {
 }
 
 impl Xvfb {
-    pub(super) fn start(size: (u32, u32)) -> Result<Self, Error> {
+    /// Starts it, a window manager on it, and `startup`, a command line in words, where there is one.
+    pub(super) fn start(size: (u32, u32), startup: &[String]) -> Result<Self, Error> {
         if !SIDES.contains(&size.0) || !SIDES.contains(&size.1) {
             return Err(Error::Size(size.0, size.1));
         }
@@ -52,9 +55,10 @@ impl Xvfb {
         let shared = Arc::new(Shared { stop: AtomicBool::new(false), ended: AtomicBool::new(false), bell });
         let (ready, started) = mpsc::channel();
         let kept = Arc::clone(&shared);
+        let startup = startup.to_vec();
         let keeper = std::thread::Builder::new()
             .name("xvfb".to_owned())
-            .spawn(move || keep(size, &kept, &ready))
+            .spawn(move || keep(size, &startup, &kept, &ready))
             .map_err(|error| Error::Start(error.to_string()))?;
         let display = started.recv().map_err(|_| Error::Start("its keeper ended".to_owned()))??;
         // From here on a failure drops the display, which ends it.
@@ -90,23 +94,29 @@ impl Drop for Xvfb {
 }
 
 /// The keeper's life: start, tell the display's name, wait, end.
-fn keep(size: (u32, u32), shared: &Shared, ready: &mpsc::Sender<Result<String, Error>>) {
+fn keep(size: (u32, u32), startup: &[String], shared: &Shared, ready: &mpsc::Sender<Result<String, Error>>) {
     match launch(size) {
         Err(error) => {
             shared.ended.store(true, Ordering::Release);
             let _ = ready.send(Err(error));
         }
         Ok((mut server, display)) => {
-            let mut manager = window_manager(&display);
+            let started = [window_manager(&display), on_it(startup, &display)];
+            let mut programs: Vec<(Child, Option<OwnedFd>)> = started
+                .into_iter()
+                .flatten()
+                .map(|child| {
+                    let ends = ending(&child);
+                    (child, ends)
+                })
+                .collect();
             let _ = ready.send(Ok(display.clone()));
             let server_ends = ending(&server);
-            let mut manager_ends = manager.as_ref().and_then(ending);
             while !shared.stop.load(Ordering::Acquire) && matches!(server.try_wait(), Ok(None)) {
-                if manager.as_mut().is_some_and(|manager| !matches!(manager.try_wait(), Ok(None))) {
-                    (manager, manager_ends) = (None, None);
-                }
-                let told = server_ends.is_some() && manager.is_some() == manager_ends.is_some();
-                let ends: Vec<BorrowedFd<'_>> = server_ends.iter().chain(&manager_ends).map(|file| file.as_fd()).collect();
+                programs.retain_mut(|(child, _)| matches!(child.try_wait(), Ok(None)));
+                let told = server_ends.is_some() && programs.iter().all(|(_, ends)| ends.is_some());
+                let ends: Vec<BorrowedFd<'_>> =
+                    server_ends.iter().chain(programs.iter().filter_map(|(_, ends)| ends.as_ref())).map(|file| file.as_fd()).collect();
                 if shared.bell.wait(&ends, (!told).then(|| Instant::now() + LOOK)).is_err() {
                     std::thread::sleep(LOOK);
                 }
@@ -115,8 +125,8 @@ fn keep(size: (u32, u32), shared: &Shared, ready: &mpsc::Sender<Result<String, E
                 tracing::warn!("a virtual desktop ended; the next use starts another");
             }
             shared.ended.store(true, Ordering::Release);
-            if let Some(manager) = manager {
-                end(manager);
+            for (child, _) in programs {
+                end(child);
             }
             end(server);
         }
@@ -180,10 +190,22 @@ fn number(pipe: OwnedFd) -> Result<u32, String> {
 
 /// A window manager, so that windows have a focus and a frame, where a small one is installed. It ends with its display.
 fn window_manager(display: &str) -> Option<Child> {
-    let mut command = Command::new("openbox");
-    command.args(["--sm-disable"]).env("DISPLAY", display);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    with_us(&mut command).spawn().ok()
+    spawn_on(display, "openbox", &["--sm-disable".to_owned()]).ok()
+}
+
+/// What the settings start on it. A desktop without is still one.
+fn on_it(startup: &[String], display: &str) -> Option<Child> {
+    let (program, arguments) = startup.split_first()?;
+    spawn_on(display, program, arguments).inspect_err(|error| tracing::warn!("VIRTUAL_STARTUP: {program} cannot be started: {error}")).ok()
+}
+
+/// Starts a program on a display. Who sits before it is not to read the server's environment.
+fn spawn_on(display: &str, program: &str, arguments: &[String]) -> std::io::Result<Child> {
+    let inherited = |name: &str| INHERITED.contains(&name) || name.starts_with("LC_") || name.starts_with("XDG_");
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(inherited)));
+    command.env("DISPLAY", display).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    with_us(&mut command).spawn()
 }
 
 /// Asks the kernel to end the child with the thread that starts it.
@@ -203,10 +225,10 @@ fn with_us(command: &mut Command) -> &mut Command {
     }
 }
 
-/// Asks a child to end, and kills it if it does not.
+/// Asks a child and those it started to end, and kills it if it does not.
 fn end(mut child: Child) {
-    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        let _ = rustix::process::kill_process(pid, Signal::TERM);
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(group, Signal::TERM);
     }
     let deadline = Instant::now() + END;
     while matches!(child.try_wait(), Ok(None)) {

@@ -13,6 +13,6 @@ mod url;
 
 pub use command::{AllowedCommand, AllowedProcess, Program};
 pub use grant::{Denied, Grant};
-pub use path::{Access, AllowedPath};
+pub use path::{Access, AllowedPath, is_device};
 pub use permissions::Permissions;
 pub use url::AllowedUrl;

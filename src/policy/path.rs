@@ -71,3 +71,13 @@ fn follow_links(path: &Path) -> PathBuf {
         }
     }
 }
+/// Whether Windows keeps a name for a device, whatever stands behind the first point: data folders move between machines.
+pub fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
+    match stem.as_str() {
+        "CON" | "PRN" | "AUX" | "NUL" => true,
+        stem => {
+            stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT")).is_some_and(|number| matches!(number.as_bytes(), [b'1'..=b'9']))
+        }
+    }
+}

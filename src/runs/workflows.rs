@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::programs::{PreparedGraph, Programs};
 use super::{Error, Runs, Timestamp};
 use crate::error::Failure;
+use crate::policy::is_device;
 use crate::store::workflows::{WorkflowIndex, WorkflowRow};
 use crate::workflow::{Drawing, Fields, Graph, Problem, Severity, Trigger};
 
@@ -149,6 +150,7 @@ impl Workflows {
     /// # Errors
     /// Where the stored node configs cannot be read.
     pub async fn check(&self, graph: Graph) -> Result<Checked, Failure> {
+        new_id(graph.id.as_deref())?;
         let graph = self.compile(graph).await?;
         let program = graph.prepared.map(|prepared| Arc::clone(&prepared.program));
         Ok(Checked {
@@ -261,7 +263,7 @@ pub(super) fn new_id(asked: Option<&str>) -> Result<String, Error> {
         None => Ok(uuid::Uuid::now_v7().to_string()),
         Some(id) if is_id(id) => Ok(id.to_owned()),
         Some(_) => {
-            let message = "an id has 1 to 128 letters, digits, hyphens and underscores".to_owned();
+            let message = "an id has 1 to 128 letters, digits, hyphens and underscores, and is no device of Windows as CON".to_owned();
             Err(Error::Validation(vec![("/id".to_owned(), message)]))
         }
     }
@@ -276,8 +278,8 @@ pub(super) fn same_id(id: &str, asked: Option<&str>, what: &str) -> Result<(), E
     Err(Error::Validation(vec![("/id".to_owned(), message)]))
 }
 
-pub(super) fn is_id(id: &str) -> bool {
-    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+fn is_id(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && !is_device(id) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 /// Stored text that is no graph: only another version's, or somebody's hand in the database.

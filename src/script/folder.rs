@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -11,12 +12,24 @@ use serde_json::{Value, json};
 use super::catalog::Candidate;
 use super::library::Library;
 use crate::error::{Classify, Kind};
+use crate::policy::is_device;
 
 /// Files larger than this are no scripts.
 const MAX_FILE: u64 = 1 << 20;
 /// Bytes of a path at most, and of each name in it: file systems take 255, and a draft's name is longer.
 const MAX_PATH: usize = 512;
 const MAX_NAME: usize = 200;
+/// Characters that make a name look like another: marks of direction, those without width, and wide or slanted points and strokes.
+const UNSEEN: [RangeInclusive<char>; 8] = [
+    '\u{200b}'..='\u{200f}',
+    '\u{2028}'..='\u{202e}',
+    '\u{2044}'..='\u{2044}',
+    '\u{2060}'..='\u{206f}',
+    '\u{2215}'..='\u{2216}',
+    '\u{feff}'..='\u{feff}',
+    '\u{ff0e}'..='\u{ff0f}',
+    '\u{ff3c}'..='\u{ff3c}',
+];
 /// What stands behind the name of a draft.
 const DRAFT: &str = ".draft";
 
@@ -146,12 +159,15 @@ impl Library {
     }
 }
 
-/// Whether a text is a path of the library: names between slashes, none of them hidden or leading upwards, with `.rhai` at the end.
+/// Whether a text is a path of the library: names between slashes, none of them hidden, leading upwards, a device of Windows or
+/// looking like another, with `.rhai` at the end.
 fn is_path(path: &str) -> bool {
     let name = |part: &str| {
         (1..=MAX_NAME).contains(&part.len())
             && !part.starts_with('.')
-            && !part.contains(|c: char| c.is_control() || "\\:*?\"<>|".contains(c))
+            && !part.contains(|c: char| c.is_control() || "\\:*?\"<>|".contains(c) || UNSEEN.iter().any(|range| range.contains(&c)))
+            && part.trim() == part
+            && !is_device(part)
     };
     path.len() <= MAX_PATH && path.ends_with(".rhai") && path.split('/').all(name)
 }
@@ -234,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_path_stays_below_its_folder() {
-        for path in ["a.rhai", "reports/daily.rhai", "nodes/größe.rhai", "a b.rhai"] {
+        for path in ["a.rhai", "reports/daily.rhai", "nodes/größe.rhai", "a b.rhai", "console.rhai", "com10.rhai"] {
             assert!(is_path(path), "{path}");
         }
         for path in [
@@ -250,6 +266,13 @@ mod tests {
             "a\0.rhai",
             "a\\b.rhai",
             "./a.rhai",
+            " .rhai",
+            " a.rhai",
+            "CON.rhai",
+            "a/nul.b.rhai",
+            "com1/a.rhai",
+            "a\u{202e}b.rhai",
+            "\u{ff0e}\u{ff0e}\u{ff0f}a.rhai",
         ] {
             assert!(!is_path(path), "{path:?}");
         }

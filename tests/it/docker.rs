@@ -100,7 +100,7 @@ fn what_it_copies_sets_and_exposes_is_there() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let stages = stages();
     let ignored = std::fs::read_to_string(root.join(".dockerignore")).unwrap();
-    for copy in all(&stages[0], "COPY") {
+    for copy in stages.iter().flat_map(|stage| all(stage, "COPY")).filter(|copy| !copy.starts_with("--from")) {
         let mut words: Vec<&str> = copy.split(' ').collect();
         words.pop();
         for source in words {
@@ -126,7 +126,12 @@ fn what_it_copies_sets_and_exposes_is_there() {
     for language in ["deu", "eng", "fra", "spa"] {
         assert!(config.ocr.languages.iter().any(|known| known == language), "{language} is missing");
     }
-    for package in ["xvfb", "openbox"] {
+    let [startup] = config.desktop.virtual_startup.as_slice() else { panic!("the desktop shows nothing: VIRTUAL_STARTUP is missing") };
+    let to = format!("/usr/local/bin/{startup}");
+    let copied = all(last, "COPY").into_iter().find_map(|copy| copy.strip_suffix(&to));
+    let script = std::fs::read_to_string(root.join(copied.expect("it is copied").trim())).unwrap();
+    assert!(script.contains("xsetroot -solid") && script.contains("xterm"), "{script}");
+    for package in ["xterm", "x11-xserver-utils", "xvfb", "openbox"] {
         assert!(installed.iter().any(|known| known == package), "a desktop of its own needs {package}");
     }
     let compose = std::fs::read_to_string(root.join("examples/docker/compose.yaml")).unwrap();

@@ -37,7 +37,8 @@ pub(super) struct Stream {
     fresh: bool,
     /// The newest, on its way to be a picture. Kept, so that a busy client does not make it begin again and again.
     making: Option<JoinHandle<Result<Arc<Picture>, Error>>>,
-    sent: Option<Instant>,
+    /// When the last picture was begun.
+    begun: Option<Instant>,
     count: u64,
     _client: Client,
 }
@@ -73,7 +74,7 @@ impl Stream {
             newest: None,
             fresh: false,
             making: None,
-            sent: None,
+            begun: None,
             count: 0,
             _client: state.desktops().streams().join(),
         })
@@ -90,7 +91,7 @@ impl Stream {
         }
         self.wanted = self.wanted.then(&config.change());
         self.follow();
-        self.sent = None;
+        self.begun = None;
         Ok(())
     }
 
@@ -118,14 +119,16 @@ impl Stream {
             }
             let pace = Duration::from_secs(1) / self.showing.fps;
             let now = Instant::now();
-            let earliest = self.sent.map_or(now, |sent| sent + pace);
-            let latest = self.sent.map_or(now, |sent| sent + ALIVE.max(pace));
+            let earliest = self.begun.map_or(now, |begun| begun + pace);
+            let latest = self.begun.map_or(now, |begun| begun + ALIVE.max(pace));
             if let Some(newest) = self.newest.as_ref().filter(|_| now >= if self.fresh { earliest } else { latest }) {
                 self.fresh = false;
                 let area = newest.frame().region();
                 let look = self.showing.look();
                 let shot = Arc::clone(newest);
                 self.making = Some(tokio::spawn(async move { shot.picture(look).await }));
+                // From its beginning: what making and sending it take is no pause on top of the pace.
+                self.begun = Some(now);
                 if area != self.view.area {
                     self.view = View::new(area, self.showing.scale_factor);
                     return Ok(Due::Resized);
@@ -169,7 +172,6 @@ impl Stream {
     /// `frame`. Written by hand: the picture's text is long and has nothing to escape.
     pub(super) fn frame(&mut self, picture: &Picture) -> String {
         self.count += 1;
-        self.sent = Some(Instant::now());
         format!(
             r#"{{"type":"frame","image_data":"{}","width":{},"height":{},"frame":{},"timestamp":{}}}"#,
             picture.base64(),

@@ -375,7 +375,7 @@ async fn reads_nothing(server: &Server) -> TcpStream {
         answer.push(stream.read_u8().await.unwrap());
     }
     let mut client = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
-    let config = json!({ "type": "start_stream", "config": { "fps": 60, "quality": 100 } });
+    let config = json!({ "type": "start_stream", "config": { "fps": 30, "quality": 100 } });
     client.send(Message::text(config.to_string())).await.unwrap();
     client.into_inner()
 }
@@ -417,6 +417,61 @@ async fn a_client_that_never_reads_is_cut_off_and_nobody_else_notices() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), next).await.expect("its place is free");
+    drop(silent);
+}
+
+/// Pictures a second that come until `done` does.
+async fn pace_until(client: &mut Client, done: impl Future<Output = ()>) -> f64 {
+    let (mut frames, start) = (0_u32, std::time::Instant::now());
+    tokio::pin!(done);
+    loop {
+        tokio::select! {
+            () = &mut done => return f64::from(frames) / start.elapsed().as_secs_f64(),
+            message = hear(client) => {
+                assert_eq!(message["type"], "frame");
+                frames += 1;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_a_client_that_never_reads_another_keeps_its_pace() {
+    let server = served::start_with(|config| config.desktop.virtual_size = (640, 400)).await;
+    let name = display(&server).await;
+    // Pictures that fill the silent one's buffers, and something in them that never rests.
+    let background = Window::open_on(&name, (0, 0), (640, 400), 0);
+    background.paint_noise((640, 400), 7);
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let painter = std::thread::spawn({
+        let stop = std::sync::Arc::clone(&stop);
+        move || {
+            let window = Window::open_on(&name, (300, 200), (32, 32), 0);
+            for colour in (0..).step_by(0x01_23_45) {
+                if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    return;
+                }
+                window.paint(colour % 0x100_0000);
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    });
+    let mut other = watch(&server, json!({ "fps": 30, "scale_factor": 0.25 })).await;
+    hear_of(&mut other, "frame").await;
+    let alone = pace_until(&mut other, tokio::time::sleep(Duration::from_secs(5))).await;
+    let silent = reads_nothing(&server).await;
+    eventually_streams(&server, 2).await;
+    let cut_off = async {
+        while server.get("/api/desktop/streaming/status").await.1["client_count"] != 1 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let beside =
+        pace_until(&mut other, async { tokio::time::timeout(Duration::from_secs(60), cut_off).await.expect("it is cut off") }).await;
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    painter.join().unwrap();
+    println!("{alone:.1} pictures a second alone, {beside:.1} beside it");
+    assert!(beside >= 0.8 * alone, "{alone:.1} pictures a second alone, {beside:.1} beside one that never reads");
     drop(silent);
 }
 

@@ -10,6 +10,7 @@ mod door;
 mod errors;
 mod filesystem;
 mod health;
+mod hostile_ids;
 mod limits;
 mod metrics;
 mod node_configs;

@@ -13,7 +13,7 @@ use super::display::{Window, eventually};
 const LOOK: Look = Look { quality: 80, scale: 0.5 };
 
 fn open() -> (Desktops, Arc<Desktop>) {
-    let desktops = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (800, 600) });
+    let desktops = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (800, 600), ..Settings::default() });
     let desktop = desktops.default().unwrap();
     (desktops, desktop)
 }

@@ -12,7 +12,7 @@ use trae::input::{Button, Hold, KeyHold};
 use super::display::{Window, eventually, managed};
 
 fn open() -> (Arc<Desktops>, Arc<Desktop>, Window) {
-    let desktops = Arc::new(Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (800, 600) }));
+    let desktops = Arc::new(Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (800, 600), ..Settings::default() }));
     let desktop = desktops.default().unwrap();
     managed(desktop.display().unwrap());
     let window = Window::open_on(desktop.display().unwrap(), (0, 0), (800, 600), 0);

@@ -15,7 +15,7 @@ use super::display::{Display, eventually};
 const HOLDER: &str = "TRAE_TEST_HOLDS_A_DESKTOP";
 
 fn virtual_desktop() -> Desktops {
-    Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (800, 600) })
+    Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (800, 600), ..Settings::default() })
 }
 
 fn answers(display: &str) -> bool {
@@ -60,6 +60,38 @@ fn a_virtual_desktop_lives_as_long_as_it_is_held() {
     // The process and not the display, whose number may be another test's by now.
     assert!(has_ended(pid));
     drop(desktop);
+}
+
+#[test]
+fn what_is_started_on_it_is_seen_knows_no_secret_and_ends_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (told, pids) = (folder.path().join("told"), folder.path().join("pids"));
+    let script = format!(
+        "env > '{told}'; xsetroot -solid '#336699'; sleep 600 & echo $$ $! > '{pids}.new'; mv '{pids}.new' '{pids}'; wait",
+        told = told.display(),
+        pids = pids.display()
+    );
+    let virtual_startup = ["sh", "-c", &script].map(str::to_owned).to_vec();
+    let desktops = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (800, 600), virtual_startup });
+    let desktop = desktops.default().unwrap();
+    eventually("the background", || {
+        let picture = desktop.screen().capture(&Capture::default()).unwrap();
+        (picture.pixel(400, 300) == Some([0x33, 0x66, 0x99])).then_some(())
+    });
+    let pids: Vec<i32> = eventually("its processes", || {
+        std::fs::read_to_string(&pids).ok().map(|text| text.split_whitespace().map(|pid| pid.parse().unwrap()).collect())
+    });
+    let told = std::fs::read_to_string(&told).unwrap();
+    assert!(told.contains(&format!("DISPLAY={}\n", desktop.display().unwrap())), "{told}");
+    // Cargo gives this process some that no allow-list names.
+    assert!(!told.contains("CARGO"), "{told}");
+    assert!(pids.len() == 2 && pids.iter().all(|pid| !has_ended(*pid)));
+    desktops.shutdown();
+    eventually("both to end", || pids.iter().all(|pid| has_ended(*pid)).then_some(()));
+    // One that cannot be started keeps no desktop from coming.
+    let virtual_startup = vec!["/no/such/program".to_owned()];
+    let desktops = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (800, 600), virtual_startup });
+    assert!(answers(desktops.default().unwrap().display().unwrap()));
 }
 
 #[test]
@@ -171,7 +203,7 @@ fn what_cannot_be_is_said() {
     let off = Desktops::new(Settings { mode: Mode::None, ..Settings::default() }).default().unwrap_err();
     assert_eq!((off.kind(), off.details().unwrap()["service"].as_str()), (Kind::ServiceUnavailable, Some("live_desktop")));
     for size in [(0, 600), (800, 63), (16_385, 600), (u32::MAX, u32::MAX)] {
-        let error = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: size }).default().unwrap_err();
+        let error = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: size, ..Settings::default() }).default().unwrap_err();
         assert_eq!(error.kind(), Kind::ValidationError);
     }
 }

@@ -50,7 +50,11 @@ pub fn host() -> Host {
 
 pub fn capabilities() -> Capabilities {
     Capabilities {
-        desktops: Arc::new(Desktops::new(desktop::Settings { mode: desktop::Mode::Virtual, virtual_size: (1280, 800) })),
+        desktops: Arc::new(Desktops::new(desktop::Settings {
+            mode: desktop::Mode::Virtual,
+            virtual_size: (1280, 800),
+            ..Default::default()
+        })),
         ocr: Arc::new(ocr::Ocr::new(ocr::Settings {
             languages: vec!["eng".to_owned()],
             timeout: Duration::from_secs(30),
