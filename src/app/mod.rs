@@ -197,6 +197,8 @@ impl App {
     /// own is closed.
     pub async fn shutdown(&self) {
         self.shutdown.cancel();
+        // What would start now would be stopped at once.
+        self.triggers.disarm().await;
         self.runs.shutdown().await;
         self.services.stop().await;
         self.host.shutdown();

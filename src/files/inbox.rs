@@ -68,11 +68,8 @@ pub fn find(folder: &AllowedPath, recursive: bool, skip: &dyn Fn(&str) -> bool) 
     let mut listing = Listing { folder, files: Vec::new(), unnamed: false, closed: None };
     let mut waiting = vec![PathBuf::new()];
     while let Some(inner) = waiting.pop() {
-        let entries = if inner.as_os_str().is_empty() {
-            Dir::read_from(&root)
-        } else {
-            open_in(&root, &inner, FOLDER).and_then(Dir::read_from)
-        };
+        let entries =
+            if inner.as_os_str().is_empty() { Dir::read_from(&root) } else { open_in(&root, &inner, FOLDER).and_then(Dir::read_from) };
         let entries = match entries {
             Ok(entries) => entries,
             // It went away meanwhile.
@@ -209,7 +206,12 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 fn stamp(folder: impl AsFd, path: &Path, found: &Stat) -> String {
     format!(
         "{}:{}:{}.{}:{}.{}",
-        identity(folder, path, found), found.st_size, found.st_mtime, found.st_mtime_nsec, found.st_ctime, found.st_ctime_nsec
+        identity(folder, path, found),
+        found.st_size,
+        found.st_mtime,
+        found.st_mtime_nsec,
+        found.st_ctime,
+        found.st_ctime_nsec
     )
 }
 

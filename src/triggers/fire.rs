@@ -84,6 +84,10 @@ impl Inner {
             self.counts.add(kind);
             return Ok(Shot::Started(ticket));
         };
+        if let Some(full) = self.store.failing() {
+            // What is started now would wait for room on the disk, again and again.
+            return Err(full.into());
+        }
         let claim = self.claims.claim(&known.id, &key).await;
         if let Some(run_id) = self.store.fired(&known.id, &key).await? {
             return Ok(Shot::Before(run_id));

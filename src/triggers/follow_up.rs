@@ -53,7 +53,11 @@ async fn round(inner: &Arc<Inner>, failed: &mut HashMap<i64, Instant>) -> Result
         match deal_with(inner, &follow_up).await {
             Ok(is_gone) => {
                 failed.remove(&follow_up.id);
-                if is_gone { gone.push(follow_up.id) } else { stay.push(follow_up.id) }
+                if is_gone {
+                    gone.push(follow_up.id)
+                } else {
+                    stay.push(follow_up.id)
+                }
                 dealt_with.push((follow_up.trigger_id, follow_up.key, is_gone));
             }
             Err(failure) => {
@@ -83,9 +87,8 @@ async fn deal_with(inner: &Inner, follow_up: &FollowUp) -> Result<bool, Failure>
     let path = inner.grant.path(&follow_up.path, Access::Write)?;
     let stamp = follow_up.stamp.clone();
     let into = if succeeded { "done" } else { "failed" };
-    let done = tokio::task::spawn_blocking(move || {
-        if moves { files::set_aside(&path, &stamp, into) } else { files::remove_same(&path, &stamp) }
-    });
+    let done =
+        tokio::task::spawn_blocking(move || if moves { files::set_aside(&path, &stamp, into) } else { files::remove_same(&path, &stamp) });
     match done.await {
         // One that holds something else by now has a run of its own, or gets it.
         Ok(Ok(Aside::Done | Aside::Gone | Aside::Another)) => Ok(true),

@@ -57,7 +57,11 @@ impl Triggers {
     pub async fn make(&self, draft: TriggerDraft) -> Result<Trigger, Failure> {
         let mut wrong: Vec<(String, String)> = Vec::new();
         if let Err(faults) = Listens::read(&draft.kind, &Value::Object(draft.config.clone())) {
-            wrong.extend(faults.into_iter().map(|(path, message)| if path == "/type" { (path, message) } else { (format!("/config{path}"), message) }));
+            wrong.extend(
+                faults
+                    .into_iter()
+                    .map(|(path, message)| if path == "/type" { (path, message) } else { (format!("/config{path}"), message) }),
+            );
         }
         let source = &draft.source;
         match (&source.workflow_id, &source.script) {
@@ -118,7 +122,8 @@ impl Inner {
     /// Takes in the triggers that were made.
     pub(super) async fn read_made(&self) -> Result<(), Failure> {
         let rows = self.store.made_triggers().await?;
-        let disabled: HashSet<String> = self.store.triggers().await?.into_iter().filter(|(_, row)| !row.enabled).map(|(id, _)| id).collect();
+        let disabled: HashSet<String> =
+            self.store.triggers().await?.into_iter().filter(|(_, row)| !row.enabled).map(|(id, _)| id).collect();
         self.table.set_disabled(disabled);
         let mut told = Vec::with_capacity(rows.len());
         for MadeRow { id, body } in rows {
@@ -149,7 +154,9 @@ impl Inner {
                 Ok(None) => Some(format!("there is no workflow {workflow:?} any more")),
                 Err(failure) => Some(failure.message),
             },
-            (None, Some(script)) if !self.runs.has_script(script) => Some(format!("there is no script {script:?} any more, or it is broken")),
+            (None, Some(script)) if !self.runs.has_script(script) => {
+                Some(format!("there is no script {script:?} any more, or it is broken"))
+            }
             _ => None,
         }
     }

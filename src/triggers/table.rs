@@ -277,7 +277,8 @@ impl Table {
         let path = path.trim_matches('/');
         let state = self.read();
         let fits = |known: &&Arc<Known>| all || known.is_armed();
-        let exact: Vec<_> = state.exact.get(path).into_iter().flatten().filter(fits).map(|known| (Arc::clone(known), BTreeMap::new())).collect();
+        let exact: Vec<_> =
+            state.exact.get(path).into_iter().flatten().filter(fits).map(|known| (Arc::clone(known), BTreeMap::new())).collect();
         if !exact.is_empty() || state.patterns.is_empty() {
             return exact;
         }

@@ -142,7 +142,8 @@ impl Triggers {
         let with_method = |(known, _): &&Called| known.webhook().is_some_and(|webhook| webhook.methods.contains(&delivery.method));
         let mut called: Vec<Called> = all.iter().filter(with_method).cloned().collect();
         if called.is_empty() {
-            let mut allowed: Vec<_> = all.iter().filter_map(|(known, _)| known.webhook()).flat_map(|webhook| webhook.methods.clone()).collect();
+            let mut allowed: Vec<_> =
+                all.iter().filter_map(|(known, _)| known.webhook()).flat_map(|webhook| webhook.methods.clone()).collect();
             allowed.sort_unstable();
             allowed.dedup();
             return Err(Error::Method { path: trimmed(&delivery.path).to_owned(), method: delivery.method.clone(), allowed });
@@ -185,14 +186,8 @@ struct Event<'a> {
 }
 
 fn event(delivery: &Delivery, params: &BTreeMap<String, String>, body: &RawValue) -> Result<Box<RawValue>, Failure> {
-    let event = Event {
-        method: &delivery.method,
-        path: trimmed(&delivery.path),
-        params,
-        query: &delivery.query,
-        headers: &delivery.headers,
-        body,
-    };
+    let event =
+        Event { method: &delivery.method, path: trimmed(&delivery.path), params, query: &delivery.query, headers: &delivery.headers, body };
     to_raw_value(&event).map_err(|error| Failure::new(Kind::Internal, error.to_string()))
 }
 

@@ -29,9 +29,7 @@ pub use dedupe::DedupeKey;
 pub use drawing::{Drawing, Fields};
 pub use model::{Edge, Graph, Node};
 pub use node_type::{Category, NodeKind, NodeType, OnInterrupt, Port};
-pub use trigger::{
-    After, CatchUp, FolderStart, Listens, Overlap, Respond, ScheduleStart, Segment, TriggerFault, WebhookStart,
-};
+pub use trigger::{After, CatchUp, FolderStart, Listens, Overlap, Respond, ScheduleStart, Segment, TriggerFault, WebhookStart};
 
 pub(crate) use schema::nearest;
 

@@ -188,7 +188,8 @@ impl Listens {
             "schedule" => schedule_start(config, fields(config)?).map(Self::Schedule),
             "startup" => fields(config).map(|StartupFields {}| Self::Startup),
             other => {
-                let hint = nearest(other, KINDS).map_or_else(|| format!("there are {}", KINDS.join(", ")), |near| format!("did you mean {near:?}?"));
+                let hint = nearest(other, KINDS)
+                    .map_or_else(|| format!("there are {}", KINDS.join(", ")), |near| format!("did you mean {near:?}?"));
                 Err(vec![("/type".to_owned(), format!("there is no trigger of the type {other:?}; {hint}"))])
             }
         }
@@ -297,7 +298,10 @@ fn folder(fields: FolderStart) -> Result<FolderStart, Vec<TriggerFault>> {
         wrong.push(("/path".to_owned(), "name a folder, without `..`".to_owned()));
     }
     if let Err(error) = globset::GlobBuilder::new(&fields.pattern).literal_separator(true).build() {
-        wrong.push(("/pattern".to_owned(), format!("{:?} is no pattern for names ({}): write one like \"*.pdf\"", fields.pattern, error.kind())));
+        wrong.push((
+            "/pattern".to_owned(),
+            format!("{:?} is no pattern for names ({}): write one like \"*.pdf\"", fields.pattern, error.kind()),
+        ));
     }
     if !(0.0..=3600.0).contains(&fields.stable_seconds) {
         wrong.push(("/stable_seconds".to_owned(), "a file can be waited for from 0 to 3600 seconds".to_owned()));

@@ -150,7 +150,8 @@ async fn each_instant_fires_once_whatever_the_clock_does() {
         let clock = TestClock::at(&case.start);
         let world = World { fired: Arc::default(), ends: Arc::new(Semaphore::new(0)), clock, hold: case.hold };
         let mut house = world.open(folder.path()).await;
-        let graph = json!({ "id": "a", "name": "a", "nodes": [{ "id": "at", "type": "schedule_trigger", "data": case.config }], "edges": [] });
+        let graph =
+            json!({ "id": "a", "name": "a", "nodes": [{ "id": "at", "type": "schedule_trigger", "data": case.config }], "edges": [] });
         house.runs.workflows().create(drawn(graph)).await.unwrap();
         house.triggers.arm().await.unwrap();
         world.clock.settle().await;
@@ -176,7 +177,10 @@ async fn each_instant_fires_once_whatever_the_clock_does() {
             let fired = world.fired(step.fired.len()).await;
             assert_eq!(fired, step.fired, "{}, step {number}", case.name);
             let shown = house.triggers.get("a:at").await.unwrap();
-            assert!(shown.next_due.is_none_or(|due| due.0 > micros(&step.clock)) && shown.enabled != (step.switch == Some(false)), "{shown:?}");
+            assert!(
+                shown.next_due.is_none_or(|due| due.0 > micros(&step.clock)) && shown.enabled != (step.switch == Some(false)),
+                "{shown:?}"
+            );
         }
         house.triggers.disarm().await;
         house.runs.shutdown().await;

@@ -45,7 +45,8 @@ async fn each_file_has_one_run_whenever_the_server_is_killed() {
     for (id, after) in [("keeps", "keep"), ("moves", "move")] {
         fs::create_dir_all(folder.join(id)).unwrap();
         let (nodes, edges) = watching(json!({ "path": format!("inbox/{id}"), "after": after, "stable_seconds": 0.01 }));
-        let (status, answer) = send(&server.url, "POST", "/api/workflows/", Some(&json!({ "id": id, "nodes": nodes, "edges": edges }))).await;
+        let (status, answer) =
+            send(&server.url, "POST", "/api/workflows/", Some(&json!({ "id": id, "nodes": nodes, "edges": edges }))).await;
         assert_eq!(status, 201, "{answer}");
     }
     let dropping = tokio::task::spawn_blocking({

@@ -25,11 +25,20 @@ async fn a_script_starts_by_what_its_header_declares() {
     let ids: Vec<_> = list["triggers"].as_array().unwrap().iter().map(|trigger| trigger["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["script:all/four.rhai#1", "script:all/four.rhai#2", "script:all/four.rhai#3", "script:all/four.rhai#4"]);
     let shown = house.get("/api/triggers/script%3Aall%2Ffour.rhai%231").await;
-    assert_eq!((&shown["type"], &shown["source"], &shown["armed"]), (&json!("webhook"), &json!({ "script": "all/four.rhai" }), &json!(true)));
+    assert_eq!(
+        (&shown["type"], &shown["source"], &shown["armed"]),
+        (&json!("webhook"), &json!({ "script": "all/four.rhai" }), &json!(true))
+    );
     assert_eq!(house.send("POST", "/api/webhooks/orders/4711", Some(&json!({}))).await, (201, json!({ "id": "4711" })));
     std::fs::write(data.path().join("files/inbox/a.txt"), "abc").unwrap();
     let by = |kind: &'static str| {
-        move |page: &Value| page["runs"].as_array().unwrap().iter().any(|run| run["trigger"].as_str().unwrap().starts_with(kind) && run["status"] == "succeeded")
+        move |page: &Value| {
+            page["runs"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|run| run["trigger"].as_str().unwrap().starts_with(kind) && run["status"] == "succeeded")
+        }
     };
     const RUNS: &str = "/api/runs?script=all/four.rhai&limit=500";
     for kind in ["watch_folder:script:", "schedule:script:", "webhook:"] {
@@ -65,7 +74,11 @@ async fn a_header_that_declares_what_cannot_be_is_refused_with_the_line() {
     let house = House::open(data.path()).await;
     for (header, line, word) in [
         ("name = \"x\"\n[[triggers]]\ntype = \"schedule\"\ncron = \"99 * * * *\"", 4, "cron"),
-        ("[[triggers]]\ntype = \"startup\"\n[[triggers]]\ntype = \"schedule\"\ncron = \"0 7 * * *\"\ntimezone = \"Nowhere/Here\"", 5, "IANA"),
+        (
+            "[[triggers]]\ntype = \"startup\"\n[[triggers]]\ntype = \"schedule\"\ncron = \"0 7 * * *\"\ntimezone = \"Nowhere/Here\"",
+            5,
+            "IANA",
+        ),
         ("[[triggers]]\npath = \"x\"", 3, "type"),
         ("[[triggers]]\ntype = \"watch_folder\"\npath = \"x\"\nfile = \"y\"", 3, "file"),
     ] {
@@ -99,7 +112,11 @@ async fn a_trigger_can_be_made_without_being_drawn() {
     house.draw("w", say, json!([{ "id": "e", "source": "a", "target": "b" }])).await;
     let draft = json!({ "type": "schedule", "source": { "workflow_id": "w", "node_id": "b" }, "config": { "every": "1s" }, "parameters": { "word": "hi" } });
     let (status, made) = house.send("POST", "/api/triggers", Some(&draft)).await;
-    assert_eq!((status, &made["armed"], &made["source"], &made["config"]), (201, &json!(true), &draft["source"], &draft["config"]), "{made}");
+    assert_eq!(
+        (status, &made["armed"], &made["source"], &made["config"]),
+        (201, &json!(true), &draft["source"], &draft["config"]),
+        "{made}"
+    );
     let path = format!("/api/triggers/{}", made["id"].as_str().unwrap());
     let fired = |page: &Value| page["runs"].as_array().unwrap().iter().any(|run| run["result"] == json!([{ "word": "hi" }, true]));
     house.until("/api/runs?workflow_id=w", fired).await;
@@ -153,7 +170,11 @@ async fn a_webhook_is_tried_out_by_whoever_may_start_workflows() {
     assert_eq!(house.send("POST", "/api/webhooks-test/try/1", None).await.0, 401);
     assert_eq!(house.send("POST", "/api/webhooks/try/1", None).await.0, 404);
     let (status, answer) = call("POST", "/api/webhooks-test/try/1", &writes, json!({ "a": 1 })).await;
-    assert_eq!((status, &answer["result"]["params"], &answer["result"]["body"]), (200, &json!({ "n": "1" }), &json!({ "a": 1 })), "{answer}");
+    assert_eq!(
+        (status, &answer["result"]["params"], &answer["result"]["body"]),
+        (200, &json!({ "n": "1" }), &json!({ "a": 1 })),
+        "{answer}"
+    );
     let run = call("GET", &format!("/api/runs/{}", answer["run_id"].as_str().unwrap()), &reads, Value::Null).await.1;
     assert_eq!(run["trigger"], "webhook_test:try/1");
     // Switched on, the same call again is answered with the first one's result.
@@ -162,5 +183,43 @@ async fn a_webhook_is_tried_out_by_whoever_may_start_workflows() {
     let (status, again) = house.send("POST", "/api/webhooks/try/1", Some(&json!({ "a": 2 }))).await;
     assert_eq!((status, &again["run_id"], &again["result"]), (200, &first["run_id"], &first["result"]), "{again}");
     assert_eq!((&first["duplicate"], &again["duplicate"]), (&Value::Null, &json!(true)));
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_are_armed_as_they_stand() {
+    let data = tempfile::tempdir().unwrap();
+    let house = House::open(data.path()).await;
+    std::fs::create_dir_all(data.path().join("files/inbox")).unwrap();
+    for (id, graph) in [
+        ("folder", include_str!("../../../examples/workflows/watched_folder.json")),
+        ("schedule", include_str!("../../../examples/workflows/schedule.json")),
+        ("startup", include_str!("../../../examples/workflows/startup.json")),
+        ("orders", include_str!("../../../examples/workflows/webhook_orders.json")),
+    ] {
+        let mut graph: Value = serde_json::from_str(graph).unwrap();
+        graph["id"] = json!(id);
+        let (status, answer) = house.send("POST", "/api/workflows/", Some(&graph)).await;
+        assert!(status == 201 && answer["problems"] == json!([]), "{answer}");
+    }
+    let is_armed = |trigger: &&Value| trigger["armed"] == true && trigger["reason"].is_null();
+    house.until("/api/triggers", |list| list["triggers"].as_array().unwrap().iter().filter(is_armed).count() == 4).await;
+    let mut duplicates = Vec::new();
+    for _ in 0..2 {
+        let (_, answer) = house.send("POST", "/api/webhooks/orders/ada", Some(&json!({ "number": 7 }))).await;
+        assert!(answer == json!({ "customer": "ada", "number": 7 }) || answer["run_id"].is_string(), "{answer}");
+        duplicates.push(answer["duplicate"] == true);
+    }
+    assert_eq!((duplicates, &house.get("/api/runs?workflow_id=orders").await["count"]), (vec![false, true], &json!(1)));
+    std::fs::write(data.path().join("files/inbox/a.txt"), "hello").unwrap();
+    std::fs::write(data.path().join("files/inbox/b.txt"), "").unwrap();
+    let there = |name: &str| data.path().join("files").join(name).exists();
+    while !there("inbox/done/a.txt") || !there("inbox/failed/b.txt") {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(std::fs::read_to_string(data.path().join("files/received.log")).unwrap(), "a.txt: 5 bytes\n");
+    house.close().await;
+    let house = House::open(data.path()).await;
+    house.until("/api/runs?workflow_id=startup", |page| page["runs"][0]["status"] == "succeeded").await;
     house.close().await;
 }

@@ -28,7 +28,9 @@ fn names(folder: &Path) -> Vec<String> {
 async fn after_a_marker(house: &House, folder: &Path, name: &str) -> Value {
     fs::write(folder.join(name), name).unwrap();
     house
-        .until(RUNS, |page| page["runs"].as_array().unwrap().iter().any(|run| run["finished_at"].is_string() && run["result"]["name"] == name))
+        .until(RUNS, |page| {
+            page["runs"].as_array().unwrap().iter().any(|run| run["finished_at"].is_string() && run["result"]["name"] == name)
+        })
         .await
 }
 
@@ -53,7 +55,11 @@ async fn a_file_that_stays_starts_one_run_whatever_happens_to_the_server() {
     std::os::unix::fs::symlink(data.path().join("trae.db"), folder.join("link.txt")).unwrap();
     let page = after_a_marker(&house, &folder, "m1").await;
     let once = |event: &str, size| vec![(event.to_owned(), size)];
-    let mut expected = BTreeMap::from([("inbox/a.txt".to_owned(), once("created", 1)), ("inbox/b.txt".to_owned(), once("created", 1)), ("inbox/m1".to_owned(), once("created", 2))]);
+    let mut expected = BTreeMap::from([
+        ("inbox/a.txt".to_owned(), once("created", 1)),
+        ("inbox/b.txt".to_owned(), once("created", 1)),
+        ("inbox/m1".to_owned(), once("created", 2)),
+    ]);
     assert_eq!(files(&page), expected);
     let trigger = house.get("/api/triggers/w:drop").await;
     assert!(trigger["armed"] == true && trigger["reason"].is_null() && trigger["last_fired"].is_string(), "{trigger}");
@@ -94,7 +100,8 @@ async fn a_file_goes_where_its_run_sends_it() {
     fs::create_dir_all(folder.join("done")).unwrap();
     fs::create_dir_all(folder.join("deep/er")).unwrap();
     fs::write(folder.join("done/good.txt"), "an older one").unwrap();
-    let (nodes, edges) = watching(json!({ "path": "inbox", "recursive": true, "pattern": "*.txt", "after": "move", "stable_seconds": 0.05 }));
+    let (nodes, edges) =
+        watching(json!({ "path": "inbox", "recursive": true, "pattern": "*.txt", "after": "move", "stable_seconds": 0.05 }));
     house.draw("w", nodes, edges).await;
     for (name, text) in [("good.txt", "1"), ("bad.txt", "2"), ("deep/er/good.txt", "3"), ("other.csv", "4")] {
         fs::write(folder.join(name), text).unwrap();
@@ -105,7 +112,10 @@ async fn a_file_goes_where_its_run_sends_it() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(names(&folder.join("done")), ["good-1.txt", "good.txt"]);
-    assert_eq!((names(&folder.join("failed")), names(&folder.join("deep/er/done"))), (vec!["bad.txt".to_owned()], vec!["good.txt".to_owned()]));
+    assert_eq!(
+        (names(&folder.join("failed")), names(&folder.join("deep/er/done"))),
+        (vec!["bad.txt".to_owned()], vec!["good.txt".to_owned()])
+    );
     assert_eq!(fs::read_to_string(folder.join("done/good-1.txt")).unwrap(), "1");
     // The same again is a new one.
     fs::write(folder.join("good.txt"), "1").unwrap();
@@ -178,8 +188,11 @@ async fn only_folders_that_the_settings_allow_are_watched() {
         permissions.write = vec!["outbox/**".to_owned()];
     };
     let (fired, triggers) = fakes(data.path(), limit, Duration::ZERO).await;
-    for (id, config) in [("in", json!({ "path": "inbox" })), ("out", json!({ "path": "/etc" })), ("move", json!({ "path": "inbox", "after": "move" }))] {
-        let graph = json!({ "id": id, "name": id, "nodes": [{ "id": "drop", "type": "watch_folder_trigger", "data": config }], "edges": [] });
+    for (id, config) in
+        [("in", json!({ "path": "inbox" })), ("out", json!({ "path": "/etc" })), ("move", json!({ "path": "inbox", "after": "move" }))]
+    {
+        let graph =
+            json!({ "id": id, "name": id, "nodes": [{ "id": "drop", "type": "watch_folder_trigger", "data": config }], "edges": [] });
         fired.runs.workflows().create(drawn(graph)).await.unwrap();
     }
     let shown = |id: &str| {
@@ -273,7 +286,10 @@ async fn a_file_that_is_still_being_written_waits() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     triggers.disarm().await;
-    assert_eq!(fired.inputs.lock().unwrap()[..], [json!({ "path": "inbox/slow.txt", "name": "slow.txt", "size": 240, "event": "created" })]);
+    assert_eq!(
+        fired.inputs.lock().unwrap()[..],
+        [json!({ "path": "inbox/slow.txt", "name": "slow.txt", "size": 240, "event": "created" })]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -101,7 +101,13 @@ async fn only_what_can_run_is_armed() {
 #[tokio::test]
 async fn a_text_in_a_path_comes_before_a_parameter() {
     let (runs, webhooks) = echo().await;
-    let hooks = [("any", "orders/{id}"), ("new", "orders/new"), ("line", "orders/{id}/lines/{no}"), ("first", "orders/{order}/lines/1"), ("all", "{what}/new")];
+    let hooks = [
+        ("any", "orders/{id}"),
+        ("new", "orders/new"),
+        ("line", "orders/{id}/lines/{no}"),
+        ("first", "orders/{order}/lines/1"),
+        ("all", "{what}/new"),
+    ];
     for (id, path) in hooks {
         runs.workflows().create(graph(id, &json!({ "path": path }))).await.unwrap();
     }
