@@ -29,12 +29,12 @@ const MOST_RUNS: usize = 256;
 const RESCAN: Duration = Duration::from_secs(30);
 /// And so often where it does not.
 const RESCAN_BLIND: Duration = Duration::from_secs(2);
+/// Where the system would not tell of changes, it is asked again after so long.
+const DEAF: Duration = Duration::from_secs(60);
 /// Two looks are so far apart at least.
 const PAUSE: Duration = Duration::from_millis(50);
 /// What could not be done is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(2);
-/// The most files that are looked into at one look.
-const BATCH: usize = 64;
 
 /// Whether a folder may be watched, and its files moved or deleted where they are to be.
 pub(super) fn allowed(grant: &Grant, folder: &FolderStart) -> Result<AllowedPath, Denied> {
@@ -112,7 +112,10 @@ struct Inbox {
     refused: HashMap<String, (String, Instant)>,
     running: Vec<Ticket>,
     watch: Option<Watch>,
+    /// Whether what is heard of it is all there is.
     told: bool,
+    /// The system would not tell of changes; it is asked again then.
+    deaf_until: Option<Instant>,
 }
 
 impl Inbox {
@@ -129,6 +132,7 @@ impl Inbox {
             running: Vec::new(),
             watch: None,
             told: false,
+            deaf_until: None,
         }
     }
 
@@ -142,7 +146,7 @@ impl Inbox {
         }
         loop {
             // A run that is being started is put on record, even where everything ends.
-            let wait = match self.look().await {
+            let wait = match self.look(&cancel).await {
                 Ok(wait) => wait,
                 Err(failure) => self.trouble(&failure),
             };
@@ -177,7 +181,7 @@ impl Inbox {
     }
 
     /// Looks into the folder, and starts what is to be started. Gives how long to wait until the next look.
-    async fn look(&mut self) -> Result<Duration, Failure> {
+    async fn look(&mut self, cancel: &CancellationToken) -> Result<Duration, Failure> {
         self.take_in_followed();
         let path = allowed(&self.inner.grant, &self.folder)?;
         self.listen(&path).await;
@@ -191,7 +195,9 @@ impl Inbox {
         }
         self.forget_gone(&path, &listing).await?;
         let (ready, wait) = self.ready(&path, &listing).await?;
-        let trouble = self.start(&path, &listing.folder, ready).await?;
+        let (trouble, soon) = self.start(&path, &listing.folder, ready, cancel).await?;
+        let again = self.refused.values().map(|(_, again)| again.saturating_duration_since(Instant::now())).min();
+        let wait = wait.min(soon.unwrap_or(RESCAN)).min(again.unwrap_or(RESCAN));
         self.note(trouble.or_else(|| self.refused.values().next().map(|(reason, _)| reason.clone())).or(note));
         Ok(wait.min(if self.told { RESCAN } else { RESCAN_BLIND }))
     }
@@ -212,7 +218,7 @@ impl Inbox {
 
     /// Has the system tell of changes, where it can.
     async fn listen(&mut self, path: &AllowedPath) {
-        if self.watch.is_some() {
+        if self.watch.is_some() || self.deaf_until.is_some_and(|until| until > Instant::now()) {
             return;
         }
         let (path, deep) = (path.clone(), self.folder.recursive);
@@ -225,7 +231,7 @@ impl Inbox {
             Ok((Ok(watch), told)) => (self.watch, self.told) = (Some(watch), told),
             Ok((Err(error), _)) => {
                 tracing::debug!(trigger_id = %self.id, %error, "a folder is looked into again and again, as the system does not tell of it");
-                self.told = false;
+                (self.told, self.deaf_until) = (false, Some(Instant::now() + DEAF));
             }
             Err(_) => self.told = false,
         }
@@ -311,16 +317,15 @@ impl Inbox {
         }
         ready.sort_by(|a, b| (a.modified, &a.name).cmp(&(b.modified, &b.name)));
         ready.retain(|file| self.refused.get(&file.name).is_none_or(|(_, again)| *again <= now));
-        if let Some(again) = self.refused.values().map(|(_, again)| again.saturating_duration_since(now)).min() {
-            wait = wait.min(again.max(PAUSE));
-        }
-        self.running.retain(|ticket| matches!(ticket.status(), RunStatus::Queued | RunStatus::Running));
-        let room = MOST_RUNS.saturating_sub(self.running.len()).min(BATCH);
-        if ready.len() > room {
-            ready.truncate(room);
-            wait = wait.min(if room == 0 { 4 * PAUSE } else { Duration::ZERO });
-        }
         Ok((ready, wait))
+    }
+
+    /// Whether so many runs are under way that other files have to wait.
+    fn is_full(&mut self) -> bool {
+        if self.running.len() >= MOST_RUNS {
+            self.running.retain(|ticket| matches!(ticket.status(), RunStatus::Queued | RunStatus::Running));
+        }
+        self.running.len() >= MOST_RUNS
     }
 
     fn fits(&self, name: &str) -> bool {
@@ -329,16 +334,28 @@ impl Inbox {
         self.pattern.as_ref().is_some_and(|pattern| pattern.is_match(asked))
     }
 
-    /// Starts a run for each of these files; gives what was in the way of the first that was refused.
-    async fn start(&mut self, path: &AllowedPath, folder: &str, ready: Vec<Found>) -> Result<Option<String>, Failure> {
-        let Some(known) = self.inner.table.get(&self.id).filter(|known| known.is_armed()) else { return Ok(None) };
+    /// Starts a run for each of these files; gives what was in the way of the first that was refused, and how soon to look again at
+    /// those that have to wait.
+    async fn start(
+        &mut self,
+        path: &AllowedPath,
+        folder: &str,
+        ready: Vec<Found>,
+        cancel: &CancellationToken,
+    ) -> Result<(Option<String>, Option<Duration>), Failure> {
+        let Some(known) = self.inner.table.get(&self.id).filter(|known| known.is_armed()) else { return Ok((None, None)) };
+        let mut soon = None;
         for file in ready {
+            if self.is_full() || cancel.is_cancelled() {
+                return Ok((None, Some(4 * PAUSE)));
+            }
             let whole = whole(path, &file.name);
             let hash = match self.digest(&whole, &file).await {
                 Ok(Some(hash)) => hash,
                 // It changed while it was read.
                 Ok(None) => {
                     self.candidates.remove(&file.name);
+                    soon = Some(PAUSE);
                     continue;
                 }
                 Err(failure) => {
@@ -380,14 +397,14 @@ impl Inbox {
                 }
                 Err(failure) if may_pass(&failure) => {
                     self.refused.insert(file.name, (failure.message.clone(), Instant::now() + AGAIN));
-                    return Ok(Some(failure.message));
+                    return Ok((Some(failure.message), soon));
                 }
                 Err(failure) => {
                     self.refused.insert(file.name, (failure.message, Instant::now() + 5 * AGAIN));
                 }
             }
         }
-        Ok(None)
+        Ok((None, soon))
     }
 
     /// Whether that content at that place fired already, and the file never was away since.

@@ -5,5 +5,5 @@ pub mod fakes;
 mod history;
 mod journal;
 mod recovery;
-mod storage;
+pub mod storage;
 mod workflows;

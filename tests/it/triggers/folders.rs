@@ -15,6 +15,7 @@ use trae::triggers::{Settings, SystemClock, Triggers};
 
 use super::house::{House, are_over, files, watching};
 use crate::runs::fakes::{FakeRunner, drawn, runs_on};
+use crate::runs::storage::Small;
 
 const RUNS: &str = "/api/runs?workflow_id=w&limit=500";
 
@@ -317,4 +318,66 @@ async fn a_file_that_cannot_be_read_is_tried_again() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     triggers.disarm().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_loses_no_file_and_starts_none_twice() {
+    let Some(disk) = Small::new() else {
+        eprintln!("SKIPPED: this process may not mount a small file system, so a full disk was not tried");
+        return;
+    };
+    let data = tempfile::tempdir().unwrap();
+    fs::create_dir(data.path().join("inbox")).unwrap();
+    let store = Store::open(&disk.0.path().join("trae.db")).unwrap();
+    let effects: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+    let seen = Arc::clone(&effects);
+    let runner = FakeRunner::new(move |job| {
+        let seen = Arc::clone(&seen);
+        async move {
+            // As before every effect.
+            if let Err(failure) = job.journal.durable().await {
+                return Outcome::Failed(failure.into());
+            }
+            let input: Value = serde_json::from_str(job.start.input.get()).unwrap();
+            seen.lock().unwrap().push(input["name"].as_str().unwrap().to_owned());
+            Outcome::Succeeded(job.start.input)
+        }
+    });
+    let runs = runs_on(store.clone(), runner);
+    let grant = Grant::new(vec![Permissions::all()], data.path().canonicalize().unwrap());
+    let triggers = Triggers::new(runs.clone(), Settings { store, grant, clock: Arc::new(SystemClock) });
+    triggers.arm().await.unwrap();
+    let config = json!({ "path": "inbox", "stable_seconds": 0 });
+    let graph = json!({ "id": "w", "name": "w", "nodes": [{ "id": "drop", "type": "watch_folder_trigger", "data": config }], "edges": [] });
+    runs.workflows().create(drawn(graph)).await.unwrap();
+    let filler = disk.0.path().join("filler");
+    let mut file = fs::File::create(&filler).unwrap();
+    while std::io::Write::write_all(&mut file, &[0; 512]).is_ok() {}
+    drop(file);
+    for name in ["a", "b", "c"] {
+        // Large enough to need room in the database.
+        fs::write(data.path().join("inbox").join(format!("{name}{}", "x".repeat(200))), name).unwrap();
+    }
+    let full = async {
+        while triggers.get("w:drop").await.unwrap().reason.is_none_or(|reason| !reason.contains("room") && !reason.contains("full")) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), full).await.expect("the trigger says that the disk is full");
+    fs::remove_file(&filler).unwrap();
+    let fired = async {
+        while effects.lock().unwrap().len() < 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), fired).await.expect("all files fire once there is room");
+    fs::write(data.path().join("inbox/last"), "last").unwrap();
+    while effects.lock().unwrap().len() < 4 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    triggers.disarm().await;
+    runs.shutdown().await;
+    let mut names: Vec<char> = effects.lock().unwrap().iter().map(|name| name.chars().next().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ['a', 'b', 'c', 'l']);
 }
