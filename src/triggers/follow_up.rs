@@ -14,8 +14,10 @@ use crate::files::{self, Aside};
 use crate::policy::Access;
 use crate::store::triggers::FollowUp;
 
-/// Runs that go on are asked about so often.
-const LOOK: Duration = Duration::from_millis(150);
+/// Runs that go on are asked about so often, and less often the longer they do.
+const LOOK: Duration = Duration::from_millis(100);
+/// But at least so often.
+const LOOK_AT_LEAST: Duration = Duration::from_secs(2);
 /// What could not be done is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(5);
 /// So many at a time.
@@ -24,25 +26,30 @@ const BATCH: usize = 500;
 /// Does what is to be done, until cancelled.
 pub(super) async fn follow(inner: Arc<Inner>, cancel: CancellationToken) {
     let mut failed: HashMap<i64, Instant> = HashMap::new();
+    let mut look = LOOK;
     loop {
         let waiting = match round(&inner, &mut failed).await {
-            Ok(waiting) => waiting,
+            Ok((waiting, dealt_with)) => {
+                look = if dealt_with { LOOK } else { (look * 2).min(LOOK_AT_LEAST) };
+                waiting
+            }
             Err(failure) => {
                 tracing::warn!(error = %failure, "files whose runs are over could not be dealt with; it is tried again");
+                look = LOOK_AT_LEAST;
                 true
             }
         };
         tokio::select! {
             biased;
             () = cancel.cancelled() => return,
-            () = inner.pending.notified(), if !waiting => {}
-            () = tokio::time::sleep(LOOK), if waiting => {}
+            () = inner.pending.notified() => look = LOOK,
+            () = tokio::time::sleep(look), if waiting => {}
         }
     }
 }
 
-/// Deals with the files whose runs are over; whether any waits.
-async fn round(inner: &Arc<Inner>, failed: &mut HashMap<i64, Instant>) -> Result<bool, Failure> {
+/// Deals with the files whose runs are over; whether any waits, and whether any was dealt with.
+async fn round(inner: &Arc<Inner>, failed: &mut HashMap<i64, Instant>) -> Result<(bool, bool), Failure> {
     let limit = u32::try_from(BATCH + failed.len()).unwrap_or(u32::MAX);
     let (due, waiting) = inner.store.follow_ups(limit).await?;
     let (mut gone, mut stay, mut dealt_with) = (Vec::new(), Vec::new(), Vec::new());
@@ -68,13 +75,14 @@ async fn round(inner: &Arc<Inner>, failed: &mut HashMap<i64, Instant>) -> Result
             }
         }
     }
-    if !dealt_with.is_empty() {
+    let any = !dealt_with.is_empty();
+    if any {
         inner.store.followed_up(gone, stay).await?;
         for (trigger_id, key, is_gone) in dealt_with {
             inner.followed(trigger_id, key, is_gone);
         }
     }
-    Ok(waiting > 0)
+    Ok((waiting > 0, any))
 }
 
 /// Whether the file is away now.

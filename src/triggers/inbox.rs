@@ -183,6 +183,7 @@ impl Inbox {
     /// Looks into the folder, and starts what is to be started. Gives how long to wait until the next look.
     async fn look(&mut self, cancel: &CancellationToken) -> Result<Duration, Failure> {
         self.take_in_followed();
+        self.let_go();
         let path = allowed(&self.inner.grant, &self.folder)?;
         self.listen(&path).await;
         let listing = self.list(path.clone()).await?;
@@ -320,10 +321,15 @@ impl Inbox {
         Ok((ready, wait))
     }
 
+    /// Holds on to no run that is over, or that waits for something else than its turn.
+    fn let_go(&mut self) {
+        self.running.retain(|ticket| matches!(ticket.status(), RunStatus::Queued | RunStatus::Running));
+    }
+
     /// Whether so many runs are under way that other files have to wait.
     fn is_full(&mut self) -> bool {
         if self.running.len() >= MOST_RUNS {
-            self.running.retain(|ticket| matches!(ticket.status(), RunStatus::Queued | RunStatus::Running));
+            self.let_go();
         }
         self.running.len() >= MOST_RUNS
     }

@@ -138,7 +138,7 @@ impl Inner {
                 parameters: draft.parameters.map(Value::Object),
             });
         }
-        self.table.replace(Origin::Made, told, |_| true);
+        self.table.replace(Origin::Made, "", told);
         Ok(())
     }
 

@@ -200,7 +200,7 @@ impl Inner {
                 });
             }
         }
-        self.table.replace(Origin::Declared, told, |_| true);
+        self.table.replace(Origin::Declared, "script:", told);
     }
 
     /// A file was dealt with.

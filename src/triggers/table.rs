@@ -1,6 +1,7 @@
 //! Every trigger there is, by its id; and which of the webhooks a call is for.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -207,14 +208,15 @@ impl Table {
         self.changed();
     }
 
-    /// These take the place of those that `replaced` chooses.
-    pub(super) fn replace(&self, origin: Origin, told: Vec<Told>, replaced: impl Fn(&Known) -> bool) {
+    /// These take the place of those of that origin whose ids begin so.
+    pub(super) fn replace(&self, origin: Origin, prefix: &str, told: Vec<Told>) {
         let mut state = self.write();
         let old: HashMap<Arc<str>, Arc<Status>> = state
             .all
-            .values()
-            .filter(|known| known.origin == origin && replaced(known))
-            .map(|known| (Arc::clone(&known.id), Arc::clone(&known.status)))
+            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
+            .take_while(|(id, _)| id.starts_with(prefix))
+            .filter(|(_, known)| known.origin == origin)
+            .map(|(id, known)| (Arc::clone(id), Arc::clone(&known.status)))
             .collect();
         if old.is_empty() && told.is_empty() {
             return;
@@ -301,6 +303,9 @@ impl Table {
 
 impl State {
     fn remove(&mut self, ids: &HashSet<Arc<str>>) {
+        if ids.is_empty() {
+            return;
+        }
         for id in ids {
             self.all.remove(id);
         }
@@ -341,11 +346,11 @@ impl Observer for Table {
         });
         let told = told.collect();
         self.touch(id);
-        self.replace(Origin::Drawn, told, |known| known.source.workflow_id.as_deref() == Some(id));
+        self.replace(Origin::Drawn, &format!("{id}:"), told);
     }
 
     fn deleted(&self, id: &str) {
-        self.replace(Origin::Drawn, Vec::new(), |known| known.source.workflow_id.as_deref() == Some(id));
+        self.replace(Origin::Drawn, &format!("{id}:"), Vec::new());
         // Another one of that name begins anew.
         self.write().disabled.retain(|trigger| trigger.strip_prefix(id).is_none_or(|rest| !rest.starts_with(':')));
         self.touch(id);

@@ -301,7 +301,7 @@ async fn a_file_that_cannot_be_read_is_tried_again() {
     fs::create_dir(&folder).unwrap();
     let secret = folder.join("secret.txt");
     fs::write(&secret, "x").unwrap();
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(&secret).is_ok() {
         // Nothing is closed to the system's administrator.
         return;
