@@ -38,7 +38,11 @@ pub(crate) async fn receive(
     Raw(raw): Raw,
 ) -> Result<Response> {
     enter(&state)?;
-    answer(&state, state.triggers().fire(delivery(path, &method, &uri, &headers, raw.into())).await?).await
+    let delivery = delivery(path, &method, &uri, &headers, raw.into());
+    if let Some(run_id) = state.triggers().resume(&delivery).await? {
+        return Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run_ids": [run_id] }))).into_response());
+    }
+    answer(&state, state.triggers().fire(delivery).await?).await
 }
 
 /// The same for somebody who draws a workflow and tries its webhook out: also one that is switched off, without a signature, and as often as

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Failure;
 use crate::host;
-use crate::host::protocol::Call;
+use crate::host::protocol::{Call, Wait, WaitFor};
 use crate::services::{Name, Services};
 
 /// Lets a script's calls through to the parts that are at work.
@@ -39,7 +39,8 @@ fn part(call: &Call) -> Option<Name> {
         Call::OcrRead { .. } | Call::OcrLanguages => Some(Name::EnhancedOcr),
         Call::ShellRun { .. } | Call::ShellArgv { .. } => Some(Name::Shell),
         Call::HttpRequest(_) => Some(Name::N8nIntegration),
-        Call::FlowRunScript { .. } => Some(Name::Scripts),
+        Call::Wait(Wait { what: WaitFor::Script { .. }, .. }) => Some(Name::Scripts),
+        Call::Wait(Wait { what: WaitFor::Workflow { .. }, .. }) => Some(Name::GraphExecution),
         Call::ImageSave { .. }
         | Call::ImagePixel { .. }
         | Call::ImageCrop { .. }
@@ -52,6 +53,9 @@ fn part(call: &Call) -> Option<Name> {
         | Call::SystemProcesses
         | Call::SystemKill { .. }
         | Call::SystemEnv { .. }
-        | Call::TimeSleep { .. } => None,
+        | Call::Wait(_)
+        | Call::FlowPause(_)
+        | Call::FlowRounds { .. }
+        | Call::FlowNextRound { .. } => None,
     }
 }

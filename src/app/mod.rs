@@ -76,7 +76,7 @@ pub struct Options {
 }
 
 impl App {
-    /// Puts everything together: reads the data folder, marks the runs of a dead server interrupted, starts nothing else.
+    /// Puts everything together, and starts the parts. Runs that a dead server left are looked after once this one listens.
     ///
     /// # Errors
     /// A data folder that cannot be written (`STORAGE_FULL`), a database that cannot be read.
@@ -124,7 +124,6 @@ impl App {
             programs,
             runs::Settings::new(files.clone(), options.allowed),
         );
-        runs.recover().await?;
         let settings = triggers::Settings { store: store.clone(), grant: watching, clock: Arc::new(SystemClock) };
         let triggers = Triggers::new(runs.clone(), settings);
         let snapshots = Snapshots::new(store.clone(), Arc::clone(&desktops), Arc::clone(&ocr), snapshot_settings(&config));
@@ -164,8 +163,11 @@ impl App {
         })
     }
 
-    /// Serves the API until [`App::shutdown`].
+    /// Goes on with the runs that a dead server left, and serves the API until [`App::shutdown`].
     pub async fn listen(&self, listener: TcpListener) {
+        if let Err(failure) = self.runs.recover().await {
+            tracing::error!(error = %failure, "the runs that were left behind cannot be read");
+        }
         let state = State::new(Parts {
             config: Arc::clone(&self.config),
             grant: Grant::new(vec![Permissions::all()], self.files.clone()),
@@ -193,7 +195,7 @@ impl App {
         self.shutdown.clone()
     }
 
-    /// Ends everything: no new requests, streams end, runs that go on become `interrupted`, the journal is written, the desktop of our
+    /// Ends everything: no new requests, streams end, runs that go on are put down for the next start (or `interrupted`), the journal is written, the desktop of our
     /// own is closed.
     pub async fn shutdown(&self) {
         self.shutdown.cancel();

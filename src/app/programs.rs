@@ -42,6 +42,7 @@ impl crate::runs::Library for Programs {
             modules: Vec::new(),
             permissions: compiled.permissions.clone(),
             limits: Limits { source: MAX_COMPILED, ..Limits::default() },
+            resumable: false,
         })
     }
 

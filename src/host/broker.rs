@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::protocol::{Call, ImageRef, Json};
-use super::{Gate, Journal};
+use super::protocol::{Call, ImageRef, Json, Record, Wait, WaitFor};
+use super::{Gate, Job, Journal, Waited, dry};
 use crate::desktop::{Desktop, Desktops, Lease};
 use crate::error::{Failure, Kind};
 use crate::policy::{Access, Grant, Program};
@@ -17,8 +18,9 @@ use crate::{fetch, files, ocr, shell, system};
 
 /// Pictures that a run may hold; an older one is dropped for a new one.
 const MAX_IMAGES: usize = 32;
-/// The longest wait: a thousand years is no wait any more.
-const MAX_SLEEP_SECONDS: f64 = 3.2e10;
+
+/// A run that holds pictures is not let go for a wait that is no longer than this.
+const KEEP_SECONDS: f64 = 60.0;
 
 /// Everything that can act on the machine.
 #[derive(Clone)]
@@ -47,28 +49,90 @@ pub(super) struct Broker {
     run: CancellationToken,
     /// Stops the call under way.
     cancel: CancellationToken,
-    images: VecDeque<(u64, Frame)>,
-    next_image: u64,
-    lease: Option<Lease>,
+    /// Shared by all runners of the run, like the desktop's lease.
+    images: Arc<Mutex<Images>>,
+    lease: Arc<tokio::sync::Mutex<Option<Lease>>>,
+    /// Effects are described, not done.
+    dry: bool,
     /// The first refusal. It fails the run, whatever the script makes of it.
     pub(super) refused: Option<Failure>,
 }
 
 impl Broker {
-    pub(super) fn new(
-        who: String,
-        capabilities: Capabilities,
-        gate: Arc<dyn Gate>,
-        grant: Grant,
-        journal: Arc<dyn Journal>,
-        run: CancellationToken,
-    ) -> Self {
-        let cancel = run.child_token();
-        Self { who, capabilities, gate, grant, journal, run, cancel, images: VecDeque::new(), next_image: 1, lease: None, refused: None }
+    pub(super) fn new(who: String, capabilities: Capabilities, gate: Arc<dyn Gate>, job: &Job) -> Self {
+        Self {
+            who,
+            capabilities,
+            gate,
+            grant: job.grant.clone(),
+            journal: Arc::clone(&job.journal),
+            run: job.cancel.clone(),
+            cancel: job.cancel.child_token(),
+            images: Arc::default(),
+            lease: Arc::default(),
+            dry: job.start.mode.dry,
+            refused: None,
+        }
+    }
+
+    /// One for another runner of the same run.
+    pub(super) fn beside(&self, job: &Job) -> Self {
+        Self {
+            images: Arc::clone(&self.images),
+            lease: Arc::clone(&self.lease),
+            ..Self::new(self.who.clone(), self.capabilities.clone(), Arc::clone(&self.gate), job)
+        }
+    }
+
+    /// Waits, or says that the run is to be let go meanwhile.
+    pub(super) async fn wait(&mut self, mut wait: Wait, within: Option<Duration>) -> Result<Waited, Failure> {
+        if self.dry {
+            return self.describe(&Call::Wait(wait)).map(Waited::Over);
+        }
+        let call = Call::Wait(wait.clone());
+        let session = self.gate.enter(&call)?;
+        if call.has_effect() {
+            self.journal.durable().await?;
+        }
+        // Pictures are kept over a short wait, not for somebody who is long gone.
+        let is_short = matches!(wait.what, WaitFor::Time { seconds } if seconds <= KEEP_SECONDS);
+        wait.hold |= is_short && !self.images().kept.is_empty();
+        let cancel = self.run.child_token();
+        let _over = cancel.clone().drop_guard();
+        let waiting = self.journal.wait(wait, within, cancel);
+        let done = match session {
+            None => waiting.await,
+            Some(session) => tokio::select! {
+                biased;
+                done = waiting => done,
+                () = session.cancelled() => Err(stopped()),
+            },
+        };
+        self.heed(&done);
+        done
+    }
+
+    fn describe(&self, call: &Call) -> Result<Json, Failure> {
+        let (would, stand_in) = dry::describe(call, &self.grant);
+        self.journal.record(Record::Would(would));
+        json(&stand_in)
+    }
+
+    /// Remembers a refusal.
+    fn heed<T>(&mut self, done: &Result<T, Failure>) {
+        if let Err(failure) = done
+            && matches!(failure.code, Kind::PermissionDenied | Kind::UnsafeCommand)
+            && self.refused.is_none()
+        {
+            self.refused = Some(failure.clone());
+        }
     }
 
     /// Does what was asked for.
     pub(super) async fn handle(&mut self, call: Call) -> Result<Json, Failure> {
+        if self.dry && call.has_effect() {
+            return self.describe(&call);
+        }
         let session = self.gate.enter(&call)?;
         if call.has_effect() {
             self.journal.durable().await?;
@@ -81,15 +145,10 @@ impl Broker {
             Some(session) => tokio::select! {
                 biased;
                 done = self.act(call) => done,
-                () = session.cancelled() => Err(Failure::new(Kind::ServiceUnavailable, "what this step used was stopped while it went on")),
+                () = session.cancelled() => Err(stopped()),
             },
         };
-        if let Err(failure) = &done
-            && matches!(failure.code, Kind::PermissionDenied | Kind::UnsafeCommand)
-            && self.refused.is_none()
-        {
-            self.refused = Some(failure.clone());
-        }
+        self.heed(&done);
         done
     }
 
@@ -192,10 +251,12 @@ impl Broker {
                 self.grant.env(&name)?;
                 json(&std::env::var(name).ok())
             }
-            Call::TimeSleep { seconds } => self.sleep(seconds).await,
-            Call::FlowRunScript { path, parameters } => {
-                self.grant.script(&path)?;
-                self.journal.run_script(path, parameters, self.cancel.clone()).await
+            Call::FlowPause(pause) => {
+                self.journal.pause(pause).await?;
+                json(&())
+            }
+            Call::Wait(_) | Call::FlowRounds { .. } | Call::FlowNextRound { .. } => {
+                Err(Failure::new(Kind::Internal, "this is not for the machine to do"))
             }
         }
     }
@@ -214,8 +275,9 @@ impl Broker {
     {
         self.grant.input()?;
         let desktop = self.desktop().await?;
-        if self.lease.is_none() {
-            self.lease = Some(desktop.lease(&self.who, &self.cancel).await?);
+        let mut lease = self.lease.lock().await;
+        if lease.is_none() {
+            *lease = Some(desktop.lease(&self.who, &self.cancel).await?);
         }
         let cancel = self.cancel.clone();
         json(&blocking(move || act(&desktop, &cancel)).await?)
@@ -265,36 +327,45 @@ impl Broker {
         json(&blocking(move || act(&path)).await?)
     }
 
-    async fn sleep(&self, seconds: f64) -> Result<Json, Failure> {
-        if !(0.0..=MAX_SLEEP_SECONDS).contains(&seconds) {
-            return Err(Failure::new(Kind::ValidationError, format!("{seconds} is no number of seconds to wait: give one from 0 up")));
-        }
-        tokio::select! {
-            () = tokio::time::sleep(std::time::Duration::from_secs_f64(seconds)) => json(&()),
-            () = self.cancel.cancelled() => Err(Failure::new(Kind::Cancelled, "the run was cancelled while it waited")),
-        }
-    }
-
-    fn keep(&mut self, frame: Frame) -> Result<Json, Failure> {
-        let image = self.next_image;
-        self.next_image += 1;
+    fn keep(&self, frame: Frame) -> Result<Json, Failure> {
+        let mut images = self.images();
+        images.last += 1;
+        let image = images.last;
         let reference = ImageRef { image, x: frame.x(), y: frame.y(), width: frame.width(), height: frame.height() };
-        self.images.push_back((image, frame));
-        if self.images.len() > MAX_IMAGES {
-            self.images.pop_front();
+        images.kept.push_back((image, frame));
+        if images.kept.len() > MAX_IMAGES {
+            images.kept.pop_front();
         }
         json(&reference)
     }
 
     fn image(&self, image: u64) -> Result<Frame, Failure> {
-        let found = self.images.iter().find(|(number, _)| *number == image);
-        found.map(|(_, frame)| frame.clone()).ok_or_else(|| {
-            Failure::new(Kind::NotFound, format!("this picture is no longer kept: a run keeps its last {MAX_IMAGES}; capture it again"))
+        let found = self.images().kept.iter().find(|(number, _)| *number == image).map(|(_, frame)| frame.clone());
+        found.ok_or_else(|| {
+            let message = format!(
+                "this picture is no longer kept: a run keeps its last {MAX_IMAGES}, and none across a restart; capture it again, or save it"
+            );
+            Failure::new(Kind::NotFound, message)
         })
+    }
+
+    fn images(&self) -> MutexGuard<'_, Images> {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn json(value: &impl Serialize) -> Result<Json, Failure> {
+/// The pictures of a run, by number; the numbers start at 1.
+#[derive(Default)]
+struct Images {
+    kept: VecDeque<(u64, Frame)>,
+    last: u64,
+}
+
+fn stopped() -> Failure {
+    Failure::new(Kind::ServiceUnavailable, "what this step used was stopped while it went on")
+}
+
+pub(super) fn json(value: &impl Serialize) -> Result<Json, Failure> {
     serde_json::value::to_raw_value(value)
         .map_err(|error| Failure::new(Kind::Internal, format!("an answer cannot be written as JSON: {error}")))
 }

@@ -4,8 +4,10 @@
 //! and nothing else), checks each of its calls against the grant, puts its steps on record and acts through the capabilities.
 
 mod broker;
+mod dry;
 mod pool;
 pub mod protocol;
+mod rounds;
 mod runner;
 pub mod wire;
 
@@ -20,7 +22,8 @@ use crate::error::{Failure, Kind};
 use crate::policy::Grant;
 use broker::Broker;
 use pool::{Lease, Pool};
-use protocol::{Call, FromRunner, Json, Program, Record, Reply, ScriptError, Start, ToRunner};
+use protocol::{Call, FromRunner, Json, Past, Pause, Program, Record, Reply, ScriptError, Start, ToRunner, Wait};
+use rounds::Worker;
 
 pub use broker::Capabilities;
 pub use protocol::Answer;
@@ -40,6 +43,8 @@ pub struct Job {
     pub journal: Arc<dyn Journal>,
     /// Stops it, whatever it is doing.
     pub cancel: CancellationToken,
+    /// When it must be over, waiting included.
+    pub deadline: Option<Instant>,
 }
 
 /// How a run ended.
@@ -51,6 +56,8 @@ pub enum Outcome {
     Failed(ScriptError),
     /// Somebody asked for it to stop.
     Cancelled,
+    /// It was let go until what it waits for has come.
+    Resting,
 }
 
 /// Where a run's records go: the host writes, `runs` keeps.
@@ -61,8 +68,22 @@ pub trait Journal: Send + Sync {
     fn durable(&self) -> BoxFuture<'_, Result<(), Failure>>;
     /// The answer that the run gives to the webhook that started it, for when everything recorded so far is committed.
     fn respond(&self, answer: Answer);
-    /// Runs a script of the library within this run's grant, and gives its result.
-    fn run_script(&self, path: String, parameters: Json, cancel: CancellationToken) -> BoxFuture<'_, Result<Json, Failure>>;
+    /// Waits, for as long as the run may be held; then says that it is to be let go. What it waits for is on record by then. A step that
+    /// is out of time after `within` is told so by whoever asks.
+    fn wait(&self, wait: Wait, within: Option<Duration>, cancel: CancellationToken) -> BoxFuture<'_, Result<Waited, Failure>>;
+    /// Everything that the run did so far, for a runner that is to help with it.
+    fn past(&self) -> BoxFuture<'_, Result<Past, Failure>>;
+    /// A step is about to begin; resolves once it may.
+    fn pause(&self, pause: Pause) -> BoxFuture<'_, Result<(), Failure>>;
+}
+
+/// What came of a wait so far.
+#[derive(Debug, Clone)]
+pub enum Waited {
+    /// It is over, with this.
+    Over(Json),
+    /// It takes long.
+    Rest,
 }
 
 /// How the host runs scripts.
@@ -123,12 +144,19 @@ impl Host {
 
     /// Runs a job to its end. Whatever the script or its runner does, this returns with a reason.
     pub async fn run(&self, job: Job) -> Outcome {
+        let who = format!("run {}", job.start.run_id);
+        let broker = Broker::new(who, self.capabilities.clone(), Arc::clone(&self.gate), &job);
+        self.work(job, broker, None).await
+    }
+
+    /// The same, with a broker there is; for a runner that does rounds of a loop, and gets them from `rounds`.
+    async fn work(&self, job: Job, broker: Broker, rounds: Option<Worker>) -> Outcome {
         let lease = tokio::select! {
             lease = self.pool.lease(&job.program) => lease,
             () = job.cancel.cancelled() => return Outcome::Cancelled,
         };
         match lease {
-            Ok(lease) => self.drive(lease, job).await,
+            Ok(lease) => self.drive(lease, job, broker, rounds).await,
             Err(error) => Outcome::Failed(error),
         }
     }
@@ -153,23 +181,36 @@ impl Host {
         self.pool.close();
     }
 
-    async fn drive(&self, lease: Lease, job: Job) -> Outcome {
-        let Some(seconds) = job.program.limits.timeout else { return self.attend(lease, job).await };
+    async fn drive(&self, lease: Lease, job: Job, broker: Broker, rounds: Option<Worker>) -> Outcome {
+        let Some(deadline) = job.deadline else { return self.attend(lease, job, broker, rounds).await };
         let program = Arc::clone(&job.program);
-        let whole = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
         // With the future, the lease is dropped and the runner ended.
-        tokio::time::timeout(whole, self.attend(lease, job)).await.unwrap_or_else(|_| {
-            let failure = Failure::new(Kind::Timeout, format!("the run took longer than the {seconds} s its header allows"));
-            Outcome::Failed(ScriptError { file: Some(program.name.clone()), ..failure.into() })
-        })
+        tokio::time::timeout_at(deadline.into(), self.attend(lease, job, broker, rounds))
+            .await
+            .unwrap_or_else(|_| out_of_whole_time(&program))
     }
 
-    async fn attend(&self, mut lease: Lease, job: Job) -> Outcome {
-        let who = format!("run {}", job.start.run_id);
-        let (gate, journal) = (Arc::clone(&self.gate), Arc::clone(&job.journal));
-        let mut broker = Broker::new(who, self.capabilities.clone(), gate, job.grant, journal, job.cancel.clone());
+    /// What a runner's call comes to.
+    async fn reply(&self, job: &Job, broker: &mut Broker, rounds: Option<&Worker>, call: Call, within: Option<Duration>) -> Reply {
+        let done = match call {
+            Call::Wait(wait) => match broker.wait(wait, within).await {
+                Ok(Waited::Over(value)) => Ok(value),
+                Ok(Waited::Rest) => return Reply::Rest,
+                Err(failure) => Err(failure),
+            },
+            Call::FlowRounds { step_id, rounds, at_once } => self.rounds(job, broker, step_id, rounds, at_once).await,
+            Call::FlowNextRound { done } => match rounds {
+                Some(worker) => worker.next(done),
+                None => Err(Failure::new(Kind::Internal, "this runner does no rounds of a loop")),
+            },
+            call => broker.handle(call).await,
+        };
+        done.map_or_else(Reply::Failed, Reply::Value)
+    }
+
+    async fn attend(&self, mut lease: Lease, job: Job, mut broker: Broker, rounds: Option<Worker>) -> Outcome {
         let mut computing = Duration::from_secs_f64(job.program.limits.seconds.clamp(0.0, 1e9));
-        if let Err(failure) = lease.runner.send(&ToRunner::Start(job.start)).await {
+        if let Err(failure) = lease.runner.send(&ToRunner::Start(job.start.clone())).await {
             return Outcome::Failed(failure.into());
         }
         let mut since = Instant::now();
@@ -199,13 +240,15 @@ impl Host {
                 Some(FromRunner::Respond(answer)) => job.journal.respond(answer),
                 Some(FromRunner::Call(call, within)) => {
                     computing = computing.saturating_sub(since.elapsed());
-                    let within = within.map_or(Duration::MAX, |seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
-                    let done = tokio::select! {
-                        done = broker.handle(call) => done,
+                    let within = within.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
+                    let reply = tokio::select! {
+                        biased;
                         () = job.cancel.cancelled() => return Outcome::Cancelled,
-                        () = tokio::time::sleep(within) => Err(Failure::new(Kind::Timeout, "the step took longer than its settings allow")),
+                        reply = self.reply(&job, &mut broker, rounds.as_ref(), call, within) => reply,
+                        () = tokio::time::sleep(within.unwrap_or(Duration::MAX)) => {
+                            Reply::Failed(Failure::new(Kind::Timeout, "the step took longer than its settings allow"))
+                        }
                     };
-                    let reply = done.map_or_else(Reply::Failed, Reply::Value);
                     if let Err(failure) = lease.runner.send(&ToRunner::Reply(reply)).await {
                         return Outcome::Failed(failure.into());
                     }
@@ -214,6 +257,11 @@ impl Host {
                 // What a script makes of a call that was cancelled under it does not count.
                 Some(FromRunner::Finished(_)) if job.cancel.is_cancelled() => return Outcome::Cancelled,
                 Some(FromRunner::Finished(result)) => return finished(lease, result, broker.refused, &job.program),
+                Some(FromRunner::Resting) => {
+                    lease.give_back();
+                    // A refusal is not forgotten by waiting.
+                    return broker.refused.map_or(Outcome::Resting, |refused| Outcome::Failed(denied(refused, &job.program)));
+                }
                 Some(FromRunner::Loaded(_) | FromRunner::Checked(_)) | None => {
                     let mut error = lease.runner.post_mortem().await;
                     error.file = Some(job.program.name.clone());
@@ -222,6 +270,13 @@ impl Host {
             }
         }
     }
+}
+
+/// The run took longer than its header allows.
+pub fn out_of_whole_time(program: &Program) -> Outcome {
+    let seconds = program.limits.timeout.unwrap_or_default();
+    let failure = Failure::new(Kind::Timeout, format!("the run took longer than the {seconds} s its header allows"));
+    Outcome::Failed(ScriptError { file: Some(program.name.clone()), ..failure.into() })
 }
 
 /// A limit or a refusal fails the run even where the script went on as if nothing had happened.

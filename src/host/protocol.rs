@@ -8,12 +8,19 @@
 
 #![expect(missing_docs, reason = "the variants of Call carry the words of their rooms, which are documented there")]
 
+mod record;
+mod start;
+mod wait;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use record::{Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted};
+pub use start::{Limits, Mode, NodeSource, Past, PastStep, PastWait, Program, Start};
+pub use wait::{Approval, AwaitedCall, Decision, Pause, Wait, WaitFor};
+
 use crate::clipboard::ClipboardText;
 use crate::error::Failure;
-use crate::policy::Permissions;
 use crate::{fetch, files, input, ocr, screen, shell};
 
 /// JSON text that the server passes on without looking into it.
@@ -136,17 +143,22 @@ pub enum Call {
         name: String,
     },
 
-    // time
-    /// → null, once `seconds` have passed
-    TimeSleep {
-        seconds: f64,
-    },
-
     // flow
-    /// → the script's result
-    FlowRunScript {
-        path: String,
-        parameters: Json,
+    /// → whatever the wait is for. Answered with [`Reply::Rest`] where the run is let go meanwhile.
+    Wait(Wait),
+    /// → null, once whoever goes through the run step by step lets it go on
+    FlowPause(Pause),
+    /// → list of what each round came to: rounds of a loop that run at the same time, each in a runner of its own
+    FlowRounds {
+        /// The loop's step id.
+        step_id: String,
+        rounds: u32,
+        at_once: u32,
+    },
+    /// → the number of the next round that this runner is to do, or null. Only of a runner that works on [`Start::round_of`].
+    FlowNextRound {
+        /// The round that is done, and what it came to.
+        done: Option<(u32, Json)>,
     },
 }
 
@@ -168,7 +180,10 @@ impl Call {
             | Self::SystemLoad
             | Self::SystemProcesses
             | Self::SystemEnv { .. }
-            | Self::TimeSleep { .. } => false,
+            | Self::FlowPause(_)
+            | Self::FlowRounds { .. }
+            | Self::FlowNextRound { .. } => false,
+            Self::Wait(wait) => wait.what.has_effect(),
             Self::ImageSave { .. }
             | Self::MouseMove(_)
             | Self::MouseClick(_)
@@ -187,8 +202,7 @@ impl Call {
             | Self::HttpRequest(_)
             | Self::FileWrite { .. }
             | Self::FileRemove { .. }
-            | Self::SystemKill { .. }
-            | Self::FlowRunScript { .. } => true,
+            | Self::SystemKill { .. } => true,
         }
     }
 }
@@ -216,6 +230,8 @@ pub enum Reply {
     Value(Json),
     /// It was not.
     Failed(Failure),
+    /// It takes long: the run ends here for now, and begins again, with what it has done so far, once it is done.
+    Rest,
 }
 
 /// What the server tells a runner.
@@ -248,6 +264,8 @@ pub enum FromRunner {
     Respond(Answer),
     /// The run is over. All records of it came before.
     Finished(Result<Json, ScriptError>),
+    /// The run was let go, as [`Reply::Rest`] asked.
+    Resting,
 }
 
 /// What a webhook's caller gets.
@@ -259,184 +277,4 @@ pub struct Answer {
     pub headers: std::collections::BTreeMap<String, String>,
     /// The body: a text is sent as it is, anything else as JSON.
     pub body: Json,
-}
-
-/// Everything a runner needs to compile a script: sources only, no paths it could open.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Program {
-    /// How errors and history name it, such as `reports/daily.rhai`.
-    pub name: String,
-    /// Its source.
-    pub source: String,
-    /// The node types it uses.
-    pub node_types: Vec<NodeSource>,
-    /// The scripts it may import, by the path an `import` names.
-    pub modules: Vec<(String, String)>,
-    /// What it may call: what is missing here is not even registered.
-    pub permissions: Permissions,
-    /// How much it may use.
-    pub limits: Limits,
-}
-
-/// One node type as a runner needs it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct NodeSource {
-    /// Its name, such as `click_action`.
-    pub name: String,
-    /// The file it comes from, for errors.
-    pub file: String,
-    /// Its source.
-    pub source: String,
-    /// JSON Schema of its config; the defaults in it are filled in before the node runs.
-    pub schema: serde_json::Value,
-}
-
-/// One run of the loaded program.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Start {
-    /// Its id.
-    pub run_id: String,
-    /// What the script sees as `params`.
-    pub parameters: Json,
-    /// What the script sees as `input`: its trigger's event, or null.
-    pub input: Json,
-    /// The trigger node that fired; without it the graph's own choice.
-    pub start_node: Option<String>,
-    /// When it was created, RFC 3339.
-    pub started_at: String,
-}
-
-/// How much a run may use.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Limits {
-    /// Operations of the engine.
-    pub operations: u64,
-    /// Seconds of computing; waiting for an answer does not count.
-    pub seconds: f64,
-    /// Bytes of memory above what an idle runner needs.
-    pub memory: u64,
-    /// Nested calls.
-    pub depth: usize,
-    /// Bytes of source.
-    pub source: usize,
-    /// Seconds for the whole run, waiting included.
-    #[serde(default)]
-    pub timeout: Option<f64>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { operations: 50_000_000, seconds: 60.0, memory: 256 << 20, depth: 64, source: 256 << 10, timeout: None }
-    }
-}
-
-/// What happened in a run, in the order in which it happened.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Record {
-    /// A step began and is about to do something outside the engine, or takes long.
-    StepStarted(StepStarted),
-    /// A step is over. Where no `StepStarted` came before, it says it all.
-    StepFinished(StepFinished),
-    /// A line of log.
-    Log {
-        /// `debug`, `info`, `warn` or `error`.
-        level: String,
-        /// At most 4 KiB.
-        message: String,
-        /// Microseconds since 1970.
-        at: i64,
-    },
-}
-
-/// A step that began.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct StepStarted {
-    /// The step's id: the node's, with the loops' indexes behind it (`log[2]`), or the one a script gave.
-    pub step_id: String,
-    /// The graph's node, where it is one.
-    pub node_id: Option<String>,
-    /// Its type.
-    pub node_type: Option<String>,
-    /// 1 for the first try.
-    pub attempt: u32,
-    /// What it works on.
-    pub input: StepInput,
-    /// Microseconds since 1970.
-    pub started_at: i64,
-}
-
-/// A step that is over.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct StepFinished {
-    /// The step, as it began.
-    pub step: StepStarted,
-    /// What came of it.
-    pub outcome: StepOutcome,
-    /// Microseconds since 1970.
-    pub finished_at: i64,
-}
-
-/// What a step works on.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepInput {
-    /// Nothing was given.
-    None,
-    /// Exactly what that step put out: not sent twice, not stored twice.
-    OutputOf(String),
-    /// This.
-    Value(Json),
-}
-
-/// What came of a step.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepOutcome {
-    /// It did its work.
-    Succeeded {
-        /// What it puts out.
-        output: Json,
-        /// The output it chose, where it is not the first.
-        handle: Option<String>,
-    },
-    /// It did not.
-    Failed {
-        /// Why.
-        error: ScriptError,
-        /// The output it goes on at (`error`), where its settings say that it goes on.
-        handle: Option<String>,
-    },
-    /// Left out: it is disabled.
-    Skipped,
-}
-
-/// An error of a script, with its place.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ScriptError {
-    /// What a caller may branch on.
-    pub code: crate::error::Kind,
-    /// A sentence.
-    pub message: String,
-    /// The graph's node in which it arose.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub node_id: Option<String>,
-    /// The file in which it arose.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
-    /// From 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub line: Option<u32>,
-    /// From 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub column: Option<u32>,
-    /// Facts beside the sentence.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub details: Option<serde_json::Value>,
-}
-
-impl From<Failure> for ScriptError {
-    fn from(failure: Failure) -> Self {
-        Self { code: failure.code, message: failure.message, node_id: None, file: None, line: None, column: None, details: failure.details }
-    }
 }

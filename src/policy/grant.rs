@@ -76,6 +76,11 @@ impl Grant {
         Self { layers: layers.into(), files: Arc::clone(&self.files) }
     }
 
+    /// Its layers, for whoever puts on record what a run may do.
+    pub fn layers(&self) -> &[Permissions] {
+        &self.layers
+    }
+
     /// The folder in which relative paths lie.
     pub fn files(&self) -> &Path {
         &self.files
@@ -157,6 +162,11 @@ impl Grant {
     /// May start the library's script at `path`.
     pub fn script(&self, path: &str) -> Result<(), Denied> {
         self.listed(|p| &p.scripts, path, &format!("running the script {path:?}"), &format!("scripts = [{path:?}]"))
+    }
+
+    /// May start the stored workflow `id`.
+    pub fn workflow(&self, id: &str) -> Result<(), Denied> {
+        self.listed(|p| &p.workflows, id, &format!("running the workflow {id:?}"), &format!("workflows = [{id:?}]"))
     }
 
     fn flag(&self, get: impl Fn(&Permissions) -> bool, what: &str, line: &str) -> Result<(), Denied> {

@@ -39,6 +39,9 @@ pub struct Permissions {
     /// Scripts of the library that may be started: globs of their paths.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scripts: Vec<String>,
+    /// Stored workflows that may be started: their ids, `*` for any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub workflows: Vec<String>,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -61,6 +64,7 @@ impl Permissions {
             env: any(),
             secrets: any(),
             scripts: vec!["**".to_owned()],
+            workflows: any(),
         }
     }
 
@@ -78,6 +82,7 @@ impl Permissions {
             (&mut self.env, &other.env),
             (&mut self.secrets, &other.secrets),
             (&mut self.scripts, &other.scripts),
+            (&mut self.workflows, &other.workflows),
         ] {
             for item in theirs {
                 if !mine.contains(item) {

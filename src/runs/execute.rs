@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
-use tokio_util::sync::CancellationToken;
 
 use super::counts::Counts;
 use super::event::Event;
@@ -16,17 +17,18 @@ use super::library::Runner;
 use super::live::{Ended, Live, LiveJournal};
 use super::programs::{Prepared, Programs};
 use super::record::{Run, RunStatus, RunSummary};
+use super::waits::{self, Pending};
 use super::{Error, Settings, Timestamp};
 use crate::error::{Failure, Kind};
-use crate::host::protocol::{Json, ScriptError, Start};
+use crate::host::protocol::{AwaitedCall, Json, Mode, Past, Pause, ScriptError, Start, WaitFor};
 use crate::host::{Answer, Job, Outcome};
 use crate::policy::{Grant, Permissions};
 use crate::store::Store;
 use crate::store::runs::{NewRun, Write};
 use crate::store::triggers::NewFiring;
 
-/// So many scripts may stand above one another.
-const MAX_DEPTH: u32 = 8;
+/// A run whose runner died so often in a row, without a step that ended in between, is not gone on with.
+const MAX_CRASHES: u32 = 3;
 
 /// What all runs share.
 pub(super) struct Inner {
@@ -72,6 +74,16 @@ pub struct Execute {
     pub firing: Option<Arc<NewFiring>>,
     /// Permissions beside the declared ones, for a script that is in no folder: what a person at their own terminal grants it.
     pub lent: Permissions,
+    /// How it is done.
+    pub mode: Mode,
+    /// Who looks at each step before it begins, where [`Mode::stepwise`] says so.
+    pub stepper: Option<Arc<dyn Stepper>>,
+}
+
+/// Goes through a run step by step.
+pub trait Stepper: std::fmt::Debug + Send + Sync {
+    /// A step is about to begin; resolves once it may.
+    fn pause(&self, pause: Pause) -> BoxFuture<'_, Result<(), Failure>>;
 }
 
 impl Default for Execute {
@@ -84,6 +96,8 @@ impl Default for Execute {
             awaited: false,
             firing: None,
             lent: Permissions::default(),
+            mode: Mode::default(),
+            stepper: None,
         }
     }
 }
@@ -101,6 +115,10 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    pub(super) fn of(live: &Arc<Live>) -> Self {
+        Self { run_id: live.head.run_id.clone(), live: Arc::clone(live) }
+    }
+
     /// Where it stands now.
     pub fn status(&self) -> RunStatus {
         self.live.summary().status
@@ -162,6 +180,23 @@ pub(super) struct Order {
     pub(super) prepared: Arc<Prepared>,
 }
 
+/// Where a run stands among others.
+#[derive(Default)]
+pub(super) struct Place {
+    /// Its id, where that is settled already.
+    pub(super) run_id: Option<String>,
+    /// What whoever starts it may do at most, where that is not everything: each of these.
+    pub(super) within: Vec<Permissions>,
+    /// How many runs stand above it.
+    pub(super) depth: u32,
+    /// The run that starts it.
+    pub(super) parent: Option<String>,
+    /// The run that it does again.
+    pub(super) retry_of: Option<String>,
+    /// It takes no part in the queue.
+    pub(super) free: bool,
+}
+
 /// Takes part in the queue, or not: a run within a run must not wait for its parent's turn.
 enum Turn {
     Taken(OwnedSemaphorePermit),
@@ -193,6 +228,18 @@ impl Inner {
         self.live().get(run_id).cloned()
     }
 
+    /// The wait for a call at that path, and its run.
+    pub(super) fn awaited_call(&self, path: &str) -> Option<(Arc<Live>, Arc<Pending>, AwaitedCall)> {
+        let all: Vec<_> = self.live().values().cloned().collect();
+        all.into_iter().find_map(|live| {
+            let pending = live.find_pending(|what| matches!(what, WaitFor::Webhook(awaited) if same_path(&awaited.path, path)))?;
+            match &pending.request.what {
+                WaitFor::Webhook(awaited) => Some((live, Arc::clone(&pending), awaited.clone())),
+                _ => None,
+            }
+        })
+    }
+
     pub(super) fn halt(&self) -> Halt {
         match self.halted.load(Ordering::SeqCst) {
             0 => Halt::No,
@@ -206,7 +253,7 @@ impl Inner {
         let _ = self.halted.compare_exchange(Halt::Stopped as u8, Halt::No as u8, Ordering::SeqCst, Ordering::SeqCst);
     }
 
-    /// Starts no more, and ends what runs.
+    /// Starts no more, and ends what runs; what can be gone on with is put down for that.
     pub(super) async fn stop(&self, why: Halt) {
         self.halted.fetch_max(why as u8, Ordering::SeqCst);
         let open: Vec<_> = self.live().values().cloned().collect();
@@ -218,18 +265,11 @@ impl Inner {
         }
     }
 
-    /// Starts a run; resolves once it is on record, or at once where it is awaited. `within` is what whoever starts it may do at most,
-    /// where that is not everything.
+    /// Starts a run; resolves once it is on record, or at once where it is awaited.
     pub(super) async fn start(self: &Arc<Self>, order: Order, execute: Execute, within: Option<&Permissions>) -> Result<Ticket, Error> {
-        let declared = order.prepared.program.permissions.clone();
-        let layers: Vec<_> = [declared, self.settings.allowed.clone()].into_iter().chain(within.cloned()).collect();
-        let grant = Grant::new(layers, self.settings.files.clone());
-        let turn = match Arc::clone(&self.turns).try_acquire_owned() {
-            Ok(permit) => Turn::Taken(permit),
-            Err(_) => Turn::Waits,
-        };
         let awaited = execute.awaited;
-        let live = self.launch(order, execute, grant, 0, CancellationToken::new(), turn)?;
+        let place = Place { within: within.into_iter().cloned().collect(), ..Place::default() };
+        let live = self.launch(order, execute, place)?;
         if awaited {
             return Ok(Ticket { run_id: live.head.run_id.clone(), live });
         }
@@ -241,20 +281,21 @@ impl Inner {
         Ok(Ticket { run_id: live.head.run_id.clone(), live })
     }
 
-    fn launch(
-        self: &Arc<Self>,
-        order: Order,
-        execute: Execute,
-        grant: Grant,
-        depth: u32,
-        cancel: CancellationToken,
-        turn: Turn,
-    ) -> Result<Arc<Live>, Error> {
-        match self.halt() {
-            Halt::No => {}
-            Halt::Stopped => return Err(Error::Stopped),
-            Halt::Ending => return Err(Error::Stopping),
-        }
+    /// Puts a run on record and sets it going.
+    pub(super) fn launch(self: &Arc<Self>, order: Order, execute: Execute, place: Place) -> Result<Arc<Live>, Error> {
+        let (live, drive) = self.make(order, execute, place)?;
+        tokio::spawn(drive.complete());
+        Ok(live)
+    }
+
+    /// Puts a run on record, for whoever has something to do before it is set going.
+    pub(super) fn make(self: &Arc<Self>, order: Order, execute: Execute, place: Place) -> Result<(Arc<Live>, Drive), Error> {
+        self.check_halt()?;
+        let turn = match (place.free, Arc::clone(&self.turns).try_acquire_owned()) {
+            (true, _) => Turn::Free,
+            (false, Ok(permit)) => Turn::Taken(permit),
+            (false, Err(_)) => Turn::Waits,
+        };
         let waiting = self.live().len();
         if matches!(turn, Turn::Waits) && waiting >= self.settings.max_runs + self.settings.max_queued {
             return Err(Error::Full(waiting));
@@ -262,7 +303,7 @@ impl Inner {
         let now = Timestamp::now();
         let at_once = !matches!(turn, Turn::Waits);
         let key = self.store.next_key(now.0);
-        let run_id = uuid::Uuid::now_v7().to_string();
+        let run_id = place.run_id.unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
         self.programs.put_on_record(&self.store, &order.prepared)?;
         let row = NewRun {
             key,
@@ -278,6 +319,11 @@ impl Inner {
             firing: execute.firing.clone(),
             program: Arc::clone(&order.prepared.row.hash),
             owner: Arc::clone(&self.owner),
+            within: (!place.within.is_empty()).then(|| serde_json::to_string(&place.within).unwrap_or_default()),
+            mode: (!execute.mode.is_usual()).then(|| serde_json::to_string(&execute.mode).unwrap_or_default()),
+            parent: place.parent.clone(),
+            retry_of: place.retry_of.clone(),
+            depth: place.depth,
             created_at: now.0,
             started_at: at_once.then_some(now.0),
             end: None,
@@ -290,6 +336,9 @@ impl Inner {
             script: order.script,
             trigger: execute.trigger,
             status: RunStatus::Queued,
+            dry_run: execute.mode.dry,
+            parent: place.parent,
+            retry_of: place.retry_of,
             parameters: execute.parameters.clone().into(),
             result: None,
             error: None,
@@ -298,56 +347,232 @@ impl Inner {
             finished_at: None,
         };
         let start = Start {
-            run_id: run_id.clone(),
+            run_id,
             parameters: execute.parameters,
             input: execute.input,
             start_node: execute.start_node,
             started_at: now.to_string(),
+            past: Past::default(),
+            mode: execute.mode.clone(),
+            round_of: None,
         };
-        let live = Arc::new(Live::new(Arc::clone(self), key, head, grant, depth, cancel));
-        self.live().insert(run_id, Arc::clone(&live));
+        let grant = self.grant(&order.prepared, place.within);
+        let live = Live::new(Arc::clone(self), key, head, grant, place.depth, execute.mode, execute.stepper);
+        let live = self.put_live(live);
+        if at_once {
+            live.begin(now, true);
+        }
+        let drive = Drive { live: Arc::clone(&live), prepared: order.prepared, start, turn, resting: None, crashes: 0 };
+        Ok((live, drive))
+    }
+
+    fn check_halt(&self) -> Result<(), Error> {
+        match self.halt() {
+            Halt::No => Ok(()),
+            Halt::Stopped => Err(Error::Stopped),
+            Halt::Ending => Err(Error::Stopping),
+        }
+    }
+
+    /// What a run of that program may do, for somebody who may do no more than each of `within`.
+    pub(super) fn grant(&self, prepared: &Prepared, within: Vec<Permissions>) -> Grant {
+        let declared = prepared.program.permissions.clone();
+        let layers: Vec<_> = [declared, self.settings.allowed.clone()].into_iter().chain(within).collect();
+        Grant::new(layers, self.settings.files.clone())
+    }
+
+    pub(super) fn put_live(&self, live: Live) -> Arc<Live> {
+        let live = Arc::new(live);
+        self.live().insert(live.head.run_id.clone(), Arc::clone(&live));
         if self.halt() != Halt::No {
             // It came in while everything was being stopped: whoever stops may not have seen it.
             live.cancel.cancel();
         }
-        if at_once {
-            live.begin(now, true);
-        }
-        tokio::spawn(drive(Arc::clone(&live), order.prepared, start, turn));
-        Ok(live)
+        live
     }
 }
 
-async fn drive(live: Arc<Live>, prepared: Arc<Prepared>, start: Start, turn: Turn) {
-    let inner = Arc::clone(&live.inner);
-    let permit = match turn {
-        Turn::Taken(permit) => Some(permit),
-        Turn::Free => None,
-        Turn::Waits => tokio::select! {
-            biased;
-            () = live.cancel.cancelled() => {
-                return live.end(Outcome::Cancelled).await;
+fn same_path(a: &str, b: &str) -> bool {
+    a.trim_matches('/') == b.trim_matches('/')
+}
+
+/// A run on its way to its end.
+pub(super) struct Drive {
+    live: Arc<Live>,
+    prepared: Arc<Prepared>,
+    start: Start,
+    turn: Turn,
+    /// What it waits for, where it was let go.
+    resting: Option<Resting>,
+    /// How often in a row its runner died.
+    crashes: u32,
+}
+
+/// What a run that was let go waits for.
+#[derive(Clone)]
+pub(super) struct Resting {
+    pub(super) pending: Arc<Pending>,
+    /// The step in which it waits is out of time then.
+    pub(super) until: Option<Instant>,
+}
+
+impl Resting {
+    pub(super) fn new(pending: &Arc<Pending>) -> Self {
+        Self { pending: Arc::clone(pending), until: None }
+    }
+}
+
+impl Drive {
+    /// A run that another process left.
+    pub(super) fn restored(
+        live: Arc<Live>,
+        prepared: Arc<Prepared>,
+        start: Start,
+        resting: Option<Resting>,
+        crashes: u32,
+        free: bool,
+    ) -> Self {
+        let turn = if free { Turn::Free } else { Turn::Waits };
+        Self { live, prepared, start, turn, resting, crashes }
+    }
+
+    /// Lets a retried run know what it need not do again.
+    pub(super) async fn recall(&mut self) -> Result<(), Failure> {
+        self.start.past = self.live.past().await?;
+        Ok(())
+    }
+
+    /// Runs it, as often as it is let go and comes back, until it is over or put down.
+    pub(super) async fn complete(mut self) {
+        let live = Arc::clone(&self.live);
+        loop {
+            let outcome = match self.resting.take() {
+                Some(resting) => self.rest(resting).await,
+                None => self.run().await,
+            };
+            let Some(outcome) = outcome else { continue };
+            if live.was_stopped(&outcome) && live.can_go_on(&self.prepared.program) {
+                return live.put_down();
             }
-            permit = Arc::clone(&inner.turns).acquire_owned() => {
-                live.begin(Timestamp::now(), false);
-                permit.ok()
+            note_end(&live, &outcome);
+            live.end(outcome).await;
+            return;
+        }
+    }
+
+    /// Waits while it is let go. None: it goes on.
+    async fn rest(&mut self, resting: Resting) -> Option<Outcome> {
+        let live = Arc::clone(&self.live);
+        let (free, _) = (matches!(self.turn, Turn::Free), std::mem::replace(&mut self.turn, Turn::Free));
+        live.shows(RunStatus::Waiting);
+        let end = [resting.until, self.deadline()].into_iter().flatten().min();
+        let over = waits::over(&live, &resting.pending, &live.cancel);
+        let out_of_time = async {
+            match end {
+                Some(end) => tokio::time::sleep_until(end.into()).await,
+                None => std::future::pending().await,
             }
-        },
-    };
-    let job = Job {
-        program: Arc::clone(&prepared.program),
-        start,
-        grant: live.grant.clone(),
-        journal: Arc::new(LiveJournal(Arc::clone(&live))),
-        cancel: live.cancel.clone(),
-    };
-    let outcome = AssertUnwindSafe(inner.runner.run(job)).catch_unwind().await.unwrap_or_else(|_| {
-        let failure = Failure::new(Kind::Internal, "a defect of TRAE ended the run; the server's log says more");
-        Outcome::Failed(ScriptError::from(failure))
-    });
-    note_end(&live, &outcome);
-    live.end(outcome).await;
-    drop(permit);
+        };
+        tokio::select! {
+            over = over => match over {
+                Ok(_) => {}
+                Err(failure) if failure.code == Kind::Cancelled => return Some(Outcome::Cancelled),
+                Err(failure) => return Some(Outcome::Failed(failure.into())),
+            },
+            // The step finds that out by itself when it comes by here again.
+            () = out_of_time => {
+                if self.deadline().is_some_and(|end| end <= Instant::now()) {
+                    return Some(crate::host::out_of_whole_time(&self.prepared.program));
+                }
+            }
+        }
+        self.turn = if free { Turn::Free } else { Turn::Waits };
+        if let Err(failure) = self.recall().await {
+            return Some(Outcome::Failed(failure.into()));
+        }
+        None
+    }
+
+    /// When it must be over as a whole.
+    fn deadline(&self) -> Option<Instant> {
+        let whole = Duration::try_from_secs_f64(self.prepared.program.limits.timeout?).ok()?;
+        let spent = self.live.age();
+        Instant::now().checked_add(whole.saturating_sub(spent))
+    }
+
+    /// Runs it in a runner. None: it was let go, or its runner died and it goes on.
+    async fn run(&mut self) -> Option<Outcome> {
+        let live = Arc::clone(&self.live);
+        let inner = Arc::clone(&live.inner);
+        let permit = match std::mem::replace(&mut self.turn, Turn::Free) {
+            Turn::Taken(permit) => Some(permit),
+            Turn::Free => None,
+            Turn::Waits => tokio::select! {
+                biased;
+                () = live.cancel.cancelled() => return Some(Outcome::Cancelled),
+                permit = Arc::clone(&inner.turns).acquire_owned() => permit.ok(),
+            },
+        };
+        if live.has_begun() {
+            live.shows(RunStatus::Running);
+        } else {
+            live.begin(Timestamp::now(), false);
+        }
+        let job = Job {
+            program: Arc::clone(&self.prepared.program),
+            start: self.start.clone(),
+            grant: live.grant.clone(),
+            journal: Arc::new(LiveJournal(Arc::clone(&live))),
+            cancel: live.cancel.clone(),
+            deadline: self.deadline(),
+        };
+        let outcome = AssertUnwindSafe(inner.runner.run(job)).catch_unwind().await.unwrap_or_else(|_| {
+            let failure = Failure::new(Kind::Internal, "a defect of TRAE ended the run; the server's log says more");
+            Outcome::Failed(ScriptError::from(failure))
+        });
+        let keeps_turn = permit.map_or(Turn::Free, Turn::Taken);
+        match outcome {
+            Outcome::Resting => match live.resting() {
+                Some(resting) => {
+                    // The turn is given back; whether it had one is remembered.
+                    self.turn = if matches!(keeps_turn, Turn::Free) { Turn::Free } else { Turn::Waits };
+                    self.resting = Some(resting);
+                    None
+                }
+                None => Some(Outcome::Failed(Failure::new(Kind::Internal, "the run was let go, and waits for nothing").into())),
+            },
+            Outcome::Failed(error) if error.code == Kind::RunnerCrashed => self.go_on_after(error, keeps_turn).await,
+            outcome => {
+                // A turn is given back with the run's end on record, not before.
+                self.turn = keeps_turn;
+                Some(outcome)
+            }
+        }
+    }
+
+    /// The runner died: the run goes on where it may, for a few times in a row.
+    async fn go_on_after(&mut self, mut error: ScriptError, turn: Turn) -> Option<Outcome> {
+        let live = Arc::clone(&self.live);
+        self.crashes = if live.progressed() { 1 } else { self.crashes + 1 };
+        if live.cancel.is_cancelled() || !live.can_go_on(&self.prepared.program) {
+            return Some(Outcome::Failed(error));
+        }
+        if self.crashes >= MAX_CRASHES {
+            error.message = format!(
+                "{}; it did so {} times in a row, so the run is not gone on with: retry it once the cause is found",
+                error.message, self.crashes
+            );
+            error.details = Some(serde_json::json!({ "quarantined": true, "crashes": self.crashes }));
+            return Some(Outcome::Failed(error));
+        }
+        tracing::warn!(run_id = live.head.run_id, crashes = self.crashes, "the runner of a run died; the run goes on");
+        live.break_off(self.crashes);
+        if let Err(failure) = self.recall().await {
+            return Some(Outcome::Failed(failure.into()));
+        }
+        self.turn = turn;
+        None
+    }
 }
 
 /// Writes the end into the log: which run, not what it did, for that may be anything a user typed or read.
@@ -356,38 +581,5 @@ fn note_end(live: &Live, outcome: &Outcome) {
     match outcome {
         Outcome::Failed(error) => tracing::info!(run_id, workflow_id, script, code = error.code.code(), "a run failed"),
         _ => tracing::debug!(run_id, workflow_id, script, "a run ended"),
-    }
-}
-
-/// Runs a script within the run `parent`: with a record of its own, and no more rights than both have.
-pub(super) async fn run_child(parent: Arc<Live>, path: String, parameters: Json, cancel: CancellationToken) -> Result<Json, Failure> {
-    let inner = Arc::clone(&parent.inner);
-    parent.grant.script(&path)?;
-    if parent.depth + 1 >= MAX_DEPTH {
-        return Err(Error::TooDeep(MAX_DEPTH, path).into());
-    }
-    let (prepared, parameters) = inner.programs.script(&path, parameters)?;
-    let grant = parent.grant.narrowed(&prepared.program.permissions);
-    let order = Order { kind: "script", workflow_id: None, script: Some(path.clone()), prepared };
-    let execute = Execute { parameters, trigger: format!("script:{}", parent.head.run_id), ..Execute::default() };
-    // Both the call that waits and the whole parent can stop it.
-    let stop = parent.cancel.child_token();
-    let live = inner.launch(order, execute, grant, parent.depth + 1, stop.clone(), Turn::Free)?;
-    let mut ticket = Ticket { run_id: live.head.run_id.clone(), live };
-    let ended = tokio::select! {
-        ended = ticket.ended() => ended,
-        () = cancel.cancelled() => {
-            stop.cancel();
-            ticket.ended().await
-        }
-    };
-    match (&ended.result, &ended.error) {
-        (Some(value), _) if ended.status == RunStatus::Succeeded => Ok((**value).to_owned()),
-        (_, Some(error)) => {
-            let mut failure = Failure::new(error.code, format!("the script {path} failed: {}", error.message));
-            failure.details.clone_from(&error.details);
-            Err(failure)
-        }
-        _ => Err(Failure::new(Kind::Cancelled, format!("the script {path} was {}", ended.status.as_str()))),
     }
 }

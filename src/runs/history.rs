@@ -1,4 +1,4 @@
-//! Looking back, looking on, and stopping: records, events, cancel, and what a dead server left behind.
+//! Looking back, looking on, and stopping: records, events, cancel.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,11 +11,10 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::event::{Event, replay};
 use super::live::Live;
-use super::record::{Run, RunError, RunPage, RunStatus, RunSummary, StepStatus};
-use super::{Error, Runs, Timestamp, owner};
-use crate::error::{Failure, Kind};
-use crate::host::protocol::ScriptError;
-use crate::store::runs::{OpenRun, RunEnd, RunQuery, StepEnd, Write};
+use super::record::{Run, RunPage, RunStatus, RunSummary};
+use super::{Error, Runs};
+use crate::error::Failure;
+use crate::store::runs::RunQuery;
 
 /// Events of all runs that a listener to them may lag behind.
 const EVERYONE_BUFFER: usize = 4096;
@@ -102,42 +101,6 @@ impl Runs {
     /// The events of all runs from now on. A reader that falls behind misses some, and is told so.
     pub fn subscribe_all(&self) -> broadcast::Receiver<Event> {
         self.inner.everyone.get_or_init(|| broadcast::Sender::new(EVERYONE_BUFFER)).subscribe()
-    }
-
-    /// Marks the runs of dead processes as interrupted; gives their ids. What their steps did is on record.
-    ///
-    /// # Errors
-    /// Where the database cannot be read or written.
-    pub async fn recover(&self) -> Result<Vec<String>, Failure> {
-        let open = self.inner.store.open_runs().await?;
-        let left: Vec<_> = open.into_iter().filter(|run| *run.owner != *self.inner.owner && !owner::is_alive(&run.owner)).collect();
-        for run in &left {
-            self.interrupt(run)?;
-        }
-        self.inner.store.durable().await?;
-        Ok(left.into_iter().map(|run| run.run_id).collect())
-    }
-
-    fn interrupt(&self, run: &OpenRun) -> Result<(), Failure> {
-        let store = &self.inner.store;
-        let at = Timestamp::now().0;
-        let mut last = run.last_event;
-        for seq in &run.open_steps {
-            last += 1;
-            let status = StepStatus::Interrupted.as_str();
-            let end = StepEnd { status, output: None, handle: None, error: None, finished_at: at, finish_event: last };
-            store.write(Write::StepEnd { run: run.key, seq: *seq, end: Box::new(end) })?;
-        }
-        let message = match run.open_steps.len() {
-            0 => "the server ended before the run did".to_owned(),
-            1 => "the server ended before the run did: one step was under way, and may have done its work or not".to_owned(),
-            n => format!("the server ended before the run did: {n} steps were under way, and may have done their work or not"),
-        };
-        let error = RunError::from(ScriptError::from(Failure::new(Kind::ServiceUnavailable, message)));
-        let status = RunStatus::Interrupted.as_str();
-        let end = RunEnd { status, result: None, error: error.to_text(), finished_at: at, finish_event: last + 1 };
-        store.write(Write::RunEnd { run: run.key, end: Box::new(end) })?;
-        Ok(())
     }
 
     /// What a run that goes on has queued is committed before it is read.

@@ -1,20 +1,22 @@
 //! A run that is going on: numbers its events, puts them on record, and tells whoever listens.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Happening};
-use super::execute::{Halt, Inner};
+use super::execute::{Halt, Inner, Resting, Stepper};
 use super::record::{RunError, RunStatus, RunSummary, SharedJson, StepStatus};
+use super::waits::{self, Pending};
 use super::{Error, Timestamp};
 use crate::error::Failure;
-use crate::host::protocol::{Json, Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted};
-use crate::host::{Answer, Journal, Outcome};
+use crate::host::protocol::{Json, Mode, Past, Pause, Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted, Wait};
+use crate::host::{Answer, Journal, Outcome, Waited};
 use crate::policy::Grant;
 use crate::store::runs::{LogRow, NewStep, RunEnd, RunKey, StepEnd, Write};
 
@@ -27,8 +29,11 @@ pub(super) struct Live {
     /// The run as it stood when it was created.
     pub(super) head: RunSummary,
     pub(super) grant: Grant,
-    /// How many scripts stand above it.
+    /// How many runs stand above it.
     pub(super) depth: u32,
+    /// How it is done.
+    pub(super) mode: Mode,
+    stepper: Option<Arc<dyn Stepper>>,
     pub(super) cancel: CancellationToken,
     /// Somebody asked for it to stop, rather than the server.
     pub(super) cancelled: AtomicBool,
@@ -59,25 +64,63 @@ pub struct Ended {
 }
 
 #[derive(Default)]
-struct State {
-    started_at: Option<i64>,
+pub(super) struct State {
+    pub(super) started_at: Option<i64>,
     last_event: i64,
     next_seq: u32,
     /// It gave its webhook's answer; a second one does not count.
     answered: bool,
     /// The steps that began and did not end: their place and what they are.
-    open: HashMap<(String, u32), (u32, StepStarted)>,
+    pub(super) open: HashMap<(String, u32), (u32, StepStarted)>,
+    /// The step that began last and did not end: what a run that only describes would do belongs to it.
+    innermost: Option<(String, u32)>,
+    /// The open steps that noted what they go on with: a break does not end them.
+    pub(super) noted: HashSet<(String, u32)>,
+    /// What the open steps would have done.
+    would: HashMap<(String, u32), Vec<serde_json::Value>>,
+    /// The waits that are not over, by place.
+    pub(super) waits: HashMap<String, Arc<Pending>>,
+    /// The wait for which the run is let go, once the script has unwound.
+    pub(super) resting: Option<Resting>,
+    /// `waiting` or `running`, once it began.
+    pub(super) shown: Option<RunStatus>,
+    /// It had an effect outside steps.
+    pub(super) loose: bool,
+    /// Steps that ended since its runner last died.
+    pub(super) progressed: bool,
+    /// The body of the answer that it gave.
+    pub(super) answer: Option<Json>,
     /// Made when somebody listens for the first time.
-    listeners: Option<broadcast::Sender<Event>>,
+    pub(super) listeners: Option<broadcast::Sender<Event>>,
     /// Why the journal takes no more.
     refused: Option<Failure>,
     closed: bool,
 }
 
 impl State {
-    fn number(&mut self) -> i64 {
+    pub(super) fn number(&mut self) -> i64 {
         self.last_event += 1;
         self.last_event
+    }
+
+    /// Whether nothing more is taken on record.
+    pub(super) fn closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Why the journal takes no more.
+    pub(super) fn refused(&self) -> Option<&Failure> {
+        self.refused.as_ref()
+    }
+
+    /// The next step's place is that one, or a later one.
+    pub(super) fn leave_room(&mut self, places: u32) {
+        self.next_seq = self.next_seq.max(places);
+    }
+
+    /// Whether any step is on record.
+    pub(super) fn has_steps(&self) -> bool {
+        self.next_seq > 0
     }
 
     fn place(&mut self) -> u32 {
@@ -86,14 +129,34 @@ impl State {
     }
 }
 
+/// What an earlier process left of a run.
+pub(super) struct Left {
+    pub(super) last_event: i64,
+    pub(super) next_seq: u32,
+    pub(super) loose: bool,
+    pub(super) open: Vec<(u32, StepStarted)>,
+    pub(super) noted: HashSet<(String, u32)>,
+    pub(super) waits: Vec<Arc<Pending>>,
+}
+
 impl Live {
-    pub(super) fn new(inner: Arc<Inner>, key: RunKey, head: RunSummary, grant: Grant, depth: u32, cancel: CancellationToken) -> Self {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        key: RunKey,
+        head: RunSummary,
+        grant: Grant,
+        depth: u32,
+        mode: Mode,
+        stepper: Option<Arc<dyn Stepper>>,
+    ) -> Self {
         Self {
             key,
             head,
             grant,
             depth,
-            cancel,
+            mode,
+            stepper,
+            cancel: CancellationToken::new(),
             cancelled: AtomicBool::new(false),
             inner,
             progress: watch::Sender::new(Progress::default()),
@@ -101,7 +164,21 @@ impl Live {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// The same run, as an earlier process left it.
+    #[must_use]
+    pub(super) fn restored(self, left: Left) -> Self {
+        let mut state = self.state();
+        state.started_at = self.head.started_at.map(|at| at.0);
+        state.shown = state.started_at.map(|_| self.head.status);
+        (state.last_event, state.next_seq, state.loose) = (left.last_event, left.next_seq, left.loose);
+        state.open = left.open.into_iter().map(|(seq, step)| ((step.step_id.clone(), step.attempt), (seq, step))).collect();
+        state.noted = left.noted;
+        state.waits = left.waits.into_iter().map(|pending| (pending.place.clone(), pending)).collect();
+        drop(state);
+        self
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -115,9 +192,10 @@ impl Live {
     pub(super) fn summary(&self) -> RunSummary {
         let mut head = self.head.clone();
         head.started_at = self.state().started_at.map(Timestamp);
-        if head.started_at.is_some() {
-            head.status = RunStatus::Running;
-        }
+        head.status = match (head.started_at, self.state().shown) {
+            (None, _) => RunStatus::Queued,
+            (_, shown) => shown.unwrap_or(RunStatus::Running),
+        };
         if let Some(ended) = &self.progress.borrow().ended {
             head.status = ended.status;
             head.result.clone_from(&ended.result);
@@ -176,6 +254,7 @@ impl Live {
 
     fn ended(&self, outcome: Outcome, finished_at: Timestamp) -> Ended {
         match outcome {
+            Outcome::Resting => failed(Failure::new(crate::error::Kind::Internal, "the run was let go for good"), finished_at),
             Outcome::Succeeded(value) => Ended { status: RunStatus::Succeeded, result: Some(value.into()), error: None, finished_at },
             Outcome::Failed(error) if error.code != crate::error::Kind::Cancelled || !self.cancel.is_cancelled() => {
                 Ended { status: RunStatus::Failed, result: None, error: Some(error.into()), finished_at }
@@ -209,15 +288,7 @@ impl Live {
         open.sort_unstable_by_key(|(seq, _)| *seq);
         for (seq, step) in open {
             let id = state.number();
-            let end = StepEnd {
-                status: status.as_str(),
-                output: None,
-                handle: None,
-                error: None,
-                finished_at: ended.finished_at.0,
-                finish_event: id,
-            };
-            self.write(&mut state, Write::StepEnd { run: self.key, seq, end: Box::new(end) });
+            self.write(&mut state, Write::StepEnd { run: self.key, seq, end: Box::new(bare_end(status, ended.finished_at.0, id)) });
             self.tell(&state, id, ended.finished_at.0, || step_finished(&step, status, None, None, None));
         }
         let id = state.number();
@@ -237,7 +308,7 @@ impl Live {
     }
 
     /// Queues a row. Where the disk is full and much waits already, the run is stopped: it must not go on without a record.
-    fn write(&self, state: &mut State, write: Write) {
+    pub(super) fn write(&self, state: &mut State, write: Write) {
         if let Err(error) = self.inner.store.write(write) {
             state.refused.get_or_insert(error.into());
             self.cancel.cancel();
@@ -251,7 +322,7 @@ impl Live {
     }
 
     /// Builds the event only where somebody listens.
-    fn tell(&self, state: &State, id: i64, at: i64, what: impl FnOnce() -> Happening) {
+    pub(super) fn tell(&self, state: &State, id: i64, at: i64, what: impl FnOnce() -> Happening) {
         let here = state.listeners.as_ref().filter(|listeners| listeners.receiver_count() > 0);
         let everywhere = self.inner.everyone.get().filter(|listeners| listeners.receiver_count() > 0);
         if here.is_none() && everywhere.is_none() {
@@ -268,6 +339,12 @@ impl Live {
     }
 
     fn step_started(&self, state: &mut State, step: StepStarted) {
+        let name = (step.step_id.clone(), step.attempt);
+        state.innermost = Some(name.clone());
+        if state.open.contains_key(&name) {
+            // It goes on after the run was let go within it.
+            return;
+        }
         let (seq, id) = (state.place(), state.number());
         self.tell(state, id, step.started_at, || started(&step));
         let known = StepStarted {
@@ -277,8 +354,9 @@ impl Live {
             attempt: step.attempt,
             input: StepInput::None,
             started_at: step.started_at,
+            again: step.again,
         };
-        state.open.insert((step.step_id.clone(), step.attempt), (seq, known));
+        state.open.insert(name, (seq, known));
         self.write(state, Write::Step(Box::new(self.row(seq, id, step, None))));
     }
 
@@ -287,8 +365,15 @@ impl Live {
         let (status, output, handle, error) = match outcome {
             StepOutcome::Succeeded { output, handle } => (StepStatus::Succeeded, Some(output), handle, None),
             StepOutcome::Failed { error, handle } => (StepStatus::Failed, None, handle, Some(RunError::from(error))),
-            StepOutcome::Skipped => (StepStatus::Skipped, None, None, None),
+            StepOutcome::Skipped { output, handle } => (StepStatus::Skipped, Some(output), handle, None),
         };
+        // A run that only describes did nothing, not even in vain.
+        let status = if self.mode.dry { StepStatus::Skipped } else { status };
+        state.progressed = true;
+        let name = (step.step_id.clone(), step.attempt);
+        let would = state.would.remove(&name).unwrap_or_default();
+        state.innermost.take_if(|innermost| *innermost == name);
+        let would = self.mode.dry.then(|| would_have(&would, error.as_ref()));
         // A step that says everything at once has begun all the same: listeners see both.
         let start_event = begun.is_none().then(|| state.number());
         let finish_event = state.number();
@@ -306,6 +391,7 @@ impl Live {
             output,
             handle,
             error: error.as_ref().and_then(RunError::to_text),
+            would,
             finished_at,
             finish_event,
         };
@@ -333,9 +419,24 @@ impl Live {
             input,
             started_at: step.started_at,
             start_event: Some(start_event),
+            again: step.again,
             end,
         }
     }
+}
+
+/// The end of a step of which there is nothing more to say.
+pub(super) fn bare_end(status: StepStatus, at: i64, event: i64) -> StepEnd {
+    StepEnd { status: status.as_str(), output: None, handle: None, error: None, would: None, finished_at: at, finish_event: event }
+}
+
+/// What a step of a run that only describes would have done.
+fn would_have(calls: &[serde_json::Value], error: Option<&RunError>) -> String {
+    let mut would = serde_json::json!({ "calls": calls });
+    if let (Some(error), Some(fields)) = (error, would.as_object_mut()) {
+        fields.insert("error".to_owned(), serde_json::json!(error));
+    }
+    would.to_string()
 }
 
 fn failed(failure: Failure, finished_at: Timestamp) -> Ended {
@@ -351,7 +452,7 @@ fn started(step: &StepStarted) -> Happening {
     }
 }
 
-fn step_finished(
+pub(super) fn step_finished(
     step: &StepStarted,
     status: StepStatus,
     output: Option<SharedJson>,
@@ -383,10 +484,27 @@ impl Journal for LiveJournal {
         match record {
             Record::StepStarted(step) => live.step_started(&mut state, step),
             Record::StepFinished(step) => live.step_finished(&mut state, step),
-            Record::Log { level, message, at } => {
+            Record::Note { step_id, attempt, note } => {
+                let name = (step_id, attempt);
+                if let Some(seq) = state.open.get(&name).map(|(seq, _)| *seq) {
+                    state.noted.insert(name);
+                    live.write(&mut state, Write::StepNote { run: live.key, seq, note });
+                }
+            }
+            Record::Loose => {
+                if !std::mem::replace(&mut state.loose, true) {
+                    live.write(&mut state, Write::RunLoose(live.key));
+                }
+            }
+            Record::Would(would) => {
+                if let Some(name) = state.innermost.clone() {
+                    state.would.entry(name).or_default().push(would);
+                }
+            }
+            Record::Log { level, message, at, loose } => {
                 let id = state.number();
                 live.tell(&state, id, at, || Happening::Log { level: level.clone(), message: message.clone() });
-                let row = LogRow { event_id: id, at, level, message };
+                let row = LogRow { event_id: id, at, level, message, loose };
                 live.write(&mut state, Write::Log { run: live.key, row });
             }
         }
@@ -403,8 +521,12 @@ impl Journal for LiveJournal {
 
     fn respond(&self, answer: Answer) {
         let live = Arc::clone(&self.0);
-        if std::mem::replace(&mut live.state().answered, true) {
-            return;
+        {
+            let mut state = live.state();
+            if std::mem::replace(&mut state.answered, true) {
+                return;
+            }
+            state.answer = Some(answer.body.clone());
         }
         // On the writing thread, so that the caller is woken once, with everything on record.
         self.0.inner.store.when_durable(move |committed| {
@@ -417,7 +539,18 @@ impl Journal for LiveJournal {
         });
     }
 
-    fn run_script(&self, path: String, parameters: Json, cancel: CancellationToken) -> BoxFuture<'_, Result<Json, Failure>> {
-        Box::pin(super::execute::run_child(Arc::clone(&self.0), path, parameters, cancel))
+    fn wait(&self, wait: Wait, within: Option<Duration>, cancel: CancellationToken) -> BoxFuture<'_, Result<Waited, Failure>> {
+        Box::pin(waits::wait(Arc::clone(&self.0), wait, within, cancel))
+    }
+
+    fn past(&self) -> BoxFuture<'_, Result<Past, Failure>> {
+        Box::pin(self.0.past())
+    }
+
+    fn pause(&self, pause: Pause) -> BoxFuture<'_, Result<(), Failure>> {
+        match &self.0.stepper {
+            Some(stepper) => stepper.pause(pause),
+            None => Box::pin(async { Ok(()) }),
+        }
     }
 }

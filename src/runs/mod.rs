@@ -3,10 +3,14 @@
 //! Here: who may run and when, the journal of a run and its events, cancel, history, and the stored workflows and node configs. Not here: how a script
 //! runs (`host`), how a graph becomes one (`workflow`), how rows are kept (`store`), what starts runs by itself (`triggers`).
 
+mod approvals;
+mod children;
 mod counts;
 mod error;
 mod event;
 mod execute;
+mod going_on;
+mod graphs;
 mod history;
 mod library;
 mod live;
@@ -14,22 +18,26 @@ mod node_configs;
 mod owner;
 mod programs;
 mod record;
+mod resume;
 mod timestamp;
+mod waits;
 mod workflows;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use approvals::{Approval, AwaitedWebhook, Decide};
 pub use counts::Figures;
 pub use error::Error;
 pub use event::{Event, Happening};
-pub use execute::{Execute, Ticket};
+pub use execute::{Execute, Stepper, Ticket};
 use execute::{Halt, Inner, Order};
 pub use history::RunFilter;
 pub use library::{CompiledGraph, Library, LoadedScript, Runner};
 pub use live::Ended;
 pub use node_configs::{NodeConfig, NodeConfigDraft, NodeConfigPage, NodeConfigs};
-pub use record::{LogLine, Run, RunError, RunPage, RunStatus, RunSummary, SharedJson, Step, StepStatus};
+pub use record::{Awaited, LogLine, Run, RunError, RunPage, RunStatus, RunSummary, SharedJson, Step, StepStatus};
+pub use resume::{Recovered, Retry};
 pub use timestamp::Timestamp;
 pub use workflows::{Checked, Observer, Workflow, WorkflowPage, Workflows};
 
@@ -114,7 +122,25 @@ impl Runs {
     pub async fn execute_workflow(&self, id: &str, execute: Execute) -> Result<Ticket, Failure> {
         let graph = self.workflows().prepared(id).await?;
         graph.check_start(execute.start_node.as_deref())?;
+        graph.check_until(execute.mode.until.as_deref())?;
         let order = Order { kind: "workflow", workflow_id: Some(id.to_owned()), script: None, prepared: graph.ready()? };
+        Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
+    }
+
+    /// Runs one node of a stored workflow alone: it works on [`Execute::input`].
+    ///
+    /// # Errors
+    /// As [`Runs::execute_workflow`]; `VALIDATION_ERROR` where there is no such node.
+    pub async fn execute_node(&self, id: &str, node: &str, execute: Execute) -> Result<Ticket, Failure> {
+        let mut graph = self.inner.drawn(id).await?;
+        graph.nodes.retain(|other| other.id == node);
+        graph.edges.clear();
+        if graph.nodes.is_empty() {
+            return Err(Error::Validation(vec![("/only".to_owned(), format!("the workflow has no node {node:?}"))]).into());
+        }
+        let prepared = self.inner.compile(graph).await?.ready()?;
+        let order = Order { kind: "workflow", workflow_id: Some(id.to_owned()), script: None, prepared };
+        let execute = Execute { start_node: Some(node.to_owned()), ..execute };
         Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
     }
 
@@ -123,8 +149,7 @@ impl Runs {
     /// # Errors
     /// As [`Runs::execute_workflow`].
     pub async fn execute_graph(&self, graph: &Graph, execute: Execute) -> Result<Ticket, Failure> {
-        let configs = self.node_configs().named_by(graph).await?;
-        let graph = self.inner.programs.compile(graph, &configs);
+        let graph = self.inner.compile(graph.clone()).await?;
         graph.check_start(execute.start_node.as_deref())?;
         let order = Order { kind: "workflow", workflow_id: None, script: None, prepared: graph.ready()? };
         Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
@@ -150,7 +175,8 @@ impl Runs {
         Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
     }
 
-    /// Starts no more runs, stops those that go on (they become `interrupted`), and waits for their ends to be on record. For good.
+    /// Starts no more runs and stops those that go on, for good. What can be gone on with is left for the next start; what cannot is
+    /// `interrupted`, and on record as such.
     pub async fn shutdown(&self) {
         self.inner.stop(Halt::Ending).await;
     }
@@ -158,11 +184,6 @@ impl Runs {
     /// The same, until [`Runs::resume`].
     pub async fn pause(&self) {
         self.inner.stop(Halt::Stopped).await;
-    }
-
-    /// Starts runs again after [`Runs::pause`].
-    pub fn resume(&self) {
-        self.inner.resume();
     }
 
     /// What they have come to since the server started, and what they do now.

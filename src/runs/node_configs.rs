@@ -9,7 +9,6 @@ use super::workflows::{new_id, same_id};
 use super::{Error, Runs, Timestamp};
 use crate::error::Failure;
 use crate::store::node_configs::NodeConfigRow;
-use crate::workflow::{Graph, StoredConfig, StoredConfigs};
 
 /// A node config as it is sent.
 #[derive(Debug, Clone, Deserialize)]
@@ -112,20 +111,6 @@ impl NodeConfigs {
         self.runs.inner.store.delete_node_config(id).await?;
         self.runs.inner.programs.forget_all();
         Ok(())
-    }
-
-    /// The stored configs that a graph's nodes name, as far as there are.
-    pub(super) async fn named_by(&self, graph: &Graph) -> Result<StoredConfigs, Error> {
-        let ids: Vec<String> = graph.config_ids().into_iter().map(str::to_owned).collect();
-        if ids.is_empty() {
-            return Ok(StoredConfigs::new());
-        }
-        let rows = self.runs.inner.store.node_configs_of(ids).await?;
-        let stored = |row: NodeConfigRow| {
-            let config = serde_json::from_str(&row.config).unwrap_or_default();
-            (row.id, StoredConfig { node_type: row.node_type, config })
-        };
-        Ok(rows.into_iter().map(stored).collect())
     }
 
     /// What a draft is kept as, once it is found to be right.

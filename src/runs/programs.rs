@@ -1,7 +1,7 @@
 //! Programs, made once and kept: a run costs no compilation while nothing changed.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -37,9 +37,18 @@ impl PreparedGraph {
 
     /// Whether `node` can be started from.
     pub(super) fn check_start(&self, node: Option<&str>) -> Result<(), Error> {
+        self.check_node("/start_node", node)
+    }
+
+    /// Whether a run can end with `node`.
+    pub(super) fn check_until(&self, node: Option<&str>) -> Result<(), Error> {
+        self.check_node("/until", node)
+    }
+
+    fn check_node(&self, path: &str, node: Option<&str>) -> Result<(), Error> {
         match node {
             Some(node) if !self.compiled.nodes.iter().any(|(id, _)| id == node) => {
-                Err(Error::Validation(vec![("/start_node".to_owned(), format!("the workflow has no node {node:?}"))]))
+                Err(Error::Validation(vec![(path.to_owned(), format!("the workflow has no node {node:?}"))]))
             }
             _ => Ok(()),
         }
@@ -60,6 +69,8 @@ struct State {
     workflows: HashMap<String, Arc<PreparedGraph>>,
     scripts: HashMap<String, (Arc<Prepared>, Option<Arc<jsonschema::Validator>>)>,
     on_record: HashSet<Arc<str>>,
+    /// Programs that were read from the record, so that all runs of one share it.
+    recalled: HashMap<String, Weak<Prepared>>,
 }
 
 impl Programs {
@@ -135,6 +146,21 @@ impl Programs {
         };
         check(schema.as_deref(), &parameters)?;
         Ok((prepared, parameters))
+    }
+
+    /// The program that is on record as this hash, source and nodes.
+    pub(super) fn recall(&self, (hash, source, nodes): &(String, String, String)) -> Result<Arc<Prepared>, Error> {
+        let mut state = self.state();
+        if let Some(known) = state.recalled.get(hash).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        let program: Program = serde_json::from_str(source)
+            .map_err(|error| Error::Validation(vec![("/program".to_owned(), format!("the program on record cannot be read: {error}"))]))?;
+        let row = ProgramRow { hash: hash.as_str().into(), source: source.clone(), nodes: nodes.clone() };
+        let prepared = Arc::new(Prepared { program: Arc::new(program), row: Arc::new(row) });
+        state.recalled.retain(|_, known| known.strong_count() > 0);
+        state.recalled.insert(hash.clone(), Arc::downgrade(&prepared));
+        Ok(prepared)
     }
 
     /// A script that is in no folder.

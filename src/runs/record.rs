@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 
 use super::Timestamp;
 use crate::error::Kind;
-use crate::host::protocol::ScriptError;
-use crate::store::runs::{LogRow, RunRow, StepRow, WholeRun};
+use crate::host::protocol::{Mode, ScriptError};
+use crate::store::runs::{LogRow, RunRow, StepRow, WaitRow, WholeRun};
 
 /// JSON text that is passed on as it is.
 pub type SharedJson = Arc<RawValue>;
@@ -19,12 +19,13 @@ pub type SharedJson = Arc<RawValue>;
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(example = json!({
     "run_id": "0199c3a0-5f0e-7c3a-9b1e-0d2f4a6b8c04", "kind": "workflow", "workflow_id": "workflow_123", "script": null,
-    "trigger": "manual", "status": "succeeded", "parameters": {}, "result": { "x": 100, "y": 200 }, "error": null,
+    "trigger": "manual", "status": "succeeded", "dry_run": false, "parent": null, "retry_of": null, "parameters": {}, "result": { "x": 100, "y": 200 }, "error": null,
     "steps": [{
         "step_id": "node1", "node_id": "node1", "node_type": "click_action", "status": "succeeded", "attempt": 1,
         "input": {}, "output": { "x": 100, "y": 200 }, "handle": null, "error": null,
         "started_at": "2026-01-31T12:00:00.001000Z", "finished_at": "2026-01-31T12:00:00.103000Z"
     }],
+    "waits": [],
     "logs": [{ "event_id": 3, "timestamp": "2026-01-31T12:00:00.100000Z", "level": "info", "message": "clicked" }],
     "created_at": "2026-01-31T12:00:00.000000Z", "started_at": "2026-01-31T12:00:00.001000Z", "finished_at": "2026-01-31T12:00:00.104000Z"
 }))]
@@ -41,6 +42,12 @@ pub struct Run {
     pub trigger: String,
     /// Where it stands.
     pub status: RunStatus,
+    /// Whether it only describes what it would do.
+    pub dry_run: bool,
+    /// The run that started it.
+    pub parent: Option<String>,
+    /// The run that it does again.
+    pub retry_of: Option<String>,
     /// Its parameters.
     #[schema(value_type = Value)]
     pub parameters: SharedJson,
@@ -51,6 +58,8 @@ pub struct Run {
     pub error: Option<RunError>,
     /// Its steps in the order in which they began; then the graph's nodes that did not run (or not yet).
     pub steps: Vec<Step>,
+    /// What it waits for.
+    pub waits: Vec<Awaited>,
     /// Its log.
     pub logs: Vec<LogLine>,
     /// When it was asked for.
@@ -79,6 +88,12 @@ pub struct RunSummary {
     pub trigger: String,
     /// Where it stands.
     pub status: RunStatus,
+    /// Whether it only describes what it would do.
+    pub dry_run: bool,
+    /// The run that started it.
+    pub parent: Option<String>,
+    /// The run that it does again.
+    pub retry_of: Option<String>,
     /// Its parameters.
     #[schema(value_type = Value)]
     pub parameters: SharedJson,
@@ -103,7 +118,7 @@ pub struct RunSummary {
 #[schema(example = json!({
     "runs": [{
         "run_id": "0199c3a0-5f0e-7c3a-9b1e-0d2f4a6b8c04", "kind": "workflow", "workflow_id": "workflow_123", "script": null,
-        "trigger": "manual", "status": "succeeded", "parameters": {}, "result": { "x": 100, "y": 200 }, "error": null,
+        "trigger": "manual", "status": "succeeded", "dry_run": false, "parent": null, "retry_of": null, "parameters": {}, "result": { "x": 100, "y": 200 }, "error": null,
         "created_at": "2026-01-31T12:00:00.000000Z", "started_at": "2026-01-31T12:00:00.001000Z", "finished_at": "2026-01-31T12:00:00.104000Z"
     }],
     "count": 1
@@ -138,12 +153,51 @@ pub struct Step {
     pub handle: Option<String>,
     /// Why it failed.
     pub error: Option<RunError>,
+    /// In a run that only describes: the `calls` it would have made, and the `error` it met with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub would: Option<SharedJson>,
     /// When it began.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub started_at: Option<Timestamp>,
     /// When it ended.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Timestamp>,
+}
+
+/// What a run waits for.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Awaited {
+    /// Its id; an approval is answered under it.
+    pub id: String,
+    /// `time`, `approval`, `webhook`, `script`, `workflow`.
+    pub kind: String,
+    /// The step in which it waits.
+    pub step_id: Option<String>,
+    /// What is asked, called or run.
+    #[schema(value_type = Object)]
+    pub details: serde_json::Value,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// When it is over by itself.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Timestamp>,
+}
+
+impl From<WaitRow> for Awaited {
+    fn from(row: WaitRow) -> Self {
+        let request: serde_json::Value = serde_json::from_str(&row.request).unwrap_or_default();
+        let mut details = request.get("what").and_then(|what| what.get(&row.kind)).cloned().unwrap_or_default();
+        if let Some(fields) = details.as_object_mut() {
+            fields.remove("secret");
+            fields.remove("parameters");
+            if let Some(child) = request.get("child") {
+                fields.insert("run_id".to_owned(), child.clone());
+            }
+        }
+        Self { id: row.id, kind: row.kind, step_id: row.step_id, details, since: Timestamp(row.created_at), until: row.due.map(Timestamp) }
+    }
 }
 
 /// A line of a run's log.
@@ -188,12 +242,18 @@ impl From<ScriptError> for RunError {
     }
 }
 
+impl From<RunError> for ScriptError {
+    fn from(e: RunError) -> Self {
+        Self { code: e.code, message: e.message, node_id: e.node_id, file: e.file, line: e.line, column: e.column, details: e.details }
+    }
+}
+
 impl RunError {
     pub(super) fn to_text(&self) -> Option<String> {
         serde_json::to_string(self).ok()
     }
 
-    fn from_text(text: &str) -> Self {
+    pub(super) fn from_text(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or_else(|_| Self {
             code: Kind::Internal,
             message: text.to_owned(),
@@ -288,6 +348,9 @@ impl From<RunRow> for RunSummary {
             script: row.script,
             trigger: row.trigger,
             status: RunStatus::parse(&row.status).unwrap_or(RunStatus::Interrupted),
+            dry_run: row.mode.as_deref().and_then(|mode| serde_json::from_str::<Mode>(mode).ok()).is_some_and(|mode| mode.dry),
+            parent: row.parent,
+            retry_of: row.retry_of,
             parameters: row.parameters.into(),
             result: row.result.map(Into::into),
             error: row.error.as_deref().map(RunError::from_text),
@@ -308,10 +371,14 @@ impl Run {
             script: head.script,
             trigger: head.trigger,
             status: head.status,
+            dry_run: head.dry_run,
+            parent: head.parent,
+            retry_of: head.retry_of,
             parameters: head.parameters,
             result: head.result,
             error: head.error,
             steps: Vec::new(),
+            waits: Vec::new(),
             logs: Vec::new(),
             created_at: head.created_at,
             started_at: head.started_at,
@@ -325,6 +392,15 @@ impl From<WholeRun> for Run {
         let mut run = Self::bare(whole.run.into());
         run.steps = steps(whole.steps);
         run.steps.extend(left_out(&whole.nodes, &run));
+        run.waits = whole.waits.into_iter().filter(|wait| wait.answered_at.is_none()).map(Awaited::from).collect();
+        if run.status.is_final() {
+            run.waits.clear();
+        }
+        for step in run.steps.iter_mut().filter(|step| step.status == StepStatus::Running) {
+            if run.waits.iter().any(|wait| wait.step_id.as_deref() == Some(step.step_id.as_str())) {
+                step.status = StepStatus::Waiting;
+            }
+        }
         run.logs = whole.logs.into_iter().map(LogLine::from).collect();
         run
     }
@@ -367,6 +443,7 @@ impl From<StepRow> for Step {
             output: row.output.map(Into::into),
             handle: row.handle,
             error: row.error.as_deref().map(RunError::from_text),
+            would: row.would.map(Into::into),
             started_at: Some(Timestamp(row.started_at)),
             finished_at: row.finished_at.map(Timestamp),
         }
@@ -390,6 +467,7 @@ fn left_out(nodes: &str, run: &Run) -> Vec<Step> {
             output: None,
             handle: None,
             error: None,
+            would: None,
             started_at: None,
             finished_at: None,
         })

@@ -9,7 +9,7 @@ use super::{Error, Runs, Timestamp};
 use crate::error::Failure;
 use crate::policy::is_device;
 use crate::store::workflows::{WorkflowIndex, WorkflowRow};
-use crate::workflow::{Drawing, Fields, Graph, Problem, Severity, Trigger};
+use crate::workflow::{Drawing, Fields, Graph, Problem, Trigger};
 
 /// A stored workflow: its graph's fields at the top level, and what the server knows of it.
 #[derive(Debug, Clone, Serialize)]
@@ -203,27 +203,11 @@ impl Workflows {
 
     /// The workflow, compiled: once for each change to it or to the library.
     pub(super) async fn prepared(&self, id: &str) -> Result<Arc<PreparedGraph>, Error> {
-        let (known, seen) = self.programs().workflow(id);
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let row = self.runs.inner.store.workflow(id).await?.ok_or_else(|| Error::NotFound { kind: "workflow", id: id.to_owned() })?;
-        let graph: Graph = serde_json::from_str(&row.body).map_err(|error| unreadable(&error))?;
-        let graph = Arc::new(self.compile(graph).await?);
-        self.programs().keep(id, &graph, seen);
-        Ok(graph)
+        self.runs.inner.graph(id).await
     }
 
-    /// Compiles a graph with the stored configs that it names. A large one takes a while, which must hold nobody up.
     async fn compile(&self, graph: Graph) -> Result<PreparedGraph, Error> {
-        let configs = self.runs.node_configs().named_by(&graph).await?;
-        let inner = Arc::clone(&self.runs.inner);
-        if graph.nodes.len() < SMALL {
-            return Ok(inner.programs.compile(&graph, &configs));
-        }
-        let compiling = tokio::task::spawn_blocking(move || inner.programs.compile(&graph, &configs));
-        // It ends early only where the whole server does.
-        compiling.await.map_err(|_| Error::Stopping)
+        self.runs.inner.compile(graph).await
     }
 
     fn programs(&self) -> &Programs {
@@ -254,9 +238,6 @@ pub struct Checked {
     pub permissions: crate::policy::Permissions,
 }
 
-/// Graphs of fewer nodes compile within a fraction of a millisecond.
-const SMALL: usize = 50;
-
 /// The id of something new: the client's own or a new one.
 pub(super) fn new_id(asked: Option<&str>) -> Result<String, Error> {
     match asked {
@@ -280,12 +261,6 @@ pub(super) fn same_id(id: &str, asked: Option<&str>, what: &str) -> Result<(), E
 
 fn is_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && !is_device(id) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
-}
-
-/// Stored text that is no graph: only another version's, or somebody's hand in the database.
-fn unreadable(error: &serde_json::Error) -> Error {
-    let message = format!("the stored graph cannot be read ({error}): save the workflow anew");
-    Error::Invalid(vec![Problem { node_id: None, path: String::new(), message, severity: Severity::Error }])
 }
 
 fn row(id: &str, drawing: &Drawing) -> WorkflowRow {

@@ -23,6 +23,7 @@ pub(super) struct Loaded {
     pub(super) ast: AST,
     pub(super) name: String,
     pub(super) limits: Limits,
+    pub(super) resumable: bool,
     pub(super) node_types: Rc<HashMap<String, Rc<NodeCode>>>,
 }
 
@@ -31,6 +32,8 @@ pub(super) struct NodeCode {
     pub(super) file: String,
     pub(super) ast: AST,
     pub(super) defaults: Map,
+    /// Whether a step of it may run again where it was under way when its run broke off.
+    pub(super) again: bool,
     schema: Value,
     validator: OnceCell<Option<Validator>>,
 }
@@ -59,9 +62,14 @@ impl Loaded {
         let scope = constants(Dynamic::UNIT, Dynamic::UNIT, Dynamic::UNIT, Dynamic::UNIT);
         let ast = engine.compile_with_scope(&scope, &program.source).map_err(|e| error::of_parsing(&e, &program.name));
         match ast {
-            Ok(ast) if errors.is_empty() => {
-                Ok(Self { engine, ast, name: program.name, limits: program.limits, node_types: node_types.into() })
-            }
+            Ok(ast) if errors.is_empty() => Ok(Self {
+                engine,
+                ast,
+                name: program.name,
+                limits: program.limits,
+                resumable: program.resumable,
+                node_types: node_types.into(),
+            }),
             Ok(_) => Err(errors),
             Err(error) => {
                 errors.push(error);
@@ -82,7 +90,14 @@ impl NodeCode {
         let defaults = source.schema.get("properties").and_then(Value::as_object).into_iter().flatten();
         let defaults =
             defaults.filter_map(|(name, field)| Some((name.as_str().into(), rhai::serde::to_dynamic(field.get("default")?).ok()?)));
-        Ok(Self { file: source.file, ast, defaults: defaults.collect(), schema: source.schema, validator: OnceCell::new() })
+        Ok(Self {
+            file: source.file,
+            ast,
+            defaults: defaults.collect(),
+            again: source.again,
+            schema: source.schema,
+            validator: OnceCell::new(),
+        })
     }
 
     /// Checks a config that was worked out just now; what was written down literally was checked when the graph was compiled.

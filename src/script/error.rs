@@ -9,6 +9,8 @@ use crate::host::protocol::ScriptError;
 pub(super) const OPERATIONS_TOKEN: &str = "operations";
 /// What it says when a step's own time limit ended it.
 pub(super) const TIMEOUT_TOKEN: &str = "timeout";
+/// What it says when a run unwinds that is let go, or over before its script is.
+pub(super) const ENDING_TOKEN: &str = "ending";
 
 /// An error that does not compile.
 pub(super) fn of_parsing(error: &ParseError, file: &str) -> ScriptError {

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Kind};
-use crate::host::protocol::{Answer, Call, FromRunner, Json, Record, Reply, ToRunner};
+use crate::host::protocol::{Answer, Call, FromRunner, Record, Reply, ToRunner};
 use crate::host::wire::{Decoder, encode};
 
 /// Records are sent on their own once they are this long, so that a busy run is seen to move and memory stays small.
@@ -69,12 +69,11 @@ impl Link {
     }
 
     /// Asks the server to do something, and waits until it has.
-    pub(super) fn call(&self, call: Call, within: Option<f64>) -> Result<Json, Failure> {
+    pub(super) fn call(&self, call: Call, within: Option<f64>) -> Reply {
         self.send(&FromRunner::Call(call, within));
         match self.receive() {
-            Some(ToRunner::Reply(Reply::Value(value))) => Ok(value),
-            Some(ToRunner::Reply(Reply::Failed(failure))) => Err(failure),
-            Some(_) => Err(Failure::new(Kind::Internal, "the server answered a call with something else")),
+            Some(ToRunner::Reply(reply)) => reply,
+            Some(_) => Reply::Failed(Failure::new(Kind::Internal, "the server answered a call with something else")),
             // The server is gone, and with it everyone who could want the result.
             None => std::process::exit(0),
         }

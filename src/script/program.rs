@@ -6,7 +6,7 @@ use super::catalog::{Candidate, Catalog, LibraryError, ScriptFile};
 use crate::error::Kind;
 use crate::host::protocol::{Limits, NodeSource, Program, ScriptError};
 use crate::policy::Permissions;
-use crate::workflow::{NodeType, NodeTypes};
+use crate::workflow::{NodeType, NodeTypes, OnInterrupt};
 
 impl Catalog {
     /// The program of a script.
@@ -30,6 +30,7 @@ impl Catalog {
             modules: if script.source.contains("import") { self.modules() } else { Vec::new() },
             permissions: header.permissions.clone(),
             limits,
+            resumable: header.resumable,
         }
     }
 
@@ -54,8 +55,10 @@ impl Catalog {
     fn used_types(&self, source: &str) -> Vec<NodeSource> {
         let quoted: BTreeSet<&str> = source.split('"').collect();
         let mut used: Vec<_> = quoted.into_iter().filter_map(|name| self.get(name)).map(|t| node_source(&t)).collect();
-        if source.contains("flow::each") && !used.iter().any(|t| t.name == "for_each") {
-            used.extend(self.get("for_each").map(|t| node_source(&t)));
+        for (function, name) in [("flow::each", "for_each"), ("flow::parallel", "parallel")] {
+            if source.contains(function) && !used.iter().any(|t| t.name == name) {
+                used.extend(self.get(name).map(|t| node_source(&t)));
+            }
         }
         used
     }
@@ -68,6 +71,7 @@ pub fn node_source(node_type: &NodeType) -> NodeSource {
         file: node_type.file.clone(),
         source: node_type.source.clone(),
         schema: node_type.schema.clone(),
+        again: node_type.on_interrupt == OnInterrupt::Retry,
     }
 }
 

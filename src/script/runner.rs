@@ -15,7 +15,7 @@ use super::bind::{Nodes, RunInfo};
 use super::engine::{Loaded, Stdlib, constants};
 use super::error;
 use super::link::Link;
-use super::steps::{Run, Tag};
+use super::steps::{Ending, Run, Tag};
 use super::values::from_json;
 use crate::error::Kind;
 use crate::host::protocol::{FromRunner, Json, Limits, ScriptError, Start, ToRunner};
@@ -59,22 +59,24 @@ fn serve(stream: UnixStream) {
             ToRunner::Start(start) => {
                 let result = match &mut loaded {
                     Some(program) => run(program, &start, &link),
-                    None => Err(unknown()),
+                    None => Some(Err(unknown())),
                 };
-                link.send(&FromRunner::Finished(result));
+                link.send(&result.map_or(FromRunner::Resting, FromRunner::Finished));
             }
             ToRunner::Reply(_) => {}
         }
     }
 }
 
-/// Runs the program once.
-fn run(program: &mut Loaded, start: &Start, link: &Rc<Link>) -> Result<Json, ScriptError> {
+/// Runs the program once, to its end, or until it is let go: then there is no result.
+fn run(program: &mut Loaded, start: &Start, link: &Rc<Link>) -> Option<Result<Json, ScriptError>> {
     let value = |json: &Json| from_json(json).map_err(ScriptError::from);
-    let (parameters, input) = (value(&start.parameters)?, value(&start.input)?);
+    let (parameters, input) = match (value(&start.parameters), value(&start.input)) {
+        (Ok(parameters), Ok(input)) => (parameters, input),
+        (Err(error), _) | (_, Err(error)) => return Some(Err(error)),
+    };
     let begins_with = if input.is_unit() { (parameters.clone(), start.parameters.clone()) } else { (input.clone(), start.input.clone()) };
-    let run =
-        Rc::new(Run::new(start, begins_with, &program.name, Rc::clone(&program.node_types), Rc::clone(link), program.limits.operations));
+    let run = Rc::new(Run::new(start, begins_with, program, Rc::clone(link)));
     let (counted, printing, debugging) = (Rc::clone(&run), Rc::clone(&run), Rc::clone(&run));
     program.engine.set_default_tag(Dynamic::from(Tag(Rc::clone(&run))));
     program.engine.on_progress(move |_| counted.stop_reason().map(Dynamic::from));
@@ -84,6 +86,11 @@ fn run(program: &mut Loaded, start: &Start, link: &Rc<Link>) -> Result<Json, Scr
     let mut scope = constants(parameters, input, nodes, Dynamic::from(RunInfo(Rc::clone(&run))));
     // A panic in a native function is a defect, but one of the run's, not of the runner's next run.
     let result = catch_unwind(AssertUnwindSafe(|| program.engine.eval_ast_with_scope::<Dynamic>(&mut scope, &program.ast)));
+    match run.ending() {
+        Some(Ending::Rest) => return None,
+        Some(Ending::Until | Ending::RoundsOver) => return Some(run.result(&Dynamic::UNIT).map_err(ScriptError::from)),
+        None => {}
+    }
     let result = match result {
         Ok(Ok(value)) => run.result(&value).map_err(ScriptError::from),
         Ok(Err(raised)) => Err(error::of_running(&raised, &program.name)),
@@ -97,9 +104,9 @@ fn run(program: &mut Loaded, start: &Start, link: &Rc<Link>) -> Result<Json, Scr
         if let Some(place) = place.filter(|place| place.code == Kind::LimitOps) {
             limit = place;
         }
-        return Err(limit);
+        return Some(Err(limit));
     }
-    result
+    Some(result)
 }
 
 /// Gives up what the runner needs no more. The standard library is in memory, the socket is open; nothing else is ever needed.

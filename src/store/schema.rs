@@ -18,7 +18,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_snapshots.sql"),
     include_str!("migrations/0005_keys.sql"),
     include_str!("migrations/0006_triggers.sql"),
-    include_str!("migrations/0007_firings.sql"),
+    include_str!("migrations/0007_resuming.sql"),
+    include_str!("migrations/0008_firings.sql"),
 ];
 
 /// Files up to this size are checked whole when they are opened; larger ones where they are read.

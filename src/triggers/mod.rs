@@ -4,6 +4,7 @@
 //! happens is told by `webhook.rs`, `inbox.rs` and `schedules.rs`; it becomes a run in `fire.rs`, once. Not here: how a run goes on
 //! (`runs`), what the fields of a trigger mean (`workflow`), when a schedule is due (`schedule`).
 
+mod awaited;
 mod clock;
 mod error;
 mod fire;
@@ -109,6 +110,7 @@ impl Triggers {
     /// Where the stored workflows cannot be read; none is armed then.
     pub async fn arm(&self) -> Result<(), Failure> {
         let inner = &self.inner;
+        self.disarm().await;
         let known = inner.store.triggers().await?;
         inner.table.set_disabled(known.into_iter().filter(|(_, row)| !row.enabled).map(|(id, _)| id).collect());
         self.read_all().await?;

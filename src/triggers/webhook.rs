@@ -185,14 +185,14 @@ struct Event<'a> {
     body: &'a RawValue,
 }
 
-fn event(delivery: &Delivery, params: &BTreeMap<String, String>, body: &RawValue) -> Result<Box<RawValue>, Failure> {
+pub(super) fn event(delivery: &Delivery, params: &BTreeMap<String, String>, body: &RawValue) -> Result<Box<RawValue>, Failure> {
     let event =
         Event { method: &delivery.method, path: trimmed(&delivery.path), params, query: &delivery.query, headers: &delivery.headers, body };
     to_raw_value(&event).map_err(|error| Failure::new(Kind::Internal, error.to_string()))
 }
 
 /// JSON where the call says so, or where it says nothing and it is; text otherwise; null where there is none.
-fn body(delivery: &Delivery) -> Result<Box<RawValue>, Error> {
+pub(super) fn body(delivery: &Delivery) -> Result<Box<RawValue>, Error> {
     if delivery.body.is_empty() {
         return Ok(RawValue::NULL.to_owned());
     }

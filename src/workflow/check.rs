@@ -39,6 +39,14 @@ pub(super) struct CheckedNode {
     pub(super) settings: Map<String, Value>,
 }
 
+impl CheckedNode {
+    /// Of branches that run side by side: how many.
+    fn branches(&self) -> usize {
+        let usual = self.node_type.outputs.first().map(|port| port.id.as_str());
+        self.handles.iter().position(|handle| Some(handle.as_str()) == usual).unwrap_or(self.handles.len())
+    }
+}
+
 /// A graph that was looked through.
 pub(super) struct Checked<'g> {
     pub(super) graph: &'g Graph,
@@ -173,6 +181,10 @@ impl<'a> Checker<'a> {
                 self.add(Some(index), format!("/nodes/{index}{}/{first}", node.config_path()), message);
             }
         }
+        if node_type.kind == NodeKind::Parallel {
+            // What leads into it stands first, as with a loop.
+            handles.rotate_left(node_type.outputs.len());
+        }
         if settings.get("on_error").and_then(Value::as_str) == Some("route") {
             handles.push("error".to_owned());
         }
@@ -273,7 +285,7 @@ impl<'a> Checker<'a> {
                 self.add(Some(index), format!("{base}{path}"), message);
             }
         }
-        let compiled = ["retry", "timeout", "on_error", "disabled"];
+        let compiled = ["retry", "timeout", "on_error", "disabled", "pinned", "on_interrupt"];
         settings
             .iter()
             .filter(|(name, value)| compiled.contains(&name.as_str()) && !value.is_null())
@@ -488,17 +500,23 @@ fn config_faults(
 
 /// Whether an edge must say by which output it leaves: a node that only ever goes on at its first output need not be asked.
 fn is_branching(node: &CheckedNode) -> bool {
-    matches!(node.node_type.kind, NodeKind::Branch | NodeKind::Loop) && node.handles.len() > 1
+    matches!(node.node_type.kind, NodeKind::Branch | NodeKind::Loop | NodeKind::Parallel) && node.handles.len() > 1
 }
 
 fn shape(node: Option<&CheckedNode>) -> Shape {
-    let Some(node) = node else { return Shape { is_loop: false, choices: 1, may_skip: false, start: false } };
-    let is_loop = node.node_type.kind == NodeKind::Loop;
+    let Some(node) = node else { return Shape { is_loop: false, bodies: 0, choices: 1, may_skip: false, start: false } };
+    let is_loop = node.node_type.kind.is_loop();
     let on_error = node.settings.get("on_error").and_then(Value::as_str);
     // A loop's two usual outputs are no choice: the body runs, then what comes after.
     let choices = if is_loop && on_error != Some("route") { 1 } else { node.handles.len().max(1) };
     let may_skip = is_loop || on_error == Some("continue") || node.settings.get("disabled") == Some(&Value::Bool(true));
-    Shape { is_loop, choices, may_skip, start: false }
+    let bodies = match node.node_type.kind {
+        NodeKind::Loop => 1,
+        // All its outputs but the one at which it goes on, which is its type's first.
+        NodeKind::Parallel => node.branches(),
+        NodeKind::Trigger | NodeKind::Action | NodeKind::Branch => 0,
+    };
+    Shape { is_loop, bodies, choices, may_skip, start: false }
 }
 
 /// Collects the texts at `pointer` (`*` = every item).
@@ -551,6 +569,7 @@ fn settings_schema() -> Value {
             "timeout": { "type": ["number", "null"], "exclusiveMinimum": 0, "description": "seconds" },
             "on_error": { "enum": ["stop", "continue", "route", null] },
             "disabled": { "type": ["boolean", "null"] },
+            "on_interrupt": { "enum": ["fail", "retry", null], "description": "what becomes of a step that was under way when its run broke off" },
             "pinned": true,
             "expect": true,
         },

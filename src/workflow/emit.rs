@@ -139,17 +139,21 @@ impl<'a> Writer<'a> {
             self.out.push_str(&format!("// {label}\n"));
         }
         self.indent(indent);
-        if known.node_type.kind == NodeKind::Loop {
-            self.out.push_str("for item in flow::each(");
-            push_string(&mut self.out, &node.id);
-        } else {
-            self.out.push_str("step(");
-            push_string(&mut self.out, &node.id);
-            self.out.push_str(", ");
-            push_string(&mut self.out, &node.node_type);
+        match known.node_type.kind {
+            NodeKind::Loop | NodeKind::Parallel => {
+                let is_parallel = known.node_type.kind == NodeKind::Parallel;
+                self.out.push_str(if is_parallel { "for branch in flow::parallel(" } else { "for item in flow::each(" });
+                push_string(&mut self.out, &node.id);
+            }
+            NodeKind::Trigger | NodeKind::Action | NodeKind::Branch => {
+                self.out.push_str("step(");
+                push_string(&mut self.out, &node.id);
+                self.out.push_str(", ");
+                push_string(&mut self.out, &node.node_type);
+            }
         }
         self.arguments(entry.node, known, indent);
-        if known.node_type.kind != NodeKind::Loop {
+        if !known.node_type.kind.is_loop() {
             self.out.push_str(");\n");
             return;
         }
@@ -169,7 +173,7 @@ impl<'a> Writer<'a> {
 
     /// `, from, config, settings` as far as they are needed.
     fn arguments(&mut self, node: usize, known: &CheckedNode, indent: usize) {
-        let is_loop = known.node_type.kind == NodeKind::Loop;
+        let is_loop = known.node_type.kind.is_loop();
         let has_settings = !known.settings.is_empty();
         let has_config = is_loop || has_settings || !known.config.is_empty();
         let sources = self.sources(node);

@@ -94,7 +94,7 @@ impl Node {
         self.data.get("config_id").filter(|id| !id.is_null())
     }
 
-    /// What every node may have: `retry`, `timeout`, `on_error`, `disabled`, `pinned`, `expect`.
+    /// What every node may have: `retry`, `timeout`, `on_error`, `on_interrupt`, `disabled`, `pinned`, `expect`.
     pub fn settings(&self) -> Option<&Value> {
         self.data.get("settings").filter(|settings| !settings.is_null())
     }

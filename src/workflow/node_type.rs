@@ -72,6 +72,18 @@ pub enum NodeKind {
     Branch,
     /// Runs what hangs on its output `item` once for each item, then goes on at `done`.
     Loop,
+    /// Runs what hangs on each of its other outputs side by side, then goes on at `done`.
+    Parallel,
+}
+
+impl NodeKind {
+    /// Whether it repeats what hangs on some of its outputs, before it goes on.
+    pub fn is_loop(self) -> bool {
+        match self {
+            Self::Loop | Self::Parallel => true,
+            Self::Trigger | Self::Action | Self::Branch => false,
+        }
+    }
 }
 
 /// What happens to a step that was under way when the server died.
@@ -156,6 +168,7 @@ impl NodeType {
         let inputs = ports(header.inputs, if kind == NodeKind::Trigger { &[] } else { &["input"] });
         let outputs = match kind {
             NodeKind::Loop => ports(header.outputs, &["item", "done"]),
+            NodeKind::Parallel => ports(header.outputs, &["done"]),
             _ => ports(header.outputs, &["out"]),
         };
         if kind == NodeKind::Loop && outputs.len() != 2 {

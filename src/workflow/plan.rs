@@ -12,8 +12,10 @@ const MAX_NESTING: usize = 16;
 /// What the plan needs to know of a node.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
-    /// Whether it is a loop: its output 0 leads into its body.
+    /// Whether it is a loop.
     pub(super) is_loop: bool,
+    /// How many of its outputs, from the first on, lead into its body: 1 of a loop over items, one for each branch that runs beside others.
+    pub(super) bodies: usize,
     /// How many outputs it has to choose from; 1 where there is nothing to choose.
     pub(super) choices: usize,
     /// Whether it may end without having chosen any.
@@ -124,8 +126,9 @@ pub(super) fn closing_links(shapes: &[Shape], links: &[Link]) -> Result<Vec<bool
                 continue;
             }
             entered[link.to] |= !inside;
-            repeats[link.from] |= inside && link.handle == 0;
-            leaves[link.from] &= !(inside && link.handle != 0);
+            let into_body = link.handle < shapes[link.from].bodies;
+            repeats[link.from] |= inside && into_body;
+            leaves[link.from] &= !inside || into_body;
         }
         let mut headers = vec![false; shapes.len()];
         obstacles.clear();
@@ -320,7 +323,12 @@ impl<'a> Planner<'a> {
 
     /// The scope in which `link` arrives.
     fn scope_behind(&self, link: &Link) -> usize {
-        if self.shapes[link.from].is_loop && link.handle == 0 { self.body_of[link.from] } else { self.scope_of[link.from] }
+        if self.leads_inside(link) { self.body_of[link.from] } else { self.scope_of[link.from] }
+    }
+
+    /// Whether `link` leads into the body of the loop that it leaves.
+    fn leads_inside(&self, link: &Link) -> bool {
+        link.handle < self.shapes[link.from].bodies
     }
 
     fn is_within(&self, mut inner: usize, outer: usize) -> bool {
@@ -415,8 +423,12 @@ impl<'a> Planner<'a> {
         }
         for link in &self.incoming[node] {
             let shape = self.shapes[link.from];
-            if scope != 0 && shape.is_loop && link.handle == 0 && self.body_of[link.from] == scope {
-                return ALWAYS;
+            if scope != 0 && self.leads_inside(link) && self.body_of[link.from] == scope {
+                if shape.bodies == 1 {
+                    return ALWAYS;
+                }
+                terms.push(Term::Took(link.from, link.handle));
+                continue;
             }
             if shape.choices > 1 {
                 terms.push(Term::Took(link.from, link.handle));
@@ -444,7 +456,7 @@ impl<'a> Planner<'a> {
     fn collected(&self, body: usize) -> Vec<usize> {
         let mut nodes = self.scopes[body].collects.clone();
         if nodes.is_empty() {
-            let is_end = |node: &&usize| self.outgoing[**node].iter().all(|link| self.shapes[link.from].is_loop && link.handle == 0);
+            let is_end = |node: &&usize| self.outgoing[**node].iter().all(|link| self.leads_inside(link));
             nodes = self.scopes[body].members.iter().filter(is_end).copied().collect();
         }
         nodes.sort_unstable();

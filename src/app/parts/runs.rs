@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::runs::Runs;
 use crate::services::Service;
 
-/// Runs. Stopped, those that go on become `interrupted`, none is started, and the warm runners are let go.
+/// Runs. Stopped, none is started, those that go on are put down until it is up again, and the warm runners are let go.
 pub(super) struct Execution {
     pub(super) runs: Runs,
     pub(super) host: Arc<Host>,
@@ -18,10 +18,7 @@ pub(super) struct Execution {
 
 impl Service for Execution {
     fn start(&self) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async {
-            self.runs.resume();
-            Ok(())
-        })
+        Box::pin(self.runs.resume())
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {

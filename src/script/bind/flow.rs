@@ -6,9 +6,9 @@ use rhai::plugin::*;
 use rhai::{Array, Engine, FnPtr, Map};
 
 use crate::error::{Failure, Kind};
-use crate::host::protocol::{Answer, Call};
-use crate::script::steps::{Each, GraphStep, Out, Run, To, call, run_of};
-use crate::script::values::{Returned, raise, to_json};
+use crate::host::protocol::{Answer, Approval, AwaitedCall, WaitFor};
+use crate::script::steps::{Each, GraphStep, Out, Run, To, run_of, wait};
+use crate::script::values::{Returned, raise, read, to_json};
 
 pub(super) fn module() -> Module {
     rhai::exported_module!(functions)
@@ -229,7 +229,7 @@ mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn each(context: NativeCallContext, id: ImmutableString, from: Dynamic, config: Dynamic) -> Returned<Each> {
-        super::each(&context, id, from, config, Map::new())
+        super::looped(&context, id, "for_each", from, config, Map::new())
     }
 
     /// The rounds of a loop node with settings, for `for`.
@@ -240,7 +240,40 @@ mod functions {
     /// ```
     #[rhai_fn(name = "each", return_raw)]
     pub fn each_settled(context: NativeCallContext, id: ImmutableString, from: Dynamic, config: Dynamic, settings: Map) -> Returned<Each> {
-        super::each(&context, id, from, config, settings)
+        super::looped(&context, id, "for_each", from, config, settings)
+    }
+
+    /// The branches of a `parallel` node, for `for`. They run side by side where they can.
+    ///
+    /// ```rhai
+    /// step("start", "manual_trigger");
+    /// for branch in flow::parallel("both", "start", #{ branches: ["a", "b"] }) {
+    ///     if flow::took("both", "a") { step("left", "merge", [flow::out("both", "a")]); }
+    ///     if flow::took("both", "b") { step("right", "merge", [flow::out("both", "b")]); }
+    ///     flow::collect("both", ["left", "right"]);
+    /// }
+    /// assert(nodes.both.keys().len() == 2);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn parallel(context: NativeCallContext, id: ImmutableString, from: Dynamic, config: Dynamic) -> Returned<Each> {
+        super::looped(&context, id, "parallel", from, config, Map::new())
+    }
+
+    /// The branches of a `parallel` node with settings, for `for`.
+    ///
+    /// ```rhai
+    /// step("start", "manual_trigger");
+    /// for branch in flow::parallel("both", "start", #{ branches: ["a", "b"] }, #{}) { }
+    /// ```
+    #[rhai_fn(name = "parallel", return_raw)]
+    pub fn parallel_settled(
+        context: NativeCallContext,
+        id: ImmutableString,
+        from: Dynamic,
+        config: Dynamic,
+        settings: Map,
+    ) -> Returned<Each> {
+        super::looped(&context, id, "parallel", from, config, settings)
     }
 
     /// What a round of a loop comes to: the output of the named nodes that ran in it.
@@ -301,8 +334,69 @@ mod functions {
     #[rhai_fn(return_raw)]
     pub fn run_script(context: NativeCallContext, path: &str, parameters: Map) -> Returned<Dynamic> {
         let parameters = to_json(&parameters.into()).map_err(|failure| raise(failure, context.call_position()))?;
-        call(&context, Call::FlowRunScript { path: path.to_owned(), parameters })
+        wait(&context, WaitFor::Script { path: path.to_owned(), parameters })
     }
+
+    /// Runs a stored workflow with these parameters, within this run's permissions, and gives its result.
+    ///
+    /// Raises `NOT_FOUND` where there is none, `INVALID_WORKFLOW`, and what the workflow failed with. Needs `workflows = ["…"]`.
+    ///
+    /// ```rhai
+    /// try { flow::run_workflow("no_such_workflow", #{}); } catch (error) { assert(error.code == "NOT_FOUND"); }
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn run_workflow(context: NativeCallContext, id: &str, parameters: Map) -> Returned<Dynamic> {
+        super::run_workflow(&context, id, parameters, true)
+    }
+
+    /// Starts a stored workflow and does not wait for it; gives a map with its `run_id`.
+    ///
+    /// Raises `NOT_FOUND`, `INVALID_WORKFLOW`. Needs `workflows = ["…"]`.
+    ///
+    /// ```rhai
+    /// try { flow::start_workflow("no_such_workflow", #{}); } catch (error) { assert(error.code == "NOT_FOUND"); }
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn start_workflow(context: NativeCallContext, id: &str, parameters: Map) -> Returned<Dynamic> {
+        super::run_workflow(&context, id, parameters, false)
+    }
+
+    /// Asks a person, and waits for as long as it takes: a map of `message`, `choices` (texts), and where wanted `timeout` (seconds)
+    /// and `default` (the choice that counts then). Gives `choice`, `comment`, `by` and `at`.
+    ///
+    /// `GET /api/approvals` lists what is asked, `POST /api/approvals/{id}` answers. Raises `TIMEOUT` where nobody answered in time and
+    /// there is no default.
+    ///
+    /// ```rhai
+    /// let answer = flow::ask(#{ message: "Pay it?", choices: ["yes", "no"], timeout: 0.05, "default": "no" });
+    /// assert(answer.choice == "no" && answer.by == "timeout");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn ask(context: NativeCallContext, question: Map) -> Returned<Dynamic> {
+        let question: Approval = read(question).map_err(|failure| raise(failure, context.call_position()))?;
+        wait(&context, WaitFor::Approval(question))
+    }
+
+    /// Waits until somebody calls `/api/webhooks/` and this path: a map of `path`, and where wanted `methods` (`["POST"]`), `secret` (of
+    /// an HMAC-SHA256 in `X-Signature-256`) and `timeout` (seconds). Gives `method`, `path`, `query`, `headers` and `body`.
+    ///
+    /// Raises `TIMEOUT` where nobody called in time, `CONFLICT` where another run waits at that path.
+    ///
+    /// ```rhai
+    /// let outcome = "";
+    /// try { flow::wait_for_call(#{ path: `paid/${run.id}`, timeout: 0.05 }); } catch (error) { outcome = error.code; }
+    /// assert(outcome == "TIMEOUT");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn wait_for_call(context: NativeCallContext, awaited: Map) -> Returned<Dynamic> {
+        let awaited: AwaitedCall = read(awaited).map_err(|failure| raise(failure, context.call_position()))?;
+        wait(&context, WaitFor::Webhook(awaited))
+    }
+}
+
+fn run_workflow(context: &NativeCallContext, id: &str, parameters: Map, waits: bool) -> Returned<Dynamic> {
+    let parameters = to_json(&parameters.into()).map_err(|failure| raise(failure, context.call_position()))?;
+    wait(context, WaitFor::Workflow { workflow_id: id.to_owned(), parameters, wait: waits })
 }
 
 fn graph_step(
@@ -316,8 +410,15 @@ fn graph_step(
     run_of(context)?.graph_step(context, GraphStep { id, node_type, from, config, settings })
 }
 
-fn each(context: &NativeCallContext, id: ImmutableString, from: Dynamic, config: Dynamic, settings: Map) -> Returned<Each> {
-    let node_type = ImmutableString::from("for_each");
+fn looped(
+    context: &NativeCallContext,
+    id: ImmutableString,
+    node_type: &str,
+    from: Dynamic,
+    config: Dynamic,
+    settings: Map,
+) -> Returned<Each> {
+    let node_type = ImmutableString::from(node_type);
     run_of(context)?.each(context, GraphStep { id, node_type, from, config, settings })
 }
 

@@ -3,8 +3,8 @@
 use rhai::plugin::*;
 
 use crate::error::{Failure, Kind};
-use crate::host::protocol::Call;
-use crate::script::steps::{call, now as microseconds};
+use crate::host::protocol::WaitFor;
+use crate::script::steps::{now as microseconds, run_of, wait};
 use crate::script::values::{Returned, raise};
 
 pub(super) fn module() -> Module {
@@ -18,7 +18,8 @@ mod functions {
     /// ```rhai
     /// assert(time::now().ends_with("Z"));
     /// ```
-    pub fn now() -> String {
+    pub fn now(context: NativeCallContext) -> String {
+        super::touch(&context);
         chrono::DateTime::from_timestamp_micros(microseconds()).unwrap_or_default().to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
     }
 
@@ -28,11 +29,15 @@ mod functions {
     /// assert(time::unix() > 1_700_000_000.0);
     /// ```
     #[expect(clippy::cast_precision_loss, reason = "microseconds since 1970 fit a float's 53 bits until the year 2255")]
-    pub fn unix() -> f64 {
+    pub fn unix(context: NativeCallContext) -> f64 {
+        super::touch(&context);
         microseconds() as f64 / 1e6
     }
 
     /// Waits so many seconds, whole or not; a run that is cancelled stops waiting at once.
+    ///
+    /// A run that waits longer than a second is let go meanwhile, and outlives a restart of the server, unless it did or asked something
+    /// since its last finished step: put what comes before a long wait into a `step`.
     ///
     /// Raises `VALIDATION_ERROR` for a number below zero or beyond any calendar.
     ///
@@ -44,12 +49,19 @@ mod functions {
     #[rhai_fn(return_raw)]
     pub fn sleep(context: NativeCallContext, seconds: Dynamic) -> Returned<Dynamic> {
         match seconds.as_float().or_else(|_| seconds.as_int().map(super::whole)) {
-            Ok(seconds) => call(&context, Call::TimeSleep { seconds }),
+            Ok(seconds) => wait(&context, WaitFor::Time { seconds }),
             Err(kind) => {
                 let failure = Failure::new(Kind::ValidationError, format!("a wait is a number of seconds, not {kind}"));
                 Err(raise(failure, context.call_position()))
             }
         }
+    }
+}
+
+/// The clock says something else another time.
+fn touch(context: &NativeCallContext) {
+    if let Ok(run) = run_of(context) {
+        run.touch();
     }
 }
 

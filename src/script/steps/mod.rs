@@ -3,19 +3,25 @@
 //! One step without a call to the outside costs one record and no round trip; a step that asks the server for something is announced
 //! first, so that a crash finds it under way.
 
+mod graph;
 mod loops;
+mod own;
+mod past;
 mod settings;
+mod waits;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rhai::{CallFnOptions, Dynamic, FnPtr, ImmutableString, Map, NativeCallContext, Position, Scope};
+use rhai::{Dynamic, EvalAltResult, ImmutableString, Map, NativeCallContext, Position};
 
 use crate::error::{Failure, Kind};
-use crate::host::protocol::{Answer, Call, Json, Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted};
-use crate::script::engine::NodeCode;
+use crate::host::protocol::{
+    Answer, Call, Json, Mode, Past, Record, Reply, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted,
+};
+use crate::script::engine::{Loaded, NodeCode};
 use crate::script::error;
 use crate::script::link::Link;
 use crate::script::values::{Returned, from_json, raise, to_json};
@@ -28,9 +34,11 @@ const MAX_LOG_BYTES: usize = 4096;
 const DONE_HANDLE: &str = "done";
 /// The output at which a node goes on that failed, where its settings say so.
 const ERROR_HANDLE: &str = "error";
+/// The loop whose rounds are branches that run side by side.
+const PARALLEL: &str = "parallel";
 
 pub(in crate::script) use loops::Each;
-use settings::{OnError, Retry, StepSettings, retriable};
+pub(in crate::script) use waits::wait;
 
 /// What travels in the engine's tag: the run that a native function works for.
 #[derive(Clone)]
@@ -75,6 +83,22 @@ pub(in crate::script) struct Run {
     program: String,
     node_types: Rc<HashMap<String, Rc<NodeCode>>>,
     link: Rc<Link>,
+    /// What it did before, where it goes on.
+    past: Past,
+    mode: Mode,
+    /// It does rounds of this loop, and nothing else.
+    round_of: Option<String>,
+    /// A step of a script's own may run again after a break.
+    resumable: bool,
+    /// It is to unwind, and why.
+    ending: Cell<Option<Ending>>,
+    /// What was called or asked outside steps could be otherwise another time: the run cannot be let go any more.
+    touched: Cell<bool>,
+    /// It had an effect outside steps.
+    loose: Cell<bool>,
+    /// Waits outside steps so far, and lines of log.
+    loose_waits: Cell<u32>,
+    loose_lines: Cell<u32>,
     nodes: RefCell<HashMap<ImmutableString, Node>>,
     starts: RefCell<Vec<String>>,
     loops: RefCell<Vec<Loop>>,
@@ -88,6 +112,17 @@ pub(in crate::script) struct Run {
     last: RefCell<Option<ImmutableString>>,
     /// What the webhook's caller was answered, where it was.
     answered: RefCell<Option<Json>>,
+}
+
+/// Why a run unwinds without an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::script) enum Ending {
+    /// It is let go until what it waits for has come.
+    Rest,
+    /// It came to the node at which it is to end.
+    Until,
+    /// There are no more rounds for this runner.
+    RoundsOver,
 }
 
 /// What a node put out.
@@ -116,12 +151,20 @@ struct Loop {
     /// The nodes that ran in this round: the next one starts without them.
     ran: Vec<ImmutableString>,
     collected: Dynamic,
+    /// Its rounds are branches that run side by side.
+    by_branch: bool,
 }
 
 /// A step that began and is not over.
 struct Open {
     started: StepStarted,
     announced: bool,
+    /// Something in it could be otherwise another time: the run cannot be let go within it.
+    touched: bool,
+    /// Waits so far.
+    waits: u32,
+    /// Attempts before it that failed.
+    failed: u32,
 }
 
 /// What a branch gives back: the output it chose, and what goes out there.
@@ -151,29 +194,55 @@ impl Run {
     pub(in crate::script) fn new(
         start: &crate::host::protocol::Start,
         begins_with: (Dynamic, Json),
-        program: &str,
-        node_types: Rc<HashMap<String, Rc<NodeCode>>>,
+        program: &Loaded,
         link: Rc<Link>,
-        max_operations: u64,
     ) -> Self {
         Self {
             id: start.run_id.clone(),
             started_at: start.started_at.clone(),
             start_node: start.start_node.clone(),
             begins_with,
-            program: program.to_owned(),
-            node_types,
+            program: program.name.clone(),
+            node_types: Rc::clone(&program.node_types),
             link,
+            mode: start.mode.clone(),
+            round_of: start.round_of.clone(),
+            resumable: program.resumable,
+            ending: Cell::new(None),
+            touched: Cell::new(false),
+            loose: Cell::new(false),
+            loose_waits: Cell::new(0),
+            loose_lines: Cell::new(0),
             nodes: RefCell::default(),
             starts: RefCell::default(),
             loops: RefCell::default(),
             open: RefCell::default(),
             operations: Cell::new(0),
-            max_operations,
+            max_operations: program.limits.operations,
             deadline: Cell::new(None),
             log_lines: Cell::new(0),
             last: RefCell::default(),
-            answered: RefCell::default(),
+            answered: RefCell::new(start.past.answered.clone()),
+            past: start.past.clone(),
+        }
+    }
+
+    /// Why the run unwinds without an error, if it does.
+    pub(in crate::script) fn ending(&self) -> Option<Ending> {
+        self.ending.get()
+    }
+
+    /// Lets the run unwind; no script can catch it.
+    fn end(&self, why: Ending, position: Position) -> Box<EvalAltResult> {
+        self.ending.set(Some(why));
+        ended(position)
+    }
+
+    /// What was asked could be otherwise another time: from here to the end of the step the run cannot be let go.
+    pub(in crate::script) fn touch(&self) {
+        match self.open.borrow_mut().last_mut() {
+            Some(open) => open.touched = true,
+            None => self.touched.set(true),
         }
     }
 
@@ -188,6 +257,9 @@ impl Run {
                 return Some(error::TIMEOUT_TOKEN);
             }
         }
+        if self.ending.get().is_some() {
+            return Some(error::ENDING_TOKEN);
+        }
         (operations > self.max_operations).then_some(error::OPERATIONS_TOKEN)
     }
 
@@ -198,12 +270,39 @@ impl Run {
 
     /// Asks the server to do something. Steps that are under way are announced first.
     pub(in crate::script) fn call(&self, call: Call) -> Result<Json, Failure> {
+        if !matches!(call, Call::FlowPause(_) | Call::FlowRounds { .. } | Call::FlowNextRound { .. }) {
+            self.touch();
+        }
+        self.send(call)
+    }
+
+    fn send(&self, call: Call) -> Result<Json, Failure> {
+        match self.ask(call) {
+            Reply::Value(value) => Ok(value),
+            Reply::Failed(failure) => Err(failure),
+            Reply::Rest => Err(Failure::new(Kind::Internal, "the server let go of a run that does not wait")),
+        }
+    }
+
+    fn ask(&self, call: Call) -> Reply {
+        if self.ending.get().is_some() {
+            return Reply::Failed(Failure::new(Kind::Cancelled, "the run ends here"));
+        }
+        let loose = call.has_effect() && self.open.borrow().is_empty();
+        if loose && !self.loose.replace(true) {
+            self.link.record(Record::Loose);
+        }
+        self.announce();
+        let within = self.deadline.get().map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64());
+        self.link.call(call, within)
+    }
+
+    /// Puts the steps that are under way on record, so that a crash finds them so.
+    fn announce(&self) {
         for open in self.open.borrow_mut().iter_mut().filter(|open| !open.announced) {
             open.announced = true;
             self.link.record(Record::StepStarted(open.started.clone()));
         }
-        let within = self.deadline.get().map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64());
-        self.link.call(call, within)
     }
 
     /// Gives the answer of the webhook that started this run; nobody waits until it is given.
@@ -228,6 +327,15 @@ impl Run {
 
     /// Writes a line of log.
     pub(in crate::script) fn log(&self, level: &str, message: &str) {
+        let loose = self.open.borrow().is_empty();
+        if loose {
+            let lines = self.loose_lines.get() + 1;
+            self.loose_lines.set(lines);
+            // It was written already, before the run was let go or broke off.
+            if lines <= self.past.logged {
+                return;
+            }
+        }
         let lines = self.log_lines.get() + 1;
         self.log_lines.set(lines);
         let message = match lines {
@@ -235,7 +343,7 @@ impl Run {
             _ if lines == MAX_LOG_LINES + 1 => format!("this run wrote {MAX_LOG_LINES} lines of log; later ones are not kept"),
             _ => return,
         };
-        self.link.record(Record::Log { level: level.to_owned(), message, at: now() });
+        self.link.record(Record::Log { level: level.to_owned(), message, at: now(), loose });
     }
 
     /// Which starts a run takes that no particular trigger began.
@@ -271,190 +379,6 @@ impl Run {
         self.loops.borrow().last().map(|frame| frame.index)
     }
 
-    /// A node of a graph: works out its config, runs it, puts it on record.
-    pub(in crate::script) fn graph_step(self: &Rc<Self>, context: &NativeCallContext, step: GraphStep) -> Returned<Dynamic> {
-        let settings = self.settings(&step, context)?;
-        let (input, shown) = self.input(&step.from, context)?;
-        let mut started = self.begin(&step.id, Some(&step.node_type), shown);
-        if settings.disabled {
-            self.finish(started, StepOutcome::Skipped);
-            self.keep(&step.id, input, None);
-            return Ok(Dynamic::UNIT);
-        }
-        let retry = settings.retry.unwrap_or(Retry { times: 0, wait: 0.0, backoff: 1.0 });
-        let mut wait = retry.wait;
-        loop {
-            self.open.borrow_mut().push(Open { started: started.clone(), announced: false });
-            let outer = self.deadline.get();
-            self.deadline.set(deadline(settings.timeout, outer));
-            let ran = self.run_node(context, &step, input.clone());
-            self.deadline.set(outer);
-            let error = match ran {
-                Ok((output, handle)) => return self.succeed(context, &step.id, output, handle),
-                Err(error) => error,
-            };
-            if started.attempt <= retry.times && retriable(&error) && !self.exceeded() {
-                self.close(StepOutcome::Failed { error, handle: None });
-                self.call(Call::TimeSleep { seconds: wait }).map_err(|failure| raise(failure, context.call_position()))?;
-                wait *= retry.backoff;
-                started.attempt += 1;
-                started.started_at = now();
-                continue;
-            }
-            return self.give_up(context, &step.id, error, &settings.on_error);
-        }
-    }
-
-    /// A step of a script's own: runs the function and puts it on record.
-    pub(in crate::script) fn own_step(
-        self: &Rc<Self>,
-        context: &NativeCallContext,
-        id: &ImmutableString,
-        work: &FnPtr,
-    ) -> Returned<Dynamic> {
-        let started = self.begin(id, None, StepInput::None);
-        self.open.borrow_mut().push(Open { started, announced: false });
-        // What a script's own step gives is the script's to use.
-        let last = self.last.borrow().clone();
-        match work.call_within_context::<Dynamic>(context, ()) {
-            Ok(output) => {
-                let done = self.succeed(context, id, output.clone(), None).map(|_| output);
-                *self.last.borrow_mut() = last;
-                done
-            }
-            Err(raised) => {
-                let error = error::of_running(&raised, &self.program);
-                self.close(StepOutcome::Failed { error, handle: None });
-                Err(raised)
-            }
-        }
-    }
-
-    /// A loop: works out its items; the rounds come with [`Each`].
-    pub(in crate::script) fn each(self: &Rc<Self>, context: &NativeCallContext, step: GraphStep) -> Returned<Each> {
-        let settings = self.settings(&step, context)?;
-        let (input, shown) = self.input(&step.from, context)?;
-        let started = self.begin(&step.id, Some(&step.node_type), shown);
-        let nothing = Each { run: Rc::clone(self), id: step.id.clone(), items: rhai::Array::new(), started: None };
-        if settings.disabled {
-            self.finish(started, StepOutcome::Skipped);
-            self.keep(&step.id, input, Some(DONE_HANDLE.into()));
-            return Ok(nothing);
-        }
-        self.open.borrow_mut().push(Open { started: started.clone(), announced: true });
-        self.link.record(Record::StepStarted(started.clone()));
-        let ran = self.run_node(context, &step, input).and_then(|(items, _)| {
-            items.into_array().map_err(|kind| failure_at(&format!("the items of a loop are a list, not {kind}"), &self.program, context))
-        });
-        match ran {
-            Ok(items) => {
-                self.open.borrow_mut().pop();
-                Ok(Each { items, started: Some(started), ..nothing })
-            }
-            Err(error) => self.give_up(context, &step.id, error, &settings.on_error).map(|_| nothing),
-        }
-    }
-
-    /// What a round of the loop `id` comes to: the output of the named nodes that ran in it.
-    pub(in crate::script) fn collect(&self, id: &str, sinks: &[ImmutableString]) {
-        let nodes = self.nodes.borrow();
-        let ran: Vec<_> = sinks.iter().filter_map(|sink| Some((sink, nodes.get(sink)?))).collect();
-        let value = match ran.as_slice() {
-            [] => Dynamic::UNIT,
-            [(_, node)] if sinks.len() == 1 => node.output.clone(),
-            several => several.iter().map(|(id, node)| (id.as_str().into(), node.output.clone())).collect::<Map>().into(),
-        };
-        drop(nodes);
-        if let Some(frame) = self.loops.borrow_mut().iter_mut().rev().find(|frame| frame.id == id) {
-            frame.collected = value;
-        }
-    }
-
-    fn settings(&self, step: &GraphStep, context: &NativeCallContext) -> Returned<StepSettings> {
-        if step.settings.is_empty() {
-            return Ok(StepSettings::default());
-        }
-        crate::script::values::read(step.settings.clone()).map_err(|failure| raise(failure, context.call_position()))
-    }
-
-    fn run_node(
-        self: &Rc<Self>,
-        context: &NativeCallContext,
-        step: &GraphStep,
-        input: Dynamic,
-    ) -> Result<(Dynamic, Option<ImmutableString>), ScriptError> {
-        let in_script = |e: &rhai::EvalAltResult| error::of_running(e, &self.program);
-        let code = self.node_types.get(step.node_type.as_str()).cloned();
-        let code = code.ok_or_else(|| failure_at(&format!("there is no node type {:?}", step.node_type), &self.program, context))?;
-        let worked_out = step.config.is_fnptr();
-        let config = match step.config.clone().try_cast_result::<FnPtr>() {
-            Ok(function) => function.call_within_context::<Dynamic>(context, (input.clone(),)).map_err(|e| in_script(&e))?,
-            Err(map) => map,
-        };
-        let mut config = config.try_cast::<Map>().ok_or_else(|| failure_at("a config is a map", &self.program, context))?;
-        for (name, value) in &code.defaults {
-            config.entry(name.clone()).or_insert_with(|| value.clone());
-        }
-        let config = Dynamic::from_map(config);
-        if worked_out {
-            code.check(&config).map_err(|message| {
-                let mut error = failure_at(&format!("the config does not fit: {message}"), &self.program, context);
-                error.code = Kind::ValidationError;
-                error
-            })?;
-        }
-        let options = CallFnOptions::new().eval_ast(!code.ast.statements().is_empty());
-        let result = context
-            .engine()
-            .call_fn_with_options::<Dynamic>(options, &mut Scope::new(), &code.ast, "run", (config, input))
-            .map_err(|e| error::of_running(&e, &code.file))?;
-        Ok(match result.try_cast_result::<To>() {
-            Ok(to) => (to.value, Some(to.handle)),
-            Err(value) => (value, None),
-        })
-    }
-
-    /// What flows into a step, and how the record says so.
-    fn input(&self, from: &Dynamic, context: &NativeCallContext) -> Returned<(Dynamic, StepInput)> {
-        let nodes = self.nodes.borrow();
-        let refused = || {
-            raise(Failure::new(Kind::ValidationError, "where a step comes from is a step's id or a list of them"), context.call_position())
-        };
-        let mut taken: Vec<(ImmutableString, &Node)> = Vec::new();
-        let one = |source: &Dynamic| -> Returned<Option<(ImmutableString, &Node)>> {
-            if let Ok(id) = source.as_immutable_string_ref() {
-                return Ok(nodes.get(&*id).map(|node| (id.clone(), node)));
-            }
-            let out = source.read_lock::<Out>().ok_or_else(refused)?;
-            let node = nodes.get(&out.id).filter(|node| node.took(&out.handle));
-            Ok(node.map(|node| (out.id.clone(), node)))
-        };
-        if let Ok(list) = from.as_array_ref() {
-            for source in list.iter() {
-                taken.extend(one(source)?);
-            }
-        } else {
-            taken.extend(one(from)?);
-        }
-        Ok(match taken.as_slice() {
-            [] if from.as_array_ref().is_ok_and(|list| list.is_empty()) => {
-                (self.begins_with.0.clone(), StepInput::Value(self.begins_with.1.clone()))
-            }
-            [] => (Dynamic::UNIT, StepInput::None),
-            [(_, node)] if node.step_id.is_empty() => {
-                let shown = to_json(&node.output).map_err(|failure| raise(failure, context.call_position()))?;
-                (node.output.clone(), StepInput::Value(shown))
-            }
-            [(_, node)] => (node.output.clone(), StepInput::OutputOf(node.step_id.clone())),
-            several => {
-                let map: Map = several.iter().map(|(id, node)| (id.as_str().into(), node.output.clone())).collect();
-                let map = Dynamic::from_map(map);
-                let shown = to_json(&map).map_err(|failure| raise(failure, context.call_position()))?;
-                (map, StepInput::Value(shown))
-            }
-        })
-    }
-
     fn begin(&self, id: &ImmutableString, node_type: Option<&ImmutableString>, input: StepInput) -> StepStarted {
         StepStarted {
             step_id: self.step_id(id),
@@ -463,6 +387,7 @@ impl Run {
             attempt: 1,
             input,
             started_at: now(),
+            again: false,
         }
     }
 
@@ -473,43 +398,6 @@ impl Run {
             step_id.push_str(&format!("[{}]", frame.index));
         }
         step_id
-    }
-
-    fn succeed(
-        &self,
-        context: &NativeCallContext,
-        id: &ImmutableString,
-        output: Dynamic,
-        handle: Option<ImmutableString>,
-    ) -> Returned<Dynamic> {
-        let json = match to_json(&output) {
-            Ok(json) => json,
-            Err(failure) => {
-                let error = ScriptError::from(failure.clone());
-                self.close(StepOutcome::Failed { error, handle: None });
-                return Err(raise(failure, context.call_position()));
-            }
-        };
-        self.close(StepOutcome::Succeeded { output: json, handle: handle.as_ref().map(ToString::to_string) });
-        self.keep(id, output, handle);
-        Ok(Dynamic::UNIT)
-    }
-
-    /// A step failed for good: the run stops, or goes on as the node's settings say.
-    fn give_up(&self, context: &NativeCallContext, id: &ImmutableString, mut error: ScriptError, on_error: &OnError) -> Returned<Dynamic> {
-        error.node_id = Some(id.to_string());
-        let handle = match on_error {
-            OnError::Route if !self.exceeded() => Some(ImmutableString::from(ERROR_HANDLE)),
-            _ => None,
-        };
-        let raised = raised(&error, context.call_position());
-        let output = rhai::serde::to_dynamic(serde_json::json!({ "error": error })).unwrap_or(Dynamic::UNIT);
-        self.close(StepOutcome::Failed { error, handle: handle.as_ref().map(ToString::to_string) });
-        if *on_error == OnError::Stop || self.exceeded() {
-            return Err(raised);
-        }
-        self.keep(id, output, handle);
-        Ok(Dynamic::UNIT)
     }
 
     fn close(&self, outcome: StepOutcome) {
@@ -532,9 +420,16 @@ impl Run {
     }
 }
 
+/// What unwinds a run that is not over, or over before its script is.
+fn ended(position: Position) -> Box<EvalAltResult> {
+    Box::new(EvalAltResult::ErrorTerminated(error::ENDING_TOKEN.into(), position))
+}
+
 /// The earlier of a step's own end and the one around it.
-fn deadline(seconds: Option<f64>, outer: Option<Instant>) -> Option<Instant> {
-    let own = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).and_then(|wait| Instant::now().checked_add(wait));
+fn deadline(seconds: Option<f64>, began_at: i64, outer: Option<Instant>) -> Option<Instant> {
+    let spent = Duration::from_micros(now().saturating_sub(began_at).max(0).unsigned_abs());
+    let left = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).map(|whole| whole.saturating_sub(spent));
+    let own = left.and_then(|left| Instant::now().checked_add(left));
     own.into_iter().chain(outer).min()
 }
 

@@ -11,6 +11,27 @@ pub(super) struct StepSettings {
     pub(super) timeout: Option<f64>,
     pub(super) on_error: OnError,
     pub(super) disabled: bool,
+    /// What it puts out instead of running, where its run heeds that.
+    pub(super) pinned: Option<serde_json::Value>,
+    pub(super) on_interrupt: Option<OnInterrupt>,
+}
+
+impl StepSettings {
+    /// Whether the step may run again where it was under way when its run broke off; `usually`: as its type says.
+    pub(super) fn again(&self, usually: bool) -> bool {
+        match self.on_interrupt {
+            Some(OnInterrupt::Retry) => true,
+            Some(OnInterrupt::Fail) => false,
+            None => usually,
+        }
+    }
+}
+
+#[derive(Clone, Copy, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OnInterrupt {
+    Fail,
+    Retry,
 }
 
 #[derive(serde::Deserialize)]

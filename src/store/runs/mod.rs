@@ -1,13 +1,17 @@
 //! The rows of the journal: runs, their steps and logs, and the programs they were started with.
 
 mod read;
+mod resume;
+mod waits;
 mod write;
 
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-pub use read::{OpenRun, RunQuery};
+pub use read::RunQuery;
+pub use resume::{OpenRun, OpenStep, Past};
+pub use waits::{NewWait, WaitEnd, WaitRow};
 pub use write::Write;
 
 use super::triggers::NewFiring;
@@ -48,6 +52,16 @@ pub struct NewRun {
     pub program: Arc<str>,
     /// The process that works on it.
     pub owner: Arc<str>,
+    /// What whoever started it may do at most, as a JSON list of manifests.
+    pub within: Option<String>,
+    /// How it is done, as JSON, where that is not the usual way.
+    pub mode: Option<String>,
+    /// The run that started it.
+    pub parent: Option<String>,
+    /// The run that it does again.
+    pub retry_of: Option<String>,
+    /// How many runs stand above it.
+    pub depth: u32,
     /// Microseconds since 1970.
     pub created_at: i64,
     /// Where it started at once.
@@ -90,6 +104,8 @@ pub struct NewStep {
     pub started_at: i64,
     /// The number of the event that says so.
     pub start_event: Option<i64>,
+    /// Whether it may run again where it broke off.
+    pub again: bool,
     /// Its end, if that came along.
     pub end: Option<StepEnd>,
 }
@@ -105,6 +121,8 @@ pub struct StepEnd {
     pub handle: Option<String>,
     /// Its error, as JSON.
     pub error: Option<String>,
+    /// What it would have done, as JSON.
+    pub would: Option<String>,
     /// Microseconds since 1970.
     pub finished_at: i64,
     /// The number of the event that says so.
@@ -122,6 +140,8 @@ pub struct LogRow {
     pub level: String,
     /// The text.
     pub message: String,
+    /// Whether it was written outside steps.
+    pub loose: bool,
 }
 
 /// How a run ended.
@@ -158,6 +178,12 @@ pub struct RunRow {
     pub status: String,
     /// Its parameters.
     pub parameters: Json,
+    /// How it is done, as JSON, where that is not the usual way.
+    pub mode: Option<String>,
+    /// The run that started it.
+    pub parent: Option<String>,
+    /// The run that it does again.
+    pub retry_of: Option<String>,
     /// Its value.
     pub result: Option<Json>,
     /// Its error, as JSON.
@@ -195,6 +221,8 @@ pub struct StepRow {
     pub handle: Option<String>,
     /// Its error, as JSON.
     pub error: Option<String>,
+    /// What it would have done, as JSON.
+    pub would: Option<Json>,
     /// Microseconds since 1970.
     pub started_at: i64,
     /// Microseconds since 1970.
@@ -212,6 +240,8 @@ pub struct WholeRun {
     pub run: RunRow,
     /// Its steps, in the order in which they began.
     pub steps: Vec<StepRow>,
+    /// What it waited for, and waits for.
+    pub waits: Vec<WaitRow>,
     /// Its log.
     pub logs: Vec<LogRow>,
     /// The graph's nodes as a JSON list of `[id, type]`.

@@ -1,7 +1,7 @@
 //! Reading the journal.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 use serde_json::value::RawValue;
 
 use super::{Json, LogRow, RunKey, RunRow, StepRow, WholeRun};
@@ -22,23 +22,8 @@ pub struct RunQuery {
     pub limit: u32,
 }
 
-/// A run that is on record as not finished.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenRun {
-    /// Its number.
-    pub key: RunKey,
-    /// Its id.
-    pub run_id: String,
-    /// The process that worked on it.
-    pub owner: String,
-    /// The number of its last event, 0 for none.
-    pub last_event: i64,
-    /// The places of its steps that did not finish.
-    pub open_steps: Vec<u32>,
-}
-
 /// JSON text out of a column.
-struct Text(Json);
+pub(super) struct Text(pub(super) Json);
 
 impl FromSql for Text {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
@@ -47,12 +32,12 @@ impl FromSql for Text {
     }
 }
 
-fn json(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Json>> {
+pub(super) fn json(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Json>> {
     Ok(row.get::<_, Option<Text>>(index)?.map(|text| text.0))
 }
 
 const RUN: &str = "key, run_id, kind, workflow_id, script, trigger, status, parameters, result, error, created_at, started_at, finished_at, \
-                   finish_event";
+                   finish_event, mode, parent, retry_of";
 
 fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     Ok(RunRow {
@@ -70,6 +55,9 @@ fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         started_at: row.get(11)?,
         finished_at: row.get(12)?,
         finish_event: row.get(13)?,
+        mode: row.get(14)?,
+        parent: row.get(15)?,
+        retry_of: row.get(16)?,
     })
 }
 
@@ -89,13 +77,14 @@ fn step_row(row: &Row<'_>) -> rusqlite::Result<StepRow> {
         finished_at: row.get(11)?,
         start_event: row.get(12)?,
         finish_event: row.get(13)?,
+        would: json(row, 14)?,
     })
 }
 
 const STEP: &str = "step_id, node_id, node_type, attempt, status, input_of, input, output, handle, error, started_at, finished_at, \
-                    start_event, finish_event";
+                    start_event, finish_event, would";
 
-fn find(connection: &Connection, run_id: &str) -> Result<Option<RunRow>, Error> {
+pub(super) fn find(connection: &Connection, run_id: &str) -> Result<Option<RunRow>, Error> {
     let sql = format!("SELECT {RUN} FROM runs WHERE run_id = ?");
     Ok(connection.prepare_cached(&sql)?.query_row([run_id], run_row).optional()?)
 }
@@ -107,13 +96,14 @@ fn steps(connection: &Connection, run: RunKey, after: i64) -> Result<Vec<StepRow
 }
 
 fn logs(connection: &Connection, run: RunKey, after: i64) -> Result<Vec<LogRow>, Error> {
-    let line = |row: &Row<'_>| Ok(LogRow { event_id: row.get(0)?, at: row.get(1)?, level: row.get(2)?, message: row.get(3)? });
-    let sql = "SELECT event_id, at, level, message FROM logs WHERE run = ? AND event_id > ? ORDER BY event_id";
+    let line =
+        |row: &Row<'_>| Ok(LogRow { event_id: row.get(0)?, at: row.get(1)?, level: row.get(2)?, message: row.get(3)?, loose: row.get(4)? });
+    let sql = "SELECT event_id, at, level, message, loose FROM logs WHERE run = ? AND event_id > ? ORDER BY event_id";
     Ok(connection.prepare_cached(sql)?.query_map([run.0, after], line)?.collect::<Result<_, _>>()?)
 }
 
 /// One state of the database for several statements: without it a run could end between two of them.
-fn at_one_time<T>(connection: &Connection, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+pub(super) fn at_one_time<T>(connection: &Connection, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     connection.execute_batch("SAVEPOINT read")?;
     let result = work();
     connection.execute_batch("RELEASE read")?;
@@ -143,6 +133,7 @@ impl Store {
                 let nodes: Option<String> = connection.prepare_cached(sql)?.query_row([run.key.0], |row| row.get(0)).optional()?;
                 Ok(Some(WholeRun {
                     steps: steps(connection, run.key, after)?,
+                    waits: super::waits::of_run(connection, run.key)?,
                     logs: logs(connection, run.key, after)?,
                     nodes: nodes.unwrap_or_default(),
                     run,
@@ -158,14 +149,6 @@ impl Store {
     /// Where the database cannot be read; [`Error::Missing`] where there is no run `before`.
     pub async fn runs(&self, query: RunQuery) -> Result<(Vec<RunRow>, u64), Error> {
         self.read(move |connection| at_one_time(connection, || list(connection, &query))).await
-    }
-
-    /// The runs that are on record as not finished.
-    ///
-    /// # Errors
-    /// Where the database cannot be read.
-    pub async fn open_runs(&self) -> Result<Vec<OpenRun>, Error> {
-        self.read(|connection| at_one_time(connection, || open_runs(connection))).await
     }
 
     /// Whether a run of that workflow is on record as not finished.
@@ -221,24 +204,4 @@ fn list(connection: &Connection, query: &RunQuery) -> Result<(Vec<RunRow>, u64),
     let sql = format!("SELECT {RUN} FROM runs{} ORDER BY key DESC LIMIT ?", narrowed(&conditions));
     let rows = connection.prepare_cached(&sql)?.query_map(values.as_slice(), run_row)?.collect::<Result<_, _>>()?;
     Ok((rows, count.unsigned_abs()))
-}
-
-fn open_runs(connection: &Connection) -> Result<Vec<OpenRun>, Error> {
-    let sql = "SELECT key, run_id, owner, started_at IS NOT NULL FROM runs WHERE status IN ('queued', 'running', 'waiting') ORDER BY key";
-    let mut runs: Vec<OpenRun> = connection
-        .prepare_cached(sql)?
-        .query_map([], |row| {
-            let (key, run_id, owner, started): (i64, String, String, bool) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            Ok(OpenRun { key: RunKey(key), run_id, owner, last_event: i64::from(started), open_steps: Vec::new() })
-        })?
-        .collect::<Result<_, _>>()?;
-    for run in &mut runs {
-        let sql = "SELECT max(coalesce(max(start_event), 0), coalesce(max(finish_event), 0), \
-                   coalesce((SELECT max(event_id) FROM logs WHERE run = ?1), 0)) FROM steps WHERE run = ?1";
-        let last: i64 = connection.prepare_cached(sql)?.query_row([run.key.0], |row| row.get(0))?;
-        run.last_event = run.last_event.max(last);
-        let sql = "SELECT seq FROM steps WHERE run = ? AND status = 'running' ORDER BY seq";
-        run.open_steps = connection.prepare_cached(sql)?.query_map(params![run.key.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    }
-    Ok(runs)
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
+use super::waits::{self, NewWait, WaitEnd};
+use super::{Json, LogRow, NewRun, NewStep, ProgramRow, RunEnd, RunKey, StepEnd};
 use crate::store::triggers;
-
-use super::{LogRow, NewRun, NewStep, ProgramRow, RunEnd, RunKey, StepEnd};
 
 /// A row to be written. Applied in the order in which they were queued.
 #[derive(Debug, Clone)]
@@ -33,6 +33,42 @@ pub enum Write {
         /// How it ended.
         end: Box<StepEnd>,
     },
+    /// What a step noted for going on.
+    StepNote {
+        /// The run.
+        run: RunKey,
+        /// The step's place in it.
+        seq: u32,
+        /// What.
+        note: Json,
+    },
+    /// A run was let go, goes on, or is gone on with by another process.
+    RunStatus {
+        /// The run.
+        run: RunKey,
+        /// `queued`, `running` or `waiting`.
+        status: &'static str,
+        /// The process that works on it.
+        owner: Arc<str>,
+    },
+    /// A run had an effect outside steps.
+    RunLoose(RunKey),
+    /// How often in a row the runner of a run died.
+    RunCrashes {
+        /// The run.
+        run: RunKey,
+        /// So often.
+        crashes: u32,
+    },
+    /// A run begins to wait.
+    Wait(Box<NewWait>),
+    /// A wait is over.
+    WaitEnd {
+        /// Its id.
+        id: String,
+        /// How.
+        end: Box<WaitEnd>,
+    },
     /// A line of log.
     Log {
         /// The run.
@@ -51,22 +87,32 @@ pub enum Write {
 
 const PROGRAM: &str = "INSERT INTO programs (hash, source, nodes) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING";
 const RUN: &str = "INSERT INTO runs (key, run_id, kind, workflow_id, script, trigger, status, parameters, input, start_node, program, owner, \
-                   created_at, started_at, result, error, finished_at, finish_event) \
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                   created_at, started_at, result, error, finished_at, finish_event, within, mode, parent, retry_of, depth) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const RUN_STARTED: &str = "UPDATE runs SET status = 'running', started_at = ? WHERE key = ?";
 const STEP: &str = "INSERT INTO steps (run, seq, step_id, node_id, node_type, attempt, input_of, input, started_at, start_event, \
-                    status, output, handle, error, finished_at, finish_event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-const STEP_END: &str =
-    "UPDATE steps SET status = ?, output = ?, handle = ?, error = ?, finished_at = ?, finish_event = ? WHERE run = ? AND seq = ?";
-const LOG: &str = "INSERT INTO logs (run, event_id, at, level, message) VALUES (?, ?, ?, ?, ?)";
+                    status, output, handle, error, finished_at, finish_event, again, would) \
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const STEP_END: &str = "UPDATE steps SET status = ?, output = ?, handle = ?, error = ?, finished_at = ?, finish_event = ?, would = ? WHERE run = ? AND seq = ?";
+const STEP_NOTE: &str = "UPDATE steps SET note = ? WHERE run = ? AND seq = ?";
+const RUN_STATUS: &str = "UPDATE runs SET status = ?, owner = ? WHERE key = ? AND finished_at IS NULL";
+const RUN_LOOSE: &str = "UPDATE runs SET loose = 1 WHERE key = ?";
+const RUN_CRASHES: &str = "UPDATE runs SET crashes = ? WHERE key = ?";
+const LOG: &str = "INSERT INTO logs (run, event_id, at, level, message, loose) VALUES (?, ?, ?, ?, ?, ?)";
 const RUN_END: &str = "UPDATE runs SET status = ?, result = ?, error = ?, finished_at = ?, finish_event = ? WHERE key = ?";
 
 impl Write {
     /// Whether a run's record would be wrong for good without it: such rows are taken however many wait.
     pub(in crate::store) fn must_be_kept(&self) -> bool {
         match self {
-            Self::RunEnd { .. } | Self::StepEnd { .. } | Self::RunStarted { .. } => true,
-            Self::Program(_) | Self::Run(_) | Self::Step(_) | Self::Log { .. } => false,
+            Self::RunEnd { .. }
+            | Self::StepEnd { .. }
+            | Self::RunStarted { .. }
+            | Self::RunStatus { .. }
+            | Self::RunLoose(_)
+            | Self::RunCrashes { .. }
+            | Self::WaitEnd { .. } => true,
+            Self::Program(_) | Self::Run(_) | Self::Step(_) | Self::StepNote { .. } | Self::Wait(_) | Self::Log { .. } => false,
         }
     }
 
@@ -75,7 +121,10 @@ impl Write {
         let json = |json: &Option<super::Json>| json.as_ref().map_or(0, |json| json.get().len());
         let end = |end: &StepEnd| json(&end.output) + end.error.as_ref().map_or(0, String::len);
         match self {
-            Self::Program(_) | Self::RunStarted { .. } => 0,
+            Self::Program(_) | Self::RunStarted { .. } | Self::RunStatus { .. } | Self::RunLoose(_) | Self::RunCrashes { .. } => 0,
+            Self::StepNote { note, .. } => note.get().len(),
+            Self::Wait(wait) => wait.request.len(),
+            Self::WaitEnd { end, .. } => json(&end.answer),
             Self::Run(row) => {
                 let result = row.end.as_ref().map_or(0, |end| json(&end.result));
                 row.parameters.get().len() + row.input.get().len() + result
@@ -105,12 +154,29 @@ impl Write {
                     end.error,
                     end.finished_at,
                     end.finish_event,
+                    end.would,
                     run.0,
                     seq
                 ])?;
             }
+            Self::StepNote { run, seq, note } => {
+                connection.prepare_cached(STEP_NOTE)?.execute(params![note.get(), run.0, seq])?;
+            }
+            Self::RunStatus { run, status, owner } => {
+                connection.prepare_cached(RUN_STATUS)?.execute(params![status, owner.as_ref(), run.0])?;
+            }
+            Self::RunLoose(run) => {
+                connection.prepare_cached(RUN_LOOSE)?.execute([run.0])?;
+            }
+            Self::RunCrashes { run, crashes } => {
+                connection.prepare_cached(RUN_CRASHES)?.execute(params![crashes, run.0])?;
+            }
+            Self::Wait(wait) => waits::insert(connection, wait)?,
+            Self::WaitEnd { id, end } => {
+                waits::end(connection, id, end)?;
+            }
             Self::Log { run, row } => {
-                connection.prepare_cached(LOG)?.execute(params![run.0, row.event_id, row.at, row.level, row.message])?;
+                connection.prepare_cached(LOG)?.execute(params![run.0, row.event_id, row.at, row.level, row.message, row.loose])?;
             }
             Self::RunEnd { run, end } => {
                 connection.prepare_cached(RUN_END)?.execute(params![
@@ -154,7 +220,12 @@ fn insert_run(connection: &Connection, row: &NewRun) -> rusqlite::Result<()> {
         end.and_then(|end| end.result.as_ref()).map(|json| json.get()),
         end.and_then(|end| end.error.as_ref()),
         end.map(|end| end.finished_at),
-        end.map(|end| end.finish_event)
+        end.map(|end| end.finish_event),
+        row.within,
+        row.mode,
+        row.parent,
+        row.retry_of,
+        row.depth
     ])?;
     Ok(())
 }
@@ -177,7 +248,9 @@ fn insert_step(connection: &Connection, row: &NewStep) -> rusqlite::Result<()> {
         end.and_then(|end| end.handle.as_ref()),
         end.and_then(|end| end.error.as_ref()),
         end.map(|end| end.finished_at),
-        end.map(|end| end.finish_event)
+        end.map(|end| end.finish_event),
+        row.again,
+        end.and_then(|end| end.would.as_ref())
     ])?;
     Ok(())
 }

@@ -115,6 +115,7 @@ pub fn begun(id: &str, input: StepInput, at: i64) -> StepStarted {
         attempt: 1,
         input,
         started_at: at,
+        again: false,
     }
 }
 
@@ -124,7 +125,7 @@ pub fn done(id: &str, input: StepInput, output: &Value, at: i64) -> Record {
 }
 
 pub fn log(message: &str, at: i64) -> Record {
-    Record::Log { level: "info".to_owned(), message: message.to_owned(), at }
+    Record::Log { level: "info".to_owned(), message: message.to_owned(), at, loose: false }
 }
 
 pub fn succeeded(value: &Value) -> Outcome {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use trae::error::Kind;
-use trae::host::protocol::{Record, StepFinished, StepInput, StepOutcome};
-use trae::host::{Answer, Outcome};
+use trae::host::protocol::{Record, StepFinished, StepInput, StepOutcome, Wait, WaitFor};
+use trae::host::{Answer, Outcome, Waited};
 use trae::policy::Permissions;
 use trae::runs::{Execute, Happening, RunStatus, Runs, Settings, StepStatus};
 use trae::store::Store;
@@ -149,7 +149,17 @@ async fn a_script_within_a_run_has_a_record_of_its_own_and_no_more_rights() {
     library.scripts.insert("child.rhai".to_owned(), script("child.rhai", "child", child));
     library.scripts.insert("endless.rhai".to_owned(), script("endless.rhai", "endless", declared));
     let runner = FakeRunner::new(|job| async move {
-        let call = |path: &str| job.journal.run_script(path.to_owned(), json_text(&json!({ "n": 1 })), CancellationToken::new());
+        let call = |path: &str| {
+            let what = WaitFor::Script { path: path.to_owned(), parameters: json_text(&json!({ "n": 1 })) };
+            let wait = Wait { place: "/0".to_owned(), step_id: None, hold: true, what };
+            let waiting = job.journal.wait(wait, None, CancellationToken::new());
+            async move {
+                match waiting.await? {
+                    Waited::Over(value) => Ok(value),
+                    Waited::Rest => panic!("it was not to be let go"),
+                }
+            }
+        };
         let result = match job.program.source.as_str() {
             "child" => {
                 assert!(job.grant.screen().is_ok());
@@ -160,7 +170,7 @@ async fn a_script_within_a_run_has_a_record_of_its_own_and_no_more_rights() {
             _ if job.start.parameters.get().contains("endless") => call("endless.rhai").await,
             _ => call("child.rhai").await,
         };
-        result.map_or_else(|failure| Outcome::Failed(failure.into()), Outcome::Succeeded)
+        result.map_or_else(|failure: trae::error::Failure| Outcome::Failed(failure.into()), Outcome::Succeeded)
     });
     let runs = Runs::new(Store::in_memory().unwrap(), runner, Arc::new(library), settings());
     let mut ticket = runs.execute_script("parent.rhai", Execute::default()).await.unwrap();
@@ -193,14 +203,17 @@ async fn the_first_answer_reaches_the_webhook_before_the_run_ends() {
 #[tokio::test]
 async fn shutdown_interrupts_and_everyone_hears_it() {
     let runs = runs(FakeRunner::new(|job| async move {
+        job.journal.record(Record::StepStarted(begun("a", StepInput::None, 1)));
         job.cancel.cancelled().await;
         Outcome::Cancelled
     }));
     let mut all = runs.subscribe_all();
     let mut ticket = runs.execute_graph(&chain(&["a"]), Execute::default()).await.unwrap();
+    assert!(matches!(all.recv().await.unwrap().what, Happening::RunStarted { .. }));
+    assert!(matches!(all.recv().await.unwrap().what, Happening::StepStarted { .. }));
     runs.shutdown().await;
     assert_eq!(ticket.finished().await.status, RunStatus::Interrupted);
-    assert!(matches!(all.recv().await.unwrap().what, Happening::RunStarted { .. }));
+    assert!(matches!(all.recv().await.unwrap().what, Happening::StepFinished { status: StepStatus::Interrupted, .. }));
     assert!(matches!(all.recv().await.unwrap().what, Happening::RunFinished { status: RunStatus::Interrupted, .. }));
     assert!(runs.execute_graph(&chain(&["a"]), Execute::default()).await.is_err());
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 use trae::host::Outcome;
 use trae::host::protocol::{Record, StepInput};
-use trae::runs::{Execute, RunFilter, RunStatus, StepStatus};
+use trae::runs::{Execute, Recovered, RunFilter, RunStatus, StepStatus};
 use trae::store::Store;
 
 use super::fakes::{FakeRunner, begun, chain, done, null, runs_on};
@@ -51,13 +51,13 @@ async fn after_a_kill_all_that_was_acknowledged_is_there_and_interrupted() {
     // While its process lives, nobody touches a run.
     let store = Store::open(&path).unwrap();
     let runs = runs_on(store, FakeRunner::new(|_| async { Outcome::Succeeded(null()) }));
-    assert!(runs.recover().await.unwrap().is_empty());
+    assert_eq!(runs.recover().await.unwrap(), Recovered::default());
     child.kill().unwrap();
     child.wait().unwrap();
 
     let recovered = runs.recover().await.unwrap();
     for run_id in &acknowledged {
-        assert!(recovered.contains(run_id));
+        assert!(recovered.interrupted.contains(run_id));
         let run = runs.get(run_id).await.unwrap().unwrap();
         assert_eq!(run.status, RunStatus::Interrupted);
         assert!(run.error.unwrap().message.contains("one step was under way"));
@@ -68,7 +68,7 @@ async fn after_a_kill_all_that_was_acknowledged_is_there_and_interrupted() {
         assert!(events.iter().enumerate().all(|(index, event)| event.event_id == index as u64 + 1));
         assert!(events.last().unwrap().is_last());
     }
-    assert!(runs.recover().await.unwrap().is_empty());
+    assert_eq!(runs.recover().await.unwrap(), Recovered::default());
     let open = runs.list(RunFilter { status: Some(RunStatus::Running), ..RunFilter::default() }).await.unwrap();
     assert_eq!(open.count, 0);
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use trae::desktop::{self, Desktops};
-use trae::error::Failure;
-use trae::host::protocol::{Json, NodeSource, Program, Record, Start};
-use trae::host::{Answer, Capabilities, Host, Job, Journal, Outcome, Settings};
+use trae::error::{Failure, Kind};
+use trae::host::protocol::{Mode, NodeSource, Past, Pause, Program, Record, Start, Wait, WaitFor};
+use trae::host::{Answer, Capabilities, Host, Job, Journal, Outcome, Settings, Waited};
 use trae::policy::{Grant, Permissions};
 use trae::{fetch, ocr, shell, system};
 
@@ -22,6 +22,10 @@ use trae::{fetch, ocr, shell, system};
 pub struct FakeJournal {
     pub records: Mutex<Vec<Record>>,
     pub answers: Mutex<Vec<Answer>>,
+    pub past: Mutex<Past>,
+    pub pauses: Mutex<Vec<Pause>>,
+    /// It lets go of every run that waits, and keeps what it waits for.
+    pub lets_go: Option<Mutex<Vec<Wait>>>,
 }
 
 impl Journal for FakeJournal {
@@ -37,10 +41,43 @@ impl Journal for FakeJournal {
         self.answers.lock().unwrap().push(answer);
     }
 
-    fn run_script(&self, _: String, parameters: Json, _: CancellationToken) -> BoxFuture<'_, Result<Json, Failure>> {
-        // Stands for a library that holds one script, which doubles a number.
-        let number = serde_json::from_str::<serde_json::Value>(parameters.get()).unwrap()["number"].as_i64().unwrap_or(0);
-        Box::pin(async move { Ok(serde_json::value::to_raw_value(&(2 * number)).unwrap()) })
+    fn wait(&self, wait: Wait, _: Option<Duration>, cancel: CancellationToken) -> BoxFuture<'_, Result<Waited, Failure>> {
+        if let Some(waits) = &self.lets_go {
+            waits.lock().unwrap().push(wait);
+            return Box::pin(async { Ok(Waited::Rest) });
+        }
+        let over = |value: serde_json::Value| Ok(Waited::Over(serde_json::value::to_raw_value(&value).unwrap()));
+        Box::pin(async move {
+            match wait.what {
+                WaitFor::Time { seconds } => {
+                    let seconds =
+                        Duration::try_from_secs_f64(seconds).map_err(|error| Failure::new(Kind::ValidationError, error.to_string()))?;
+                    tokio::select! {
+                        () = tokio::time::sleep(seconds) => over(serde_json::Value::Null),
+                        () = cancel.cancelled() => Err(Failure::new(Kind::Cancelled, "cancelled")),
+                    }
+                }
+                // Stands for a library that holds one script, which doubles a number.
+                WaitFor::Script { parameters, .. } => {
+                    let number = serde_json::from_str::<serde_json::Value>(parameters.get()).unwrap()["number"].as_i64().unwrap_or(0);
+                    over(serde_json::json!(2 * number))
+                }
+                WaitFor::Workflow { workflow_id, .. } => Err(Failure::new(Kind::NotFound, format!("there is no workflow {workflow_id:?}"))),
+                WaitFor::Approval(asked) => {
+                    over(serde_json::json!({ "choice": asked.default, "comment": null, "by": "timeout", "at": "" }))
+                }
+                WaitFor::Webhook(_) => Err(Failure::new(Kind::Timeout, "nobody called in time")),
+            }
+        })
+    }
+
+    fn past(&self) -> BoxFuture<'_, Result<Past, Failure>> {
+        Box::pin(async { Ok(self.past.lock().unwrap().clone()) })
+    }
+
+    fn pause(&self, pause: Pause) -> BoxFuture<'_, Result<(), Failure>> {
+        self.pauses.lock().unwrap().push(pause);
+        Box::pin(async { Ok(()) })
     }
 }
 
@@ -73,6 +110,7 @@ pub fn node(name: &str, source: &str) -> NodeSource {
         file: format!("nodes/{name}.rhai"),
         source: source.to_owned(),
         schema: serde_json::json!({ "type": "object", "properties": {} }),
+        again: true,
     }
 }
 
@@ -90,6 +128,7 @@ pub fn program(source: &str) -> Program {
             "fn run(config, input) { flow::to(if config.condition { \"true\" } else { \"false\" }, #{ result: config.condition }) }",
         ),
         node("for_each", "fn run(config, input) { config.items }"),
+        node("parallel", "fn run(config, input) { config.branches }"),
         node("fail", "fn run(config, input) { flow::fail(config.message) }"),
     ];
     Program { name: "test.rhai".to_owned(), source: source.to_owned(), node_types, ..Program::default() }
@@ -137,13 +176,16 @@ pub fn start() -> Start {
         input: serde_json::value::to_raw_value(&()).unwrap(),
         start_node: None,
         started_at: "2026-01-01T00:00:00Z".to_owned(),
+        past: Past::default(),
+        mode: Mode::default(),
+        round_of: None,
     }
 }
 
 pub fn job(program: Arc<Program>, files: &std::path::Path) -> (Job, Arc<FakeJournal>) {
     let journal = Arc::new(FakeJournal::default());
     let grant = Grant::new(vec![program.permissions.clone(), Permissions::all()], files.canonicalize().unwrap());
-    (Job { program, start: start(), grant, journal: journal.clone(), cancel: CancellationToken::new() }, journal)
+    (Job { program, start: start(), grant, journal: journal.clone(), cancel: CancellationToken::new(), deadline: None }, journal)
 }
 
 pub async fn run_on(host: &Host, program: Arc<Program>) -> Ran {

@@ -1,0 +1,144 @@
+//! Runs that a run starts: with a record of their own, no more rights than both have, and started once for each place in their parent.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures_util::future::BoxFuture;
+
+use super::execute::{Halt, Inner, Order, Place, raw};
+use super::live::{Ended, Live};
+use super::record::{RunError, RunStatus};
+use super::waits::{Pending, null};
+use super::{Error, Execute, Timestamp};
+use crate::error::{Failure, Kind};
+use crate::host::protocol::{Json, PastWait, WaitFor};
+use crate::policy::Permissions;
+use crate::store::runs::RunRow;
+
+/// So many runs may stand above one another.
+const MAX_DEPTH: u32 = 8;
+
+/// Resolves with what the run comes to that is waited for; never, where none is.
+pub(super) fn ended<'a>(parent: &'a Arc<Live>, pending: &'a Pending) -> BoxFuture<'a, PastWait> {
+    Box::pin(async move {
+        let Some(child) = &pending.request.child else { return std::future::pending().await };
+        match come_to(parent, &pending.request.what, child).await {
+            Ok(value) => PastWait::Value(value),
+            Err(failure) => PastWait::Failed(failure),
+        }
+    })
+}
+
+async fn come_to(parent: &Arc<Live>, what: &WaitFor, child: &str) -> Result<Json, Failure> {
+    let inner = &parent.inner;
+    let name = match what {
+        WaitFor::Script { path, .. } => format!("the script {path}"),
+        WaitFor::Workflow { workflow_id, .. } => format!("the workflow {workflow_id}"),
+        WaitFor::Time { .. } | WaitFor::Approval(_) | WaitFor::Webhook(_) => return Ok(null()),
+    };
+    let live = match inner.find_live(child) {
+        Some(live) => live,
+        None => match inner.store.run(child).await.map_err(Error::from)? {
+            Some(row) => return of_row(row, &name),
+            None => start(parent, what, child).await?,
+        },
+    };
+    if let WaitFor::Workflow { wait: false, .. } = what {
+        inner.store.durable().await.map_err(Error::from)?;
+        return Ok(raw(&serde_json::json!({ "run_id": child }).to_string()));
+    }
+    let mut progress = live.progress.subscribe();
+    let ended = progress.wait_for(|progress| progress.ended.is_some()).await.ok().and_then(|progress| progress.ended.clone());
+    match ended {
+        // Put down with the server: the parent is as well, and both go on together.
+        Some(ended) if ended.status == RunStatus::Interrupted && inner.halt() != Halt::No => std::future::pending().await,
+        Some(ended) => of_ended(&ended, &name),
+        None => std::future::pending().await,
+    }
+}
+
+fn of_ended(ended: &Ended, name: &str) -> Result<Json, Failure> {
+    outcome(ended.status, ended.result.as_ref().map(|value| (**value).to_owned()), ended.error.clone(), name)
+}
+
+fn of_row(row: RunRow, name: &str) -> Result<Json, Failure> {
+    let status = RunStatus::parse(&row.status).unwrap_or(RunStatus::Interrupted);
+    outcome(status, row.result, row.error.as_deref().map(RunError::from_text), name)
+}
+
+fn outcome(status: RunStatus, result: Option<Json>, error: Option<RunError>, name: &str) -> Result<Json, Failure> {
+    match (result, error) {
+        (Some(value), _) if status == RunStatus::Succeeded => Ok(value),
+        (_, Some(error)) => {
+            let mut failure = Failure::new(error.code, format!("{name} failed: {}", error.message));
+            failure.details = error.details;
+            Err(failure)
+        }
+        _ => Err(Failure::new(Kind::Cancelled, format!("{name} was {}", status.as_str()))),
+    }
+}
+
+/// Starts a run within the run `parent`, under the id that is on record for it.
+async fn start(parent: &Arc<Live>, what: &WaitFor, child: &str) -> Result<Arc<Live>, Failure> {
+    let inner = &parent.inner;
+    let (order, parameters, trigger) = match what {
+        WaitFor::Script { path, parameters } => {
+            if parent.depth + 1 >= MAX_DEPTH {
+                return Err(Error::TooDeep(MAX_DEPTH, path.clone()).into());
+            }
+            let (prepared, parameters) = inner.programs.script(path, parameters.clone())?;
+            let order = Order { kind: "script", workflow_id: None, script: Some(path.clone()), prepared };
+            (order, parameters, "script")
+        }
+        WaitFor::Workflow { workflow_id, parameters, .. } => {
+            if parent.depth + 1 >= MAX_DEPTH {
+                return Err(Error::TooDeep(MAX_DEPTH, workflow_id.clone()).into());
+            }
+            let prepared = inner.graph(workflow_id).await?.ready()?;
+            let order = Order { kind: "workflow", workflow_id: Some(workflow_id.clone()), script: None, prepared };
+            (order, parameters.clone(), "workflow")
+        }
+        WaitFor::Time { .. } | WaitFor::Approval(_) | WaitFor::Webhook(_) => {
+            return Err(Failure::new(Kind::Internal, "nothing is to be started"));
+        }
+    };
+    let execute =
+        Execute { parameters, trigger: format!("{trigger}:{}", parent.head.run_id), mode: parent.mode.for_child(), ..Execute::default() };
+    let place = Place {
+        run_id: Some(child.to_owned()),
+        within: within(parent),
+        depth: parent.depth + 1,
+        parent: Some(parent.head.run_id.clone()),
+        retry_of: None,
+        // Who waits for it has its own turn already, and would keep it from ever coming.
+        free: !matches!(what, WaitFor::Workflow { wait: false, .. }),
+    };
+    Ok(inner.launch(order, execute, place)?)
+}
+
+/// What a child may do at most: what its parent may.
+fn within(parent: &Live) -> Vec<Permissions> {
+    parent.grant.layers().to_vec()
+}
+
+/// The run that waits was stopped: so is the one it waits for, unless the server stops all of them.
+pub(super) async fn cancel_with(parent: &Arc<Live>, pending: &Pending) {
+    let Some(child) = pending.request.child.as_ref().and_then(|child| find(&parent.inner, child)) else { return };
+    if matches!(pending.request.what, WaitFor::Workflow { wait: false, .. }) || parent.inner.halt() != Halt::No {
+        return;
+    }
+    child.cancelled.store(true, Ordering::Relaxed);
+    child.cancel.cancel();
+    drop(child.progress.subscribe().wait_for(|progress| progress.ended.is_some()).await);
+}
+
+fn find(inner: &Inner, run_id: &str) -> Option<Arc<Live>> {
+    inner.find_live(run_id)
+}
+
+/// How a run ended that was put down with the server.
+pub(super) fn put_down() -> Ended {
+    let failure = Failure::new(Kind::ServiceUnavailable, "the server was stopped: the run goes on when it is up again");
+    let error = Some(crate::host::protocol::ScriptError::from(failure).into());
+    Ended { status: RunStatus::Interrupted, result: None, error, finished_at: Timestamp::now() }
+}

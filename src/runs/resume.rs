@@ -1,0 +1,279 @@
+//! Going on with the runs that a process left behind, by a crash or by being stopped; and doing a run again from one of its steps.
+
+use std::sync::Arc;
+
+use super::execute::{Drive, Inner, Order, Place, Resting};
+use super::going_on::may_go_on;
+use super::live::{Left, Live, bare_end};
+use super::programs::Prepared;
+use super::record::{RunError, RunStatus, RunSummary, StepStatus};
+use super::waits::Pending;
+use super::{Error, Execute, Runs, Ticket, Timestamp, owner};
+use crate::error::{Failure, Kind};
+use crate::host::protocol::{Mode, Past, ScriptError, Start, StepInput, StepStarted};
+use crate::policy::Permissions;
+use crate::store::runs::{OpenRun, OpenStep, RunEnd, WholeRun, Write};
+
+/// What became of the runs that a process left behind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Those that go on.
+    pub resumed: Vec<String>,
+    /// Those that do not: a step was under way that must not be done twice.
+    pub interrupted: Vec<String>,
+}
+
+/// From where on a run is done again.
+#[derive(Debug, Clone, Default)]
+pub struct Retry {
+    /// The first step that is done again; without it the first one that did not succeed. What broke off before it is left out.
+    pub from: Option<String>,
+    /// The node with which the new run ends.
+    pub until: Option<String>,
+    /// With the code that the run had, instead of what is stored now.
+    pub original: bool,
+}
+
+impl Runs {
+    /// Goes on with the runs of processes that are gone. What must not be done twice is `interrupted`.
+    ///
+    /// # Errors
+    /// Where the database cannot be read or written.
+    pub async fn recover(&self) -> Result<Recovered, Failure> {
+        self.look_after(|owner| !owner::is_alive(owner)).await
+    }
+
+    /// Starts runs again after [`Runs::pause`], and goes on with those that it put down.
+    ///
+    /// # Errors
+    /// As [`Runs::recover`].
+    pub async fn resume(&self) -> Result<(), Failure> {
+        self.inner.resume();
+        self.look_after(|owner| *owner == *self.inner.owner).await.map(|_| ())
+    }
+
+    async fn look_after(&self, left_by: impl Fn(&str) -> bool) -> Result<Recovered, Failure> {
+        let inner = &self.inner;
+        let open = inner.store.open_runs().await.map_err(Error::from)?;
+        let mut recovered = Recovered::default();
+        let mut drives = Vec::new();
+        for run in open {
+            if !left_by(&run.owner) || inner.find_live(&run.run.run_id).is_some() {
+                continue;
+            }
+            let id = run.run.run_id.clone();
+            match self.restore(run)? {
+                Some(drive) => {
+                    drives.push(drive);
+                    recovered.resumed.push(id);
+                }
+                None => recovered.interrupted.push(id),
+            }
+        }
+        inner.store.durable().await.map_err(Error::from)?;
+        // All are known before the first goes on: one may wait for another.
+        for mut drive in drives {
+            tokio::spawn(async move {
+                if let Err(failure) = drive.recall().await {
+                    tracing::error!(error = %failure, "a run cannot be gone on with");
+                    return;
+                }
+                drive.complete().await;
+            });
+        }
+        if !recovered.interrupted.is_empty() || !recovered.resumed.is_empty() {
+            let (resumed, interrupted) = (recovered.resumed.len(), recovered.interrupted.len());
+            tracing::info!(resumed, interrupted, "runs that were left behind were looked after");
+        }
+        Ok(recovered)
+    }
+
+    /// Makes a run again that was left behind. None where it may not go on: it is `interrupted` then.
+    fn restore(&self, open: OpenRun) -> Result<Option<Drive>, Failure> {
+        let inner = &self.inner;
+        let prepared = inner.programs.recall(&open.program)?;
+        let waits: Vec<Arc<Pending>> = open.open_waits.iter().filter_map(Pending::restored).collect();
+        let held = |step: &OpenStep| open.open_waits.iter().any(|wait| wait.step_id.as_deref() == Some(step.step_id.as_str()) && wait.hold);
+        let waiting =
+            |step: &OpenStep| open.open_waits.iter().any(|wait| wait.step_id.as_deref() == Some(step.step_id.as_str()) && !wait.hold);
+        let mode: Mode = open.run.mode.as_deref().and_then(|mode| serde_json::from_str(mode).ok()).unwrap_or_default();
+        let blocked = open.open_steps.iter().find(|step| !step.again && !waiting(step));
+        let may = may_go_on(&open.run.kind, &prepared.program, open.loose, open.has_steps || !open.open_waits.is_empty());
+        let begun = open.run.started_at.is_some();
+        if begun && (blocked.is_some() || !may || mode.attended) {
+            interrupt(inner, &open, blocked)?;
+            return Ok(None);
+        }
+        // What was under way begins again; a step that waits, or that noted how it goes on, stays open.
+        let mut last_event = open.last_event;
+        let mut kept = Vec::new();
+        for step in &open.open_steps {
+            if (waiting(step) && !held(step)) || step.noted {
+                kept.push(step.clone());
+                continue;
+            }
+            last_event += 1;
+            let end = bare_end(StepStatus::Interrupted, Timestamp::now().0, last_event);
+            inner.store.write(Write::StepEnd { run: open.run.key, seq: step.seq, end: Box::new(end) }).map_err(Error::from)?;
+        }
+        let resting = waits.iter().zip(&open.open_waits).find(|(_, row)| !row.hold).map(|(pending, _)| Resting::new(pending));
+        let within: Vec<Permissions> = open.within.as_deref().and_then(|within| serde_json::from_str(within).ok()).unwrap_or_default();
+        let grant = inner.grant(&prepared, within);
+        let head = RunSummary::from(open.run.clone());
+        let status = if resting.is_some() { RunStatus::Waiting } else { RunStatus::Queued };
+        let start = Start {
+            run_id: head.run_id.clone(),
+            parameters: open.run.parameters.clone(),
+            input: open.input,
+            start_node: open.start_node,
+            started_at: head.created_at.to_string(),
+            past: Past::default(),
+            mode: mode.clone(),
+            round_of: None,
+        };
+        let left = Left {
+            last_event,
+            next_seq: open.next_seq,
+            loose: open.loose,
+            noted: kept.iter().filter(|step| step.noted).map(|step| (step.step_id.clone(), step.attempt)).collect(),
+            open: kept.into_iter().map(|step| (step.seq, begun_step(step))).collect(),
+            waits,
+        };
+        let free = open.run.parent.is_some();
+        let live = inner.put_live(Live::new(Arc::clone(inner), open.run.key, head, grant, open.depth, mode, None).restored(left));
+        if begun {
+            live.shows(status);
+        }
+        Ok(Some(Drive::restored(live, prepared, start, resting, open.crashes, free)))
+    }
+
+    /// Does a run again: the finished steps before `from` are not done again, their outputs are used.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; `CONFLICT` while it goes on; `VALIDATION_ERROR` where it has no such step; as [`Runs::execute_workflow`].
+    pub async fn retry(&self, run_id: &str, retry: Retry) -> Result<Ticket, Failure> {
+        let inner = &self.inner;
+        let not_found = || Error::NotFound { kind: "run", id: run_id.to_owned() };
+        let open = inner.store.started_with(run_id).await.map_err(Error::from)?.ok_or_else(not_found)?;
+        if open.run.finished_at.is_none() {
+            return Err(Error::GoesOn { id: run_id.to_owned(), status: open.run.status.clone() }.into());
+        }
+        let whole = inner.store.whole_run(run_id, -1).await.map_err(Error::from)?.ok_or_else(not_found)?;
+        let before = first_again(&whole, retry.from.as_deref())?;
+        let prepared = self.program_again(&open, retry.original).await?;
+        let kind = if open.run.kind == "workflow" { "workflow" } else { "script" };
+        let order = Order { kind, workflow_id: open.run.workflow_id.clone(), script: open.run.script.clone(), prepared };
+        let mode = Mode { until: retry.until, pinned: true, ..Mode::default() };
+        let execute = Execute {
+            parameters: open.run.parameters.clone(),
+            input: open.input,
+            trigger: format!("retry:{run_id}"),
+            start_node: open.start_node,
+            mode,
+            ..Execute::default()
+        };
+        let place = Place {
+            within: self.within.iter().map(|within| (**within).clone()).collect(),
+            retry_of: Some(run_id.to_owned()),
+            ..Place::default()
+        };
+        let (live, mut drive) = inner.make(order, execute, place)?;
+        let ticket = Ticket::of(&live);
+        // In the order of the queue: the run's own row is written first.
+        let reused = match inner.store.reuse_steps(open.run.key, live.key, before, retry.from.is_some()).await {
+            Ok(_) => drive.recall().await,
+            Err(error) => Err(Error::from(error).into()),
+        };
+        if let Err(failure) = reused {
+            live.refuse(failure.clone());
+            tokio::spawn(drive.complete());
+            return Err(failure);
+        }
+        live.leave_room(before);
+        tokio::spawn(drive.complete());
+        Ok(ticket)
+    }
+
+    /// The code for doing a run again: as it is stored now, or as it was where that is wanted, or gone.
+    async fn program_again(&self, open: &OpenRun, original: bool) -> Result<Arc<Prepared>, Failure> {
+        let inner = &self.inner;
+        if !original {
+            if let Some(id) = &open.run.workflow_id {
+                match inner.graph(id).await {
+                    Ok(graph) => return Ok(graph.ready()?),
+                    Err(Error::NotFound { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            } else if let Some(path) = &open.run.script
+                && let Ok((prepared, _)) = inner.programs.script(path, open.run.parameters.clone())
+            {
+                return Ok(prepared);
+            }
+        }
+        Ok(inner.programs.recall(&open.program)?)
+    }
+}
+
+/// The place of the first step that is to be done again.
+fn first_again(whole: &WholeRun, from: Option<&str>) -> Result<u32, Error> {
+    let steps = &whole.steps;
+    let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    match from {
+        // A node that the run did not come to: after everything that it did.
+        Some(from) if is_node(&whole.nodes, from) && !steps.iter().any(|step| step.step_id == from) => Ok(place(steps.len())),
+        Some(from) => steps.iter().position(|step| step.step_id == from).map(place).ok_or_else(|| {
+            Error::Validation(vec![("/from".to_owned(), format!("the run has no step {from:?}: GET /api/runs/{{id}} lists its steps"))])
+        }),
+        None => {
+            let over = |status: &str| matches!(StepStatus::parse(status), Some(StepStatus::Succeeded | StepStatus::Skipped));
+            // A loop's own step ends after the steps inside it: what is inside is looked at, not the loop.
+            let is_loop = |at: usize| {
+                let id = &steps[at].step_id;
+                steps[at..].iter().skip(1).any(|step| step.node_id.is_some() && step.step_id.contains('[') && !id.contains('['))
+            };
+            let first = steps.iter().enumerate().position(|(at, step)| !over(&step.status) && !is_loop(at));
+            Ok(place(first.unwrap_or(steps.len())))
+        }
+    }
+}
+
+fn is_node(nodes: &str, id: &str) -> bool {
+    let nodes: Vec<(String, String)> = serde_json::from_str(nodes).unwrap_or_default();
+    nodes.iter().any(|(node, _)| node == id)
+}
+
+fn begun_step(step: OpenStep) -> StepStarted {
+    StepStarted {
+        step_id: step.step_id,
+        node_id: step.node_id,
+        node_type: step.node_type,
+        attempt: step.attempt,
+        input: StepInput::None,
+        started_at: step.started_at,
+        again: step.again,
+    }
+}
+
+/// Puts on record that a run does not go on, and what may have happened.
+fn interrupt(inner: &Inner, open: &OpenRun, blocked: Option<&OpenStep>) -> Result<(), Failure> {
+    let at = Timestamp::now().0;
+    let mut last = open.last_event;
+    for step in &open.open_steps {
+        last += 1;
+        let end = bare_end(StepStatus::Interrupted, at, last);
+        inner.store.write(Write::StepEnd { run: open.run.key, seq: step.seq, end: Box::new(end) }).map_err(Error::from)?;
+    }
+    let message = match (blocked, open.open_steps.len()) {
+        (None, 0) => "the server ended before the run did".to_owned(),
+        (_, 1) => "the server ended before the run did: one step was under way, and may have done its work or not".to_owned(),
+        (_, n) => format!("the server ended before the run did: {n} steps were under way, and may have done their work or not"),
+    };
+    let mut error = ScriptError::from(Failure::new(Kind::ServiceUnavailable, message));
+    error.node_id = blocked.and_then(|step| step.node_id.clone());
+    error.details = blocked.map(|step| serde_json::json!({ "step_id": step.step_id, "hint": "look whether it did its work, then POST /api/runs/{run_id}/retry, from that step or from the one after it" }));
+    let error = RunError::from(error);
+    let status = RunStatus::Interrupted.as_str();
+    let end = RunEnd { status, result: None, error: error.to_text(), finished_at: at, finish_event: last + 1 };
+    inner.store.write(Write::RunEnd { run: open.run.key, end: Box::new(end) }).map_err(Error::from)?;
+    Ok(())
+}
