@@ -75,13 +75,11 @@ async fn each_file_has_one_run_whenever_the_server_is_killed() {
         let page = until(&server.url, &path, over).await;
         let mut by_file: BTreeMap<String, usize> = BTreeMap::new();
         for run in page["runs"].as_array().unwrap() {
-            let run = send(&server.url, "GET", &format!("/api/runs/{}", run["run_id"].as_str().unwrap()), None).await.1;
-            // One that was killed before it had a result shows its file where it began.
-            let name = [&run["result"]["name"], &run["steps"][0]["output"]["name"]].into_iter().find_map(Value::as_str).map(str::to_owned);
-            *by_file.entry(name.unwrap_or_else(|| "unknown".to_owned())).or_default() += 1;
+            // Nothing in it does harm a second time, so that each run goes on to its end.
+            assert_eq!(run["status"], "succeeded", "{run}");
+            *by_file.entry(run["result"]["name"].as_str().unwrap().to_owned()).or_default() += 1;
         }
-        let unknown = by_file.remove("unknown").unwrap_or_default();
-        assert_eq!((by_file.len() + unknown, by_file.values().sum::<usize>()), (FILES, FILES - unknown), "{id}: {by_file:?}");
+        assert!(by_file.len() == FILES && by_file.values().all(|runs| *runs == 1), "{id}: {by_file:?}");
     }
     // None is left, none is lost.
     let left = || fs::read_dir(folder.join("moves")).unwrap().flatten().filter(|entry| entry.path().is_file()).count();
