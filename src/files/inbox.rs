@@ -111,11 +111,12 @@ pub fn find(folder: &AllowedPath, recursive: bool, skip: &dyn Fn(&str) -> bool) 
     Ok(listing)
 }
 
-/// What a file holds, as SHA-256 in hex; none where it changed while it was read. `stamp` is what it was found with.
+/// What a file holds, as SHA-256 in hex; none where it changed while it was read, or `stop` says that nobody wants to know any more.
+/// `stamp_before` is what it was found with.
 ///
 /// # Errors
 /// Where it cannot be read.
-pub fn digest(file: &AllowedPath, stamp_before: &str) -> Result<Option<String>, Error> {
+pub fn digest(file: &AllowedPath, stamp_before: &str, stop: &dyn Fn() -> bool) -> Result<Option<String>, Error> {
     let place = Place::of(file);
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
     let opened = File::from(place.open(flags).map_err(|errno| place.error("read", errno))?);
@@ -126,6 +127,9 @@ pub fn digest(file: &AllowedPath, stamp_before: &str) -> Result<Option<String>, 
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 1 << 17];
     loop {
+        if stop() {
+            return Ok(None);
+        }
         match (&opened).read(&mut buffer) {
             Ok(0) => break,
             Ok(read) => digest.update(buffer.get(..read).unwrap_or_default()),

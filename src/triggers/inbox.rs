@@ -356,7 +356,7 @@ impl Inbox {
                 return Ok((None, Some(4 * PAUSE)));
             }
             let whole = whole(path, &file.name);
-            let hash = match self.digest(&whole, &file).await {
+            let hash = match self.digest(&whole, &file, cancel).await {
                 Ok(Some(hash)) => hash,
                 // It changed while it was read.
                 Ok(None) => {
@@ -434,10 +434,10 @@ impl Inbox {
         Ok(false)
     }
 
-    async fn digest(&self, whole: &str, file: &Found) -> Result<Option<String>, Failure> {
+    async fn digest(&self, whole: &str, file: &Found, cancel: &CancellationToken) -> Result<Option<String>, Failure> {
         let path = self.inner.grant.path(whole, Access::Read)?;
-        let stamp = file.stamp.clone();
-        let read = tokio::task::spawn_blocking(move || files::digest(&path, &stamp));
+        let (stamp, cancel) = (file.stamp.clone(), cancel.clone());
+        let read = tokio::task::spawn_blocking(move || files::digest(&path, &stamp, &|| cancel.is_cancelled()));
         Ok(read.await.map_err(|error| Failure::new(Kind::Internal, error.to_string()))??)
     }
 

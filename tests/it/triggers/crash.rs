@@ -18,19 +18,31 @@ struct Process {
 
 impl Process {
     async fn start(data: &Path) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_trae"));
-        command.arg("serve").current_dir(data).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
-        command.env("DATA_DIR", data).env("PORT", port.to_string()).env("DISPLAY_MODE", "none");
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
-        let url = format!("http://127.0.0.1:{port}");
-        let up = async {
-            while reqwest::get(format!("{url}/api/health/")).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+        loop {
+            let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let mut command = Command::new(env!("CARGO_BIN_EXE_trae"));
+            command.arg("serve").current_dir(data).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+            command.env("DATA_DIR", data).env("PORT", port.to_string()).env("DISPLAY_MODE", "none");
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+            let url = format!("http://127.0.0.1:{port}");
+            let up = async {
+                while reqwest::get(format!("{url}/api/health/")).await.is_err() {
+                    if let Some(status) = child.try_wait().unwrap() {
+                        return Some(status.code());
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                None
+            };
+            let ended = tokio::time::timeout(Duration::from_secs(60), up).await;
+            let log = || fs::read_to_string(data.join("logs/backend.log")).unwrap_or_default();
+            match ended {
+                Ok(None) => return Self { child, url },
+                // Somebody else was given the port meanwhile.
+                Ok(Some(Some(69))) => {}
+                other => panic!("the server does not come up: {other:?}\n{}", log().lines().rev().take(40).collect::<Vec<_>>().join("\n")),
             }
-        };
-        tokio::time::timeout(Duration::from_secs(60), up).await.expect("the server comes up");
-        Self { child, url }
+        }
     }
 }
 
