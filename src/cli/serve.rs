@@ -5,6 +5,7 @@ use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::net::TcpListener;
@@ -95,6 +96,11 @@ fn lock(data: &Path) -> Result<Option<File>, ExitCode> {
         print::complaint(&format!("the data folder {} cannot be written: {error}; free space there, or set DATA_DIR", data.display()));
         ExitCode::from(exit::CANNOT_WRITE)
     })?;
+    // A child that a killed server was just starting holds on to its files for a moment.
+    let until = Instant::now() + Duration::from_secs(1);
+    while matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)) && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
+    }
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(std::fs::TryLockError::WouldBlock) => {
