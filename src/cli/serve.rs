@@ -98,10 +98,12 @@ fn lock(data: &Path) -> Result<Option<File>, ExitCode> {
     })?;
     // A child that a killed server was just starting holds on to its files for a moment.
     let until = Instant::now() + Duration::from_secs(1);
-    while matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)) && Instant::now() < until {
+    let mut locked = file.try_lock();
+    while matches!(locked, Err(std::fs::TryLockError::WouldBlock)) && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(20));
+        locked = file.try_lock();
     }
-    match file.try_lock() {
+    match locked {
         Ok(()) => Ok(Some(file)),
         Err(std::fs::TryLockError::WouldBlock) => {
             print::complaint(&format!("another server uses the data folder {}: end it, or set DATA_DIR to another folder", data.display()));
