@@ -17,6 +17,7 @@ mod chains;
 mod desktop;
 mod load;
 mod peer;
+mod reload;
 mod report;
 mod served;
 mod server;
@@ -28,19 +29,20 @@ const ROUNDS: usize = 5;
 /// A group of figures, and the word that asks for it.
 type Group = (&'static str, fn());
 
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 6] = [
     ("chains", chains::measure),
     ("server", server::measure),
     ("desktop", desktop::measure),
     ("cancel", cancel::measure),
     ("shell", shell::measure),
+    ("reload", reload::measure),
 ];
 
 fn main() {
     // Cargo adds `--bench`.
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let Some(unknown) = asked.iter().find(|word| !GROUPS.iter().any(|(name, _)| name == word)) {
-        println!("there is no group {unknown:?}: chains, server, desktop, cancel, shell");
+        println!("there is no group {unknown:?}: chains, server, desktop, cancel, shell, reload");
         std::process::exit(2);
     }
     report::head();
