@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::catalog::Candidate;
 use super::library::Library;
 use crate::error::{Classify, Kind};
+use crate::failpoint;
 use crate::policy::is_device;
 
 /// Files larger than this are no scripts.
@@ -236,10 +237,20 @@ fn replace(file: &Path, text: &str) -> io::Result<()> {
         let mut written = File::create_new(&aside)?;
         written.write_all(text.as_bytes())?;
         written.sync_all()?;
+        failpoint::here("script.rename.before");
         fs::rename(&aside, file)
     })();
-    if moved.is_err() {
-        let _ = fs::remove_file(&aside);
+    match (&moved, file.parent()) {
+        // The file is in place; that its name may not survive a power cut on some file systems is no reason to say it is not.
+        (Ok(()), Some(folder)) => {
+            failpoint::here("script.sync.before");
+            let _ = File::open(folder).and_then(|folder| folder.sync_all());
+            failpoint::here("script.sync.after");
+        }
+        (Ok(()), None) => {}
+        (Err(_), _) => {
+            let _ = fs::remove_file(&aside);
+        }
     }
     moved
 }

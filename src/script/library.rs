@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 use super::catalog::{Candidate, Catalog, LibraryError, LibraryEvent, Standing};
 use super::folder;
 use super::watch::{self, Watching};
+use crate::failpoint;
 
 #[derive(RustEmbed)]
 #[folder = "stdlib/"]
@@ -202,7 +203,9 @@ impl Shared {
             return;
         }
         new.generation = old.generation + 1;
+        failpoint::here("reload.swap.before");
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        failpoint::here("reload.swap.after");
         for event in events {
             match &event {
                 LibraryEvent::Failed(error) => tracing::warn!(%error, "a script is broken; its last good version stays"),

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Error;
 use super::queue::{Item, Queue};
 use super::runs::{RunKey, Write};
+use crate::failpoint::{self, Mutant};
 
 /// After a commit that found no room, the next attempt comes so much later.
 const RETRY: Duration = Duration::from_millis(250);
@@ -105,8 +106,14 @@ fn commit(connection: &mut Connection, queue: &Queue, kept: &mut Vec<Write>, bat
             Item::Barrier(then) => waiting.push(Waiting::Barrier(then)),
         }
     }
+    if failpoint::is_mutant(Mutant::AckBeforeCommit) {
+        tell(std::mem::take(&mut waiting), &result);
+        std::thread::sleep(Duration::from_millis(20));
+    }
     if result.is_ok() && !idle {
+        failpoint::here("store.commit.before");
         result = connection.execute_batch("COMMIT").map_err(Error::from);
+        failpoint::here("store.commit.after");
     }
     if let Err(error) = &result {
         if !connection.is_autocommit() {
@@ -118,6 +125,15 @@ fn commit(connection: &mut Connection, queue: &Queue, kept: &mut Vec<Write>, bat
         kept.clear();
     }
     queue.report(result.as_ref().err().cloned(), (kept.len(), kept.iter().map(Write::bytes).sum()));
+    let waited = !waiting.is_empty();
+    tell(waiting, &result);
+    if waited && !idle {
+        failpoint::here("store.commit.told");
+    }
+}
+
+/// Says to those who wait how the commit went.
+fn tell(waiting: Vec<Waiting>, result: &Result<(), Error>) {
     for waiting in waiting {
         match waiting {
             Waiting::Task(task, outcome) => task.done(outcome.and(result.clone())),
