@@ -122,7 +122,7 @@ fn graph(id: &str, nodes: &[Value], edges: &[(&str, &str, Option<&str>)]) -> Val
     let edge = |(number, (source, target, handle)): (usize, &(&str, &str, Option<&str>))| {
         let mut edge = json!({ "id": format!("e{number}"), "source": source, "target": target });
         if let Some(handle) = handle {
-            edge["sourceHandle"] = json!(handle);
+            edge["source_handle"] = json!(handle);
         }
         edge
     };
