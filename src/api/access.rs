@@ -27,6 +27,7 @@ const ADMIN: Need = Need::Scope(Scope::Admin);
 
 /// Path, what looking needs, what changing needs.
 const TABLE: &[(&str, Need, Need)] = &[
+    ("/api/approvals", READ, WORKFLOWS),
     ("/api/audit", ADMIN, ADMIN),
     ("/api/auth", Need::Key, Need::Key),
     ("/api/automation", READ, DESKTOP),

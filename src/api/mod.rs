@@ -5,6 +5,7 @@
 //! [`access`] says which scope each route asks for.
 
 pub mod access;
+mod approvals;
 mod auth;
 mod automation;
 mod body;
@@ -15,6 +16,7 @@ mod docs;
 pub mod door;
 mod echo;
 pub mod error;
+mod execute;
 pub mod extract;
 mod filesystem;
 mod health;

@@ -17,7 +17,7 @@ use super::door::Door;
 use super::state::State;
 use super::visit;
 use super::{
-    auth, automation, describe, desktop, desktop_stream, docs, echo, error, filesystem, health, keys, metrics, node_configs,
+    approvals, auth, automation, describe, desktop, desktop_stream, docs, echo, error, filesystem, health, keys, metrics, node_configs,
     node_templates, runs, scripts, shell, shell_terminal, snapshots, triggers, webhooks, workflow_automation, workflows,
 };
 
@@ -102,7 +102,10 @@ fn table() -> Table {
         .add(routes!(runs::list))
         .add(routes!(runs::get))
         .add(routes!(runs::cancel))
+        .add(routes!(runs::retry))
         .add(routes!(runs::events))
+        .add(routes!(approvals::list))
+        .add(routes!(approvals::get, approvals::decide))
         // shell
         .add(routes!(shell::commands::powershell))
         .add(routes!(shell::commands::cmd))

@@ -10,14 +10,16 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
 use serde_json::json;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::error::{Error, ErrorResponse, Result};
-use super::extract::{Path, Query};
+use super::execute::{Started, answer};
+use super::extract::{OptionalJson, Path, Query};
 use super::success::SuccessResponse;
 use super::workflows::{fifty, within_limit};
 use crate::error::Kind;
-use crate::runs::{Run, RunFilter, RunPage, RunStatus};
+use crate::runs::{Retry, Run, RunFilter, RunPage, RunStatus};
+use crate::services::Name;
 
 /// How long a stream of events may be silent, lest something on the way closes it.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -73,6 +75,44 @@ pub(crate) async fn get(State(state): State<super::State>, Path(id): Path<String
 pub(crate) async fn cancel(State(state): State<super::State>, Path(id): Path<String>) -> Result<axum::Json<SuccessResponse>> {
     state.runs().cancel(&id).await?;
     Ok(axum::Json(SuccessResponse::new("the run was told to stop", Some(json!({ "run_id": id })))))
+}
+
+/// From where on a run is done again.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schema(example = json!({ "from": "send" }))]
+pub(crate) struct RetryRequest {
+    /// The first step that is done again; without it the first one that did not succeed. The finished steps before it are not done again:
+    /// their outputs are used. A step before it that broke off is left out.
+    from: Option<String>,
+    /// End with this node.
+    until: Option<String>,
+    /// `current`: with the workflow or script as it is stored now, or as it was where that is gone; `original`: as it was.
+    code: Code,
+}
+
+/// With which code a run is done again.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Code {
+    /// What is stored now.
+    #[default]
+    Current,
+    /// What it ran with.
+    Original,
+}
+
+/// Does a run again, as a new run, from one of its steps on.
+#[utoipa::path(post, path = "/api/runs/{run_id}/retry", tag = "runs", operation_id = "runs_retry", params(("run_id" = String, Path)), request_body = RetryRequest, responses((status = 202, body = Started), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse)))]
+pub(crate) async fn retry(
+    State(state): State<super::State>,
+    Path(id): Path<String>,
+    OptionalJson(request): OptionalJson<RetryRequest>,
+) -> Result<Response> {
+    state.enter(Name::GraphExecution)?;
+    let RetryRequest { from, until, code } = request;
+    let ticket = state.runs().retry(&id, Retry { from, until, original: code == Code::Original }).await?;
+    answer(ticket, false, None).await
 }
 
 /// A run's events from the start, then live, as server-sent events. Answers 204 where nothing is left to come, so that an

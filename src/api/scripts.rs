@@ -9,18 +9,17 @@ use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::{Error, ErrorResponse, Result};
+use super::execute::{ExecuteRequest, Started};
 use super::extract::{Json, OptionalJson, Path, Query, Raw};
 use super::state::blocking;
 use super::success::SuccessResponse;
-use super::workflows::{Started, answer};
 use crate::error::{Failure, Kind};
 use crate::host::protocol::Limits;
 use crate::policy::Permissions;
-use crate::runs::Execute;
 use crate::script::{Candidate, Catalog, LibraryError, ScriptFile};
 use crate::services::Name;
 use crate::workflow::NodeType;
@@ -129,24 +128,6 @@ pub(crate) struct Checked {
     permissions: Permissions,
 }
 
-/// How to run a script.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({ "parameters": { "name": "Ada" }, "wait": true, "timeout": 10 }))]
-pub(crate) struct RunRequest {
-    /// What the script sees as `params`.
-    #[serde(default)]
-    #[schema(value_type = Object, required = false)]
-    parameters: Map<String, Value>,
-    /// Answer once the run is over.
-    #[serde(default)]
-    wait: bool,
-    /// Wait at most so many seconds; the run goes on after that.
-    #[serde(default)]
-    #[schema(exclusive_minimum = 0, maximum = 86400)]
-    timeout: Option<f64>,
-}
-
 /// Which version.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -244,11 +225,11 @@ pub(crate) async fn delete(State(state): State<super::State>, Path(path): Path<S
 }
 
 /// Runs a script; with `wait` the answer is the finished run.
-#[utoipa::path(post, path = "/api/scripts/{path}/run", tag = "scripts", operation_id = "scripts_run", params(("path" = String, Path, description = "Such as `reports/daily.rhai`")), request_body = RunRequest, responses((status = 200, description = "The finished run", body = crate::runs::Run), (status = 202, body = Started), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse), (status = 504, body = ErrorResponse)))]
+#[utoipa::path(post, path = "/api/scripts/{path}/run", tag = "scripts", operation_id = "scripts_run", params(("path" = String, Path, description = "Such as `reports/daily.rhai`")), request_body = ExecuteRequest, responses((status = 200, description = "The finished run", body = crate::runs::Run), (status = 202, body = Started), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse), (status = 504, body = ErrorResponse)))]
 pub(crate) async fn run(
     State(state): State<super::State>,
     Path(path): Path<String>,
-    OptionalJson(request): OptionalJson<RunRequest>,
+    OptionalJson(request): OptionalJson<ExecuteRequest>,
 ) -> Result<Response> {
     let Some(path) = path.strip_suffix("/run") else {
         let error = Error::new(Kind::MethodNotAllowed, format!("{path:?} does not take POST: a script is run with POST …/run"));
@@ -261,10 +242,8 @@ pub(crate) async fn run(
     if let (None, Some(error)) = (catalog.script(&path), catalog.error(&path)) {
         return Err(error.clone().into());
     }
-    let parameters = serde_json::value::to_raw_value(&request.parameters)
-        .map_err(|error| Error::invalid_at("/parameters", format!("cannot be passed on: {error}")))?;
-    let ticket = state.runs().execute_script(&path, Execute { parameters, ..Execute::default() }).await?;
-    answer(ticket, request.wait, request.timeout).await
+    let ticket = state.runs().execute_script(&path, request.execute()?).await?;
+    request.answer(ticket).await
 }
 
 /// Checks a script; nothing of it runs or is stored.

@@ -100,6 +100,11 @@ pub(crate) fn caller() -> Option<Caller> {
     VISIT.try_with(|visit| visit.caller.get().cloned()).ok().flatten()
 }
 
+/// The name of the key that was shown. None where nobody had to show one.
+pub(crate) fn name() -> Option<String> {
+    Some(caller()?.known?.key.name.clone())
+}
+
 /// The id of the request that the running task serves.
 pub(crate) fn request_id() -> Option<String> {
     VISIT.try_with(|visit| visit.id.clone()).ok()

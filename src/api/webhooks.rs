@@ -45,6 +45,9 @@ pub(crate) async fn receive(
         headers: joined(&headers),
         body: raw.into(),
     };
+    if let Some(run_id) = state.webhooks().resume(&delivery).await? {
+        return Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run_ids": [run_id] }))).into_response());
+    }
     let Fired { mut runs, respond: when } = state.webhooks().fire(delivery).await?;
     let run_ids: Vec<_> = runs.iter().map(|ticket| ticket.run_id.clone()).collect();
     let Some(first) = runs.first_mut().filter(|_| when != Respond::Immediately) else {

@@ -1,7 +1,5 @@
 //! `/api/workflows`: graphs as they are drawn, what they compile to, and starting them.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -13,10 +11,10 @@ use utoipa::openapi::schema::Schema;
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::error::{Error, ErrorResponse, Result};
+use super::execute::{ExecuteRequest, Started};
 use super::extract::{Json, OptionalJson, Path, Query, Written};
 use super::success::SuccessResponse;
-use crate::error::{Failure, Kind};
-use crate::runs::{Checked, Execute, Run, RunFilter, RunStatus, Ticket, Workflow, WorkflowPage};
+use crate::runs::{Checked, Run, RunFilter, RunStatus, Workflow, WorkflowPage};
 use crate::services::{Name, Status};
 use crate::workflow::{Drawing, Graph, Problem};
 
@@ -195,36 +193,6 @@ pub(crate) struct ListQuery {
     search: Option<String>,
 }
 
-/// How to run.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({ "parameters": { "customer": "Ada" }, "wait": true, "timeout": 30 }))]
-pub(crate) struct ExecuteRequest {
-    /// What the graph sees as `params`.
-    #[serde(default)]
-    #[schema(value_type = Object, required = false)]
-    parameters: Map<String, Value>,
-    /// Answer once the run is over.
-    #[serde(default)]
-    wait: bool,
-    /// Wait at most so many seconds; the run goes on after that.
-    #[serde(default)]
-    #[schema(exclusive_minimum = 0, maximum = 86400)]
-    timeout: Option<f64>,
-    /// Describe what would be done instead of doing it.
-    #[serde(default)]
-    dry_run: bool,
-}
-
-/// A run that was started.
-#[derive(Debug, serde::Serialize, ToSchema)]
-pub(crate) struct Started {
-    /// Its id.
-    run_id: String,
-    /// `queued` or `running`.
-    status: RunStatus,
-}
-
 /// A graph with the text it came as, which was read once already.
 fn drawing(graph: Graph, text: &[u8]) -> Result<Drawing> {
     let read = std::str::from_utf8(text).map_err(|error| error.to_string());
@@ -312,29 +280,10 @@ pub(crate) async fn execute(
     OptionalJson(request): OptionalJson<ExecuteRequest>,
 ) -> Result<Response> {
     state.enter(Name::GraphExecution)?;
-    if request.dry_run {
-        let details = json!({ "service": "dry_run", "hint": "POST /api/workflows/validate says whether it compiles and what it may do" });
-        return Err(Failure::new(Kind::ServiceUnavailable, "this version cannot run dry: nothing was started").with(details).into());
-    }
-    let parameters = serde_json::value::to_raw_value(&request.parameters)
-        .map_err(|error| Error::invalid_at("/parameters", format!("cannot be passed on: {error}")))?;
-    let ticket = state.runs().execute_workflow(&id, Execute { parameters, ..Execute::default() }).await?;
-    answer(ticket, request.wait, request.timeout).await
-}
-
-/// Answers that a run was started, or with `wait` once it is over.
-pub(crate) async fn answer(mut ticket: Ticket, wait: bool, timeout: Option<f64>) -> Result<Response> {
-    let run_id = ticket.run_id.clone();
-    if !wait {
-        return Ok((StatusCode::ACCEPTED, axum::Json(Started { run_id, status: ticket.status() })).into_response());
-    }
-    let patience = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    let run = match patience {
-        None => ticket.finished().await,
-        Some(patience) => tokio::time::timeout(patience, ticket.finished()).await.map_err(|_| {
-            let message = format!("the run is not over yet and goes on: GET /api/runs/{run_id} says how it stands");
-            Failure::new(Kind::Timeout, message).with(json!({ "run_id": run_id }))
-        })?,
+    let execute = request.execute()?;
+    let ticket = match &request.only {
+        Some(node) => state.runs().execute_node(&id, node, execute).await?,
+        None => state.runs().execute_workflow(&id, execute).await?,
     };
-    Ok(axum::Json(run).into_response())
+    request.answer(ticket).await
 }

@@ -9,12 +9,13 @@ pub(super) fn allow(text: &str) -> Result<Permissions, String> {
     let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
     let entry = match (name, value) {
         ("screen" | "input" | "clipboard" | "process", None) => serde_json::json!({ name: true }),
-        ("shell" | "http" | "read" | "write" | "env" | "secrets" | "scripts", Some(value)) if !value.is_empty() => {
+        ("shell" | "http" | "read" | "write" | "env" | "secrets" | "scripts" | "workflows", Some(value)) if !value.is_empty() => {
             serde_json::json!({ name: [value] })
         }
         _ => {
             return Err(
-                "write screen, input, clipboard or process, or NAME=VALUE with shell, http, read, write, env, secrets, scripts".to_owned()
+                "write screen, input, clipboard or process, or NAME=VALUE with shell, http, read, write, env, secrets, scripts, workflows"
+                    .to_owned(),
             );
         }
     };

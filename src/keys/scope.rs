@@ -55,7 +55,7 @@ impl Scope {
             Self::Desktop => Permissions { screen: true, input: true, clipboard: true, ..Permissions::default() },
             Self::Shell => Permissions { shell: any(), process: true, ..Permissions::default() },
             Self::Scripts | Self::Workflows => {
-                Permissions { http: any(), read: below(), write: below(), scripts: below(), ..Permissions::default() }
+                Permissions { http: any(), read: below(), write: below(), scripts: below(), workflows: any(), ..Permissions::default() }
             }
             Self::Admin => Permissions::all(),
         }

@@ -33,6 +33,12 @@ pub enum Error {
         /// Where it stands.
         status: String,
     },
+    /// What was waited for has come, or is not waited for any more.
+    #[error("this is answered already, or its run is over")]
+    Answered {
+        /// The wait.
+        id: String,
+    },
     /// The workflow has runs.
     #[error("the workflow {id:?} is running: wait for its runs, or cancel them first")]
     Running {
@@ -79,7 +85,7 @@ impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::NotFound { .. } => Kind::NotFound,
-            Self::Finished { .. } | Self::GoesOn { .. } | Self::Running { .. } => Kind::Conflict,
+            Self::Finished { .. } | Self::GoesOn { .. } | Self::Answered { .. } | Self::Running { .. } => Kind::Conflict,
             Self::Invalid(_) => Kind::InvalidWorkflow,
             Self::Validation(_) => Kind::ValidationError,
             Self::Full(_) => Kind::RateLimited,
@@ -93,6 +99,7 @@ impl Classify for Error {
         match self {
             Self::NotFound { kind, id } => Some(json!({ "kind": kind, "id": id })),
             Self::Finished { id, status } | Self::GoesOn { id, status } => Some(json!({ "kind": "run", "id": id, "status": status })),
+            Self::Answered { id } => Some(json!({ "kind": "wait", "id": id })),
             Self::Running { id } => Some(json!({ "kind": "workflow", "id": id })),
             Self::Invalid(problems) => Some(json!({ "problems": problems })),
             Self::Validation(errors) => {

@@ -25,12 +25,9 @@ impl Live {
         if failpoint::is_mutant(Mutant::RerunFinishedStep) {
             past.steps.retain(|(step, _)| step.finished_at.is_none());
         }
-        let (answered, open_waits): (_, Vec<String>) = {
-            let state = self.state();
-            (state.answer.clone(), state.waits.values().filter_map(|pending| pending.step_id.clone()).collect())
-        };
+        let answered = self.state().answer.clone();
         Ok(Past {
-            steps: steps(past.steps, &open_waits),
+            steps: steps(past.steps),
             waits: past.waits.into_iter().filter_map(waits::past).collect::<HashMap<String, PastWait>>(),
             logged: past.logged,
             answered,
@@ -47,6 +44,14 @@ impl Live {
 
     pub(super) fn put_pending(&self, pending: &Arc<Pending>) {
         self.state().waits.insert(pending.place.clone(), Arc::clone(pending));
+    }
+
+    /// Tells the run what a wait came to; that is on record.
+    pub(super) fn answer(&self, wait_id: &str, answer: PastWait) {
+        let pending = self.state().waits.values().find(|pending| pending.id == wait_id).cloned();
+        if let Some(pending) = pending {
+            pending.answer.send_replace(Some(answer));
+        }
     }
 
     pub(super) fn drop_pending(&self, pending: &Pending) {
@@ -161,8 +166,8 @@ fn scopeguard(live: Arc<Live>) -> ShownWaiting {
     ShownWaiting(live)
 }
 
-/// How each step stands, by id. One that waits goes on in the attempt that it began.
-fn steps(rows: Vec<(StepRow, Option<Json>)>, waiting: &[String]) -> HashMap<String, PastStep> {
+/// How each step stands, by id. One that is still open goes on in the attempt that it began: what broke off was closed.
+fn steps(rows: Vec<(StepRow, Option<Json>)>) -> HashMap<String, PastStep> {
     let mut steps: HashMap<String, PastStep> = HashMap::with_capacity(rows.len());
     for (row, note) in rows {
         let status = StepStatus::parse(&row.status).unwrap_or(StepStatus::Interrupted);
@@ -182,10 +187,7 @@ fn steps(rows: Vec<(StepRow, Option<Json>)>, waiting: &[String]) -> HashMap<Stri
             StepStatus::Interrupted | StepStatus::Cancelled => (None, failed, true, None),
             StepStatus::Pending | StepStatus::Running | StepStatus::Waiting => (None, failed, false, Some(row.started_at)),
         };
-        let is_loop = note.is_some() && !over;
-        let goes_on = !over && (is_loop || waiting.contains(&row.step_id));
-        let attempts = if over || !goes_on { row.attempt } else { row.attempt.saturating_sub(1) };
-        let began_at = began_at.filter(|_| goes_on);
+        let attempts = if over { row.attempt } else { row.attempt.saturating_sub(1) };
         steps.insert(row.step_id, PastStep { attempts, failed, began_at, end, note });
     }
     steps

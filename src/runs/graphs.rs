@@ -18,11 +18,15 @@ impl Inner {
         if let Some(known) = known {
             return Ok(known);
         }
-        let row = self.store.workflow(id).await?.ok_or_else(|| Error::NotFound { kind: "workflow", id: id.to_owned() })?;
-        let graph: Graph = serde_json::from_str(&row.body).map_err(|error| unreadable(&error))?;
-        let graph = Arc::new(self.compile(graph).await?);
+        let graph = Arc::new(self.compile(self.drawn(id).await?).await?);
         self.programs.keep(id, &graph, seen);
         Ok(graph)
+    }
+
+    /// The stored workflow of that id, as it is drawn.
+    pub(super) async fn drawn(&self, id: &str) -> Result<Graph, Error> {
+        let row = self.store.workflow(id).await?.ok_or_else(|| Error::NotFound { kind: "workflow", id: id.to_owned() })?;
+        serde_json::from_str(&row.body).map_err(|error| unreadable(&error))
     }
 
     /// Compiles a graph with the stored configs that it names. A large one takes a while, which must hold nobody up.

@@ -3,6 +3,7 @@
 //! Here: who may run and when, the journal of a run and its events, cancel, history, and the stored workflows and node configs. Not here: how a script
 //! runs (`host`), how a graph becomes one (`workflow`), how rows are kept (`store`), what starts runs by itself (`triggers`).
 
+mod approvals;
 mod children;
 mod counts;
 mod error;
@@ -25,6 +26,7 @@ mod workflows;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use approvals::{Approval, AwaitedWebhook, Decide};
 pub use counts::Figures;
 pub use error::Error;
 pub use event::{Event, Happening};
@@ -110,7 +112,25 @@ impl Runs {
     pub async fn execute_workflow(&self, id: &str, execute: Execute) -> Result<Ticket, Failure> {
         let graph = self.workflows().prepared(id).await?;
         graph.check_start(execute.start_node.as_deref())?;
+        graph.check_until(execute.mode.until.as_deref())?;
         let order = Order { kind: "workflow", workflow_id: Some(id.to_owned()), script: None, prepared: graph.ready()? };
+        Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
+    }
+
+    /// Runs one node of a stored workflow alone: it works on [`Execute::input`].
+    ///
+    /// # Errors
+    /// As [`Runs::execute_workflow`]; `VALIDATION_ERROR` where there is no such node.
+    pub async fn execute_node(&self, id: &str, node: &str, execute: Execute) -> Result<Ticket, Failure> {
+        let mut graph = self.inner.drawn(id).await?;
+        graph.nodes.retain(|other| other.id == node);
+        graph.edges.clear();
+        if graph.nodes.is_empty() {
+            return Err(Error::Validation(vec![("/only".to_owned(), format!("the workflow has no node {node:?}"))]).into());
+        }
+        let prepared = self.inner.compile(graph).await?.ready()?;
+        let order = Order { kind: "workflow", workflow_id: Some(id.to_owned()), script: None, prepared };
+        let execute = Execute { start_node: Some(node.to_owned()), ..execute };
         Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
     }
 

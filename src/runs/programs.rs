@@ -37,9 +37,18 @@ impl PreparedGraph {
 
     /// Whether `node` can be started from.
     pub(super) fn check_start(&self, node: Option<&str>) -> Result<(), Error> {
+        self.check_node("/start_node", node)
+    }
+
+    /// Whether a run can end with `node`.
+    pub(super) fn check_until(&self, node: Option<&str>) -> Result<(), Error> {
+        self.check_node("/until", node)
+    }
+
+    fn check_node(&self, path: &str, node: Option<&str>) -> Result<(), Error> {
         match node {
             Some(node) if !self.compiled.nodes.iter().any(|(id, _)| id == node) => {
-                Err(Error::Validation(vec![("/start_node".to_owned(), format!("the workflow has no node {node:?}"))]))
+                Err(Error::Validation(vec![(path.to_owned(), format!("the workflow has no node {node:?}"))]))
             }
             _ => Ok(()),
         }

@@ -13,7 +13,7 @@ use crate::error::{Failure, Kind};
 use crate::failpoint;
 use crate::host::protocol::{Mode, Past, ScriptError, Start, StepInput, StepStarted};
 use crate::policy::Permissions;
-use crate::store::runs::{OpenRun, OpenStep, RunEnd, Write};
+use crate::store::runs::{OpenRun, OpenStep, RunEnd, WholeRun, Write};
 
 /// What became of the runs that a process left behind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Recovered {
 /// From where on a run is done again.
 #[derive(Debug, Clone, Default)]
 pub struct Retry {
-    /// The first step that is done again; without it the first one that did not succeed.
+    /// The first step that is done again; without it the first one that did not succeed. What broke off before it is left out.
     pub from: Option<String>,
     /// The node with which the new run ends.
     pub until: Option<String>,
@@ -163,7 +163,7 @@ impl Runs {
             return Err(Error::GoesOn { id: run_id.to_owned(), status: open.run.status.clone() }.into());
         }
         let whole = inner.store.whole_run(run_id, -1).await.map_err(Error::from)?.ok_or_else(not_found)?;
-        let before = first_again(&whole.steps, retry.from.as_deref())?;
+        let before = first_again(&whole, retry.from.as_deref())?;
         let prepared = self.program_again(&open, retry.original).await?;
         let kind = if open.run.kind == "workflow" { "workflow" } else { "script" };
         let order = Order { kind, workflow_id: open.run.workflow_id.clone(), script: open.run.script.clone(), prepared };
@@ -184,7 +184,7 @@ impl Runs {
         let (live, mut drive) = inner.make(order, execute, place)?;
         let ticket = Ticket::of(&live);
         // In the order of the queue: the run's own row is written first.
-        let reused = match inner.store.reuse_steps(open.run.key, live.key, before).await {
+        let reused = match inner.store.reuse_steps(open.run.key, live.key, before, retry.from.is_some()).await {
             Ok(_) => drive.recall().await,
             Err(error) => Err(Error::from(error).into()),
         };
@@ -219,9 +219,12 @@ impl Runs {
 }
 
 /// The place of the first step that is to be done again.
-fn first_again(steps: &[crate::store::runs::StepRow], from: Option<&str>) -> Result<u32, Error> {
+fn first_again(whole: &WholeRun, from: Option<&str>) -> Result<u32, Error> {
+    let steps = &whole.steps;
     let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
     match from {
+        // A node that the run did not come to: after everything that it did.
+        Some(from) if is_node(&whole.nodes, from) && !steps.iter().any(|step| step.step_id == from) => Ok(place(steps.len())),
         Some(from) => steps.iter().position(|step| step.step_id == from).map(place).ok_or_else(|| {
             Error::Validation(vec![("/from".to_owned(), format!("the run has no step {from:?}: GET /api/runs/{{id}} lists its steps"))])
         }),
@@ -236,6 +239,11 @@ fn first_again(steps: &[crate::store::runs::StepRow], from: Option<&str>) -> Res
             Ok(place(first.unwrap_or(steps.len())))
         }
     }
+}
+
+fn is_node(nodes: &str, id: &str) -> bool {
+    let nodes: Vec<(String, String)> = serde_json::from_str(nodes).unwrap_or_default();
+    nodes.iter().any(|(node, _)| node == id)
 }
 
 fn begun_step(step: OpenStep) -> StepStarted {

@@ -1,5 +1,6 @@
 //! What starts runs by itself: so far, webhooks.
 
+mod awaited;
 mod error;
 mod list;
 mod signature;

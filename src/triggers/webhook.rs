@@ -262,7 +262,7 @@ struct Event<'a> {
     body: Box<RawValue>,
 }
 
-fn event(delivery: &Delivery) -> Result<Box<RawValue>, Failure> {
+pub(super) fn event(delivery: &Delivery) -> Result<Box<RawValue>, Failure> {
     let event = Event {
         method: &delivery.method,
         path: trimmed(&delivery.path),

@@ -28,6 +28,7 @@ pub(super) fn of_node(node_type: &NodeType, config: &Map<String, Value>) -> Perm
             "env" => needed.env.extend(list()),
             "secrets" => needed.secrets.extend(list()),
             "scripts" => needed.scripts.extend(list()),
+            "workflows" => needed.workflows.extend(list()),
             _ => {}
         }
     }

@@ -200,6 +200,8 @@ fn end_of(run: &Value, failed_child: bool, runners_killed: bool, broken: &mut Br
     let named = error["details"]["step_id"].as_str().or(error["node_id"].as_str()).unwrap_or_default();
     let fine = match run["status"].as_str().unwrap_or_default() {
         "succeeded" => true,
+        // A script that came to no step yet names none.
+        "interrupted" if run["kind"] == "script" && steps(run).next().is_none() => true,
         "interrupted" => named.starts_with("once-") && steps(run).any(|step| step["step_id"] == named && step["status"] == "interrupted"),
         "failed" => failed_child || (runners_killed && error["code"] == "RUNNER_CRASHED"),
         _ => false,

@@ -111,18 +111,21 @@ impl Store {
         .await
     }
 
-    /// Copies the steps of one run to another that does it again: those that are over before the step at place `before`.
-    /// Resolves once that is committed, together with everything queued before. Gives how many there are.
+    /// Copies the steps of one run to another that does it again: those that are over before the step at place `before`. With `leave_out`
+    /// one that broke off there is taken as left out. Resolves once that is committed, together with everything queued before. Gives how many there are.
     ///
     /// # Errors
     /// [`Error::Full`], [`Error::Closed`].
-    pub async fn reuse_steps(&self, from: RunKey, to: RunKey, before: u32) -> Result<u32, Error> {
+    pub async fn reuse_steps(&self, from: RunKey, to: RunKey, before: u32, leave_out: bool) -> Result<u32, Error> {
         self.transact(move |connection| {
             let sql = "INSERT INTO steps (run, seq, step_id, node_id, node_type, attempt, status, input_of, input, output, handle, error, \
                        started_at, finished_at, again, note) \
-                       SELECT ?2, seq, step_id, node_id, node_type, attempt, status, input_of, input, output, handle, error, started_at, \
-                       finished_at, again, note FROM steps WHERE run = ?1 AND seq < ?3 AND status IN ('succeeded', 'skipped', 'failed')";
-            let copied = connection.prepare_cached(sql)?.execute(params![from.0, to.0, before])?;
+                       SELECT ?2, seq, step_id, node_id, node_type, attempt, \
+                       CASE WHEN status IN ('interrupted', 'cancelled') THEN 'skipped' ELSE status END, \
+                       input_of, input, output, handle, error, started_at, finished_at, again, note \
+                       FROM steps WHERE run = ?1 AND seq < ?3 AND (status IN ('succeeded', 'skipped', 'failed') \
+                       OR (?4 AND status IN ('interrupted', 'cancelled') AND note IS NULL))";
+            let copied = connection.prepare_cached(sql)?.execute(params![from.0, to.0, before, leave_out])?;
             Ok(u32::try_from(copied).unwrap_or(u32::MAX))
         })
         .await

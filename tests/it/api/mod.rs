@@ -9,6 +9,7 @@ mod desktop_stream;
 mod door;
 mod errors;
 mod filesystem;
+mod going_on;
 mod health;
 mod hostile_ids;
 mod limits;

@@ -28,6 +28,15 @@ impl Drop for Server {
     }
 }
 
+impl Server {
+    /// Stops it as SIGTERM does, and starts another one on its data folder.
+    pub async fn restarted(mut self) -> Server {
+        self.app.shutdown().await;
+        let (app, data) = app(std::mem::replace(&mut self.data, tempfile::tempdir().unwrap()), |_| {}).await;
+        serve(app, data).await
+    }
+}
+
 pub async fn start() -> Server {
     start_with(|_| {}).await
 }
@@ -35,14 +44,7 @@ pub async fn start() -> Server {
 pub async fn start_with(change: impl FnOnce(&mut Config)) -> Server {
     // The client under the tests' hands wants one, though it never speaks TLS here. A second time it is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let data = tempfile::tempdir().unwrap();
-    let mut config = Config::default();
-    config.storage.data_dir = data.path().to_path_buf();
-    config.desktop.mode = DisplayMode::Virtual;
-    config.desktop.virtual_size = (1280, 800);
-    change(&mut config);
-    let options = Options { runner: env!("CARGO_BIN_EXE_trae").into(), allowed: Permissions::all() };
-    let app = Arc::new(App::with(config, options).await.unwrap());
+    let (app, data) = app(tempfile::tempdir().unwrap(), change).await;
     for (id, nodes) in [
         (
             "known",
@@ -59,6 +61,20 @@ pub async fn start_with(change: impl FnOnce(&mut Config)) -> Server {
         let graph = json!({ "id": id, "name": id, "nodes": nodes, "edges": edges });
         app.workflows.create(serde_json::from_value(graph).unwrap()).await.unwrap();
     }
+    serve(app, data).await
+}
+
+async fn app(data: tempfile::TempDir, change: impl FnOnce(&mut Config)) -> (Arc<App>, tempfile::TempDir) {
+    let mut config = Config::default();
+    config.storage.data_dir = data.path().to_path_buf();
+    config.desktop.mode = DisplayMode::Virtual;
+    config.desktop.virtual_size = (1280, 800);
+    change(&mut config);
+    let options = Options { runner: env!("CARGO_BIN_EXE_trae").into(), allowed: Permissions::all() };
+    (Arc::new(App::with(config, options).await.unwrap()), data)
+}
+
+async fn serve(app: Arc<App>, data: tempfile::TempDir) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = tokio::spawn({
