@@ -19,6 +19,8 @@ pub struct Pages {
     /// Things that are written and read back, by their path: what may be there now (null: nothing). One thing where nothing is under
     /// way; more where an answer never came.
     pub kept: BTreeMap<String, Vec<Value>>,
+    /// Questions that were answered, with what.
+    pub decided: BTreeMap<String, String>,
     /// Snapshots that were taken.
     pub snapshots: BTreeSet<String>,
     /// Runners that were killed.
@@ -55,6 +57,12 @@ impl Book {
     pub fn answered(&self, run_id: &str) {
         self.run(run_id);
         self.open().answered.insert(run_id.to_owned());
+    }
+
+    pub fn decided(&self, question: &str, choice: &str) {
+        let mut pages = self.open();
+        pages.promises += 1;
+        pages.decided.insert(question.to_owned(), choice.to_owned());
     }
 
     pub fn snapshot(&self, id: &str) {

@@ -47,6 +47,14 @@ pub async fn promised(client: &Client, broken: &mut Broken) -> Result<(), Silenc
             broken.push(format!("the webhook of the run {run_id} was answered, and the step before that is not on record"));
         }
     }
+    for (question, choice) in &pages.decided {
+        let said = client.get(&format!("/api/approvals/{question}")).await?;
+        let run = client.get(&format!("/api/runs/{}", said.body["run_id"].as_str().unwrap_or_default())).await?;
+        let went = steps(&run.body).filter(|step| step["step_id"] == "ask" && step["status"] == "succeeded");
+        if said.body["decision"]["choice"] != choice.as_str() || went.into_iter().any(|step| step["output"]["choice"] != choice.as_str()) {
+            broken.push(format!("the question {question} was answered with {choice:?}, and is now {}", brief(&said.body)));
+        }
+    }
     for id in &pages.snapshots {
         let record = client.get(&format!("/api/snapshots/{id}")).await?;
         let (status, bytes) = client.bytes(&format!("/api/snapshots/{id}/image")).await?;

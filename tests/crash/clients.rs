@@ -27,6 +27,7 @@ pub const ALL: &[Work] = &[
     |client| Box::pin(runs(client)),
     |client| Box::pin(runs(client)),
     |client| Box::pin(calls(client)),
+    |client| Box::pin(decides(client)),
 ];
 
 /// Nobody answered: the server is gone.
@@ -130,6 +131,18 @@ impl Client {
         self.keep(Method::PUT, &path, &path, &source).await
     }
 
+    async fn deciding(&mut self) -> Result<(), Silence> {
+        let open = self.get("/api/approvals").await?;
+        for question in open.body["approvals"].as_array().into_iter().flatten().filter_map(|asked| asked["id"].as_str()) {
+            let (choice, _) = self.seed.pick(&flows::CHOICES);
+            let said = self.ask(Method::POST, &format!("/api/approvals/{question}"), Some(&json!({ "choice": choice }))).await?;
+            if said.is_good() {
+                self.book.decided(question, choice);
+            }
+        }
+        Ok(())
+    }
+
     async fn running(&mut self) -> Result<(), Silence> {
         let path = match self.seed.below(flows::BY_HAND.len() as u64 + 1) {
             0 => format!("/api/scripts/{}/run", flows::STEADY),
@@ -204,6 +217,16 @@ async fn calls(mut client: Client) -> Silence {
             Err(silence) => return silence,
         }
         client.breathe(200).await;
+    }
+}
+
+/// Answers what runs ask.
+pub async fn decides(mut client: Client) -> Silence {
+    loop {
+        client.breathe(400).await;
+        if let Err(silence) = client.deciding().await {
+            return silence;
+        }
     }
 }
 

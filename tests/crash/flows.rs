@@ -16,7 +16,9 @@ pub const HOOK: &str = "crash";
 /// The workflow that the webhook starts.
 pub const HOOKED: &str = "hooked";
 /// The workflows that are started by hand.
-pub const BY_HAND: [&str; 5] = ["chain", "waits", "loop", "parent", "shell"];
+pub const BY_HAND: [&str; 6] = ["chain", "waits", "loop", "parent", "shell", "asks"];
+/// What may be answered to the question that `asks` asks, and the step that follows.
+pub const CHOICES: [(&str, &str); 2] = [("left", "once-left"), ("right", "once-right")];
 
 /// The text of the script.
 pub fn steady() -> String {
@@ -40,7 +42,7 @@ pub fn steady() -> String {
 
 /// Every workflow there is to be.
 pub fn all() -> Vec<Value> {
-    vec![chain(), waits(), rounds(), parent(), shell(), hooked()]
+    vec![chain(), waits(), rounds(), parent(), shell(), asks(), hooked()]
 }
 
 fn chain() -> Value {
@@ -89,6 +91,14 @@ fn shell() -> Value {
     let command = format!("sleep 0.1; echo \"{{{{ run.id }}}} once-shell\" >> {EFFECTS}; sleep 0.2");
     let shell = json!({ "id": "once-shell", "type": "shell_command", "data": { "config": { "argv": ["sh", "-c", command], "fail_on_error": true } } });
     line("shell", vec![start(), shell, token("once-b")])
+}
+
+fn asks() -> Value {
+    let choices = CHOICES.map(|(choice, _)| choice);
+    let ask = json!({ "id": "ask", "type": "approval", "data": { "config": { "message": "Which way?", "choices": choices } } });
+    let mut edges = vec![("start", "once-a", None), ("once-a", "ask", None)];
+    edges.extend(CHOICES.map(|(choice, step)| ("ask", step, Some(choice))));
+    graph("asks", &[start(), token("once-a"), ask, token(CHOICES[0].1), token(CHOICES[1].1)], &edges)
 }
 
 fn hooked() -> Value {

@@ -165,7 +165,11 @@ async fn outlive(world: &World, data: &Path, book: &Arc<Book>, seed: &mut Seed, 
     check::sound(data, broken);
     let checked = async {
         check::promised(&client, broken).await?;
-        check::all_over(&client, broken).await?;
+        let answers = clients::decides(client.beside(seed.branch()));
+        tokio::select! {
+            over = check::all_over(&client, broken) => over?,
+            silence = answers => return Err(silence),
+        }
         let runs = check::all_runs(&client).await?;
         let effects = check::effects(data, broken);
         check::ends(&client, &runs, &effects, broken).await?;
