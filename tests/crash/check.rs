@@ -59,7 +59,11 @@ pub async fn promised(client: &Client, broken: &mut Broken) -> Result<(), Silenc
         let record = client.get(&format!("/api/snapshots/{id}")).await?;
         let (status, bytes) = client.bytes(&format!("/api/snapshots/{id}/image")).await?;
         if record.status != 200 || status != 200 || image::load_from_memory(&bytes).is_err() {
-            broken.push(format!("the snapshot {id} was acknowledged: its record is {}, its image {status} ({} bytes)", record.status, bytes.len()));
+            broken.push(format!(
+                "the snapshot {id} was acknowledged: its record is {}, its image {status} ({} bytes)",
+                record.status,
+                bytes.len()
+            ));
         }
     }
     Ok(())
@@ -131,12 +135,11 @@ pub fn effects(data: &Path, broken: &mut Broken) -> BTreeMap<(String, String), u
 pub async fn all_over(client: &Client, broken: &mut Broken) -> Result<(), Silence> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let mut open = Vec::new();
-        for status in ["queued", "running", "waiting"] {
-            let said = client.get(&format!("/api/runs?status={status}&limit=500")).await?;
-            let named = |run: &Value| format!("{} ({}, {status})", run["run_id"], name_of(run));
-            open.extend(said.body["runs"].as_array().into_iter().flatten().map(named));
-        }
+        // All at once: a run could change its status between two questions.
+        let said = client.get("/api/runs?limit=500").await?;
+        let under_way = |run: &&Value| run["finished_at"].is_null();
+        let named = |run: &Value| format!("{} ({}, {})", run["run_id"], name_of(run), run["status"]);
+        let open: Vec<_> = said.body["runs"].as_array().into_iter().flatten().filter(under_way).map(named).collect();
         if open.is_empty() {
             return Ok(());
         }
@@ -154,7 +157,8 @@ pub async fn all_runs(client: &Client) -> Result<Vec<Value>, Silence> {
     loop {
         let before = ids.last().map(|id| format!("&before={id}")).unwrap_or_default();
         let page = client.get(&format!("/api/runs?limit=500{before}")).await?;
-        let found: Vec<_> = page.body["runs"].as_array().into_iter().flatten().filter_map(|run| run["run_id"].as_str().map(str::to_owned)).collect();
+        let found: Vec<_> =
+            page.body["runs"].as_array().into_iter().flatten().filter_map(|run| run["run_id"].as_str().map(str::to_owned)).collect();
         if found.is_empty() {
             break;
         }
@@ -168,7 +172,12 @@ pub async fn all_runs(client: &Client) -> Result<Vec<Value>, Silence> {
 }
 
 /// Once all runs are over: how they ended, and what they left.
-pub async fn ends(client: &Client, runs: &[Value], effects: &BTreeMap<(String, String), usize>, broken: &mut Broken) -> Result<(), Silence> {
+pub async fn ends(
+    client: &Client,
+    runs: &[Value],
+    effects: &BTreeMap<(String, String), usize>,
+    broken: &mut Broken,
+) -> Result<(), Silence> {
     let runners_killed = client.book.open().runners_killed > 0;
     let known: BTreeSet<&str> = runs.iter().filter_map(|run| run["run_id"].as_str()).collect();
     for (run, step) in effects.keys() {

@@ -234,7 +234,10 @@ pub async fn decides(mut client: Client) -> Silence {
 pub async fn prepare(client: &Client) -> Result<(), Silence> {
     let script = json!({ "source": flows::steady() });
     let path = format!("/api/scripts/{}", flows::STEADY);
-    client.keep(Method::PUT, &path, &path, &script).await?;
+    // It is refused where the runner that compiles it is killed.
+    while client.book.known(&path) != Some(script.clone()) {
+        client.keep(Method::PUT, &path, &path, &script).await?;
+    }
     for flow in flows::all() {
         let path = format!("/api/workflows/{}", flow["id"].as_str().unwrap_or_default());
         if client.book.known(&path) == Some(Value::Null) {

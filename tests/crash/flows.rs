@@ -47,7 +47,8 @@ pub fn all() -> Vec<Value> {
 
 fn chain() -> Value {
     let latest = json!({ "path": "latest.txt", "content": format!("{{{{ run.id }}}} {}", "x".repeat(4096)) });
-    let latest = json!({ "id": "latest", "type": "send_to_filesystem", "data": { "config": latest, "settings": { "on_interrupt": "retry" } } });
+    let latest =
+        json!({ "id": "latest", "type": "send_to_filesystem", "data": { "config": latest, "settings": { "on_interrupt": "retry" } } });
     let set = json!({ "id": "set", "type": "set_variable", "data": { "config": { "name": "n", "value": 1 } } });
     line("chain", vec![start(), token("once-a"), token("again-b"), set, token("once-c"), latest, token("once-d")])
 }

@@ -31,6 +31,8 @@ pub struct Outcome {
     pub broken: Broken,
     /// How it was killed, each time.
     pub kills: Vec<String>,
+    /// The places at which it died.
+    pub died_at: Vec<String>,
     pub promises: usize,
     pub runs: usize,
     /// Where the data folder was left, if anything is broken.
@@ -101,8 +103,10 @@ async fn suffer(world: &World, data: &Path, book: &Arc<Book>, death: Death, seed
     let server = Server::start(data, &world.display, &told);
     let mut server = match server.await {
         Started::Up(server) => server,
-        Started::Killed if matches!(death, Death::At(_)) => return,
-        Started::Killed => return outcome.broken.push("somebody else killed the server".to_owned()),
+        Started::Killed => match death {
+            Death::At(point) => return outcome.died_at.push(point),
+            Death::After(_) => return outcome.broken.push("somebody else killed the server".to_owned()),
+        },
         Started::GaveUp(why) => return outcome.broken.push(why),
     };
     let client = Client::new(server.url(), Arc::clone(book), seed.branch());
@@ -125,8 +129,9 @@ async fn suffer(world: &World, data: &Path, book: &Arc<Book>, death: Death, seed
         Death::At(_) => LONGEST,
     };
     let deadline = Instant::now() + longest;
-    let mut runners_due: Vec<Instant> =
-        (0..kill_runners).map(|_| Instant::now() + Duration::from_millis(at_random.below(u64::try_from(longest.as_millis()).unwrap_or(1)))).collect();
+    let mut runners_due: Vec<Instant> = (0..kill_runners)
+        .map(|_| Instant::now() + Duration::from_millis(at_random.below(u64::try_from(longest.as_millis()).unwrap_or(1))))
+        .collect();
     let exit = loop {
         if let Some(exit) = server.exited() {
             break Some(exit);
@@ -146,8 +151,9 @@ async fn suffer(world: &World, data: &Path, book: &Arc<Book>, death: Death, seed
     };
     match (exit, &death) {
         (Some(Exit::ByItself(how)), _) => outcome.broken.push(format!("the server ended by itself, with {how}")),
+        (Some(Exit::Killed), Death::At(point)) => outcome.died_at.push(point.clone()),
         (Some(Exit::Killed), Death::After(_)) => outcome.broken.push("somebody else killed the server".to_owned()),
-        _ => {}
+        (None, _) => {}
     }
     outcome.broken.extend(using.await.unwrap_or_else(|error| vec![format!("a client failed: {error}")]));
     outcome.broken.extend(orphans().await.into_iter().map(|process| format!("the server is gone, and this goes on: {process}")));

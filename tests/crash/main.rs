@@ -14,6 +14,7 @@ mod life;
 mod seed;
 mod server;
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -81,7 +82,7 @@ fn points() -> Vec<String> {
 }
 
 fn world(display: &Display, mutant: Option<&'static str>) -> World {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("crash-{}", std::process::id()));
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("crash-{}-{}", std::process::id(), mutant.unwrap_or("right")));
     std::fs::create_dir_all(&folder).unwrap();
     World { display: display.name.clone(), points: points(), mutant, folder }
 }
@@ -110,6 +111,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_done_twice() {
     };
     println!("{rounds} rounds from SEED={first} on, with {} places to die at", world.points.len());
     let (mut promises, mut runs, mut kills, mut bad) = (0, 0, 0, Vec::new());
+    let mut died_at: BTreeMap<String, u32> = BTreeMap::new();
     let lives = futures_util::stream::iter(first..first + rounds).map(|seed| {
         let world = &world;
         async move { (seed, live(world, seed).await) }
@@ -119,12 +121,16 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_done_twice() {
         promises += outcome.promises;
         runs += outcome.runs;
         kills += outcome.kills.len();
+        for point in &outcome.died_at {
+            *died_at.entry(point.split(':').next().unwrap_or(point).to_owned()).or_default() += 1;
+        }
         if !outcome.broken.is_empty() {
             println!("{}", told(seed, &outcome));
             bad.push(told(seed, &outcome));
         }
     }
     drop(lives);
+    println!("died at {died_at:?}");
     println!("{rounds} rounds, {kills} kills, {promises} promises, {runs} runs: {} rounds broke something", bad.len());
     assert!(bad.is_empty(), "after a crash this did not hold (repeat it with `make crash SEED=…`):\n  {}", bad.join("\n  "));
     assert!(promises as u64 > rounds * 10 && runs as u64 > rounds, "too little happened for this to mean anything");

@@ -36,7 +36,8 @@ impl Server {
     /// Starts a server on `data` and waits until it answers, or is gone. `told`: what stands in its environment besides.
     pub async fn start(data: &Path, display: &str, told: &[(&str, String)]) -> Started {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let log = || OpenOptions::new().create(true).append(true).open(data.join("server.log")).map(File::into).unwrap_or_else(|_| Stdio::null());
+        let log =
+            || OpenOptions::new().create(true).append(true).open(data.join("server.log")).map(File::into).unwrap_or_else(|_| Stdio::null());
         let mut command = Command::new(env!("CARGO_BIN_EXE_trae"));
         command.arg("serve").current_dir(data).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("DATA_DIR", data.join("data")).env("PORT", port.to_string()).env("DISPLAY_MODE", "local").env("DISPLAY", display);

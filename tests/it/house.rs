@@ -353,7 +353,7 @@ fn the_readme_names_commands_that_exist() {
             broken.push(format!("README.md says `make {target}`, which the Makefile does not have"));
         }
     }
-    for target in ["demo", "test", "serve", "bench"] {
+    for target in ["demo", "test", "serve", "bench", "crash"] {
         if !makefile.contains(&format!("\n{target}:")) {
             broken.push(format!("the Makefile lacks {target}"));
         }
