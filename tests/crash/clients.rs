@@ -210,8 +210,10 @@ async fn calls(mut client: Client) -> Silence {
     loop {
         match client.ask(Method::POST, &format!("/api/webhooks/{}", flows::HOOK), Some(&json!({}))).await {
             Ok(said) => {
-                if let (true, Some(run_id)) = (said.is_good(), said.body["run_id"].as_str()) {
-                    client.book.answered(run_id);
+                // Where the run fails before its answer, the answer is how it ended.
+                match said.body["answered_by"].as_str() {
+                    Some(run_id) => client.book.answered(run_id),
+                    None => client.book.ended(&said.body),
                 }
             }
             Err(silence) => return silence,

@@ -104,7 +104,7 @@ fn asks() -> Value {
 
 fn hooked() -> Value {
     let trigger = json!({ "id": "hook", "type": "webhook_trigger", "data": { "config": { "path": HOOK, "respond": "response_node" } } });
-    let answer = json!({ "id": "answer", "type": "webhook_response", "data": { "config": { "status": 200, "body": { "run_id": "{{ run.id }}" } } } });
+    let answer = json!({ "id": "answer", "type": "webhook_response", "data": { "config": { "status": 200, "body": { "answered_by": "{{ run.id }}" } } } });
     line(HOOKED, vec![trigger, token("once-a"), answer, token("once-b")])
 }
 

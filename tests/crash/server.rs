@@ -41,7 +41,7 @@ impl Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_trae"));
         command.arg("serve").current_dir(data).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("DATA_DIR", data.join("data")).env("PORT", port.to_string()).env("DISPLAY_MODE", "local").env("DISPLAY", display);
-        command.env("LOG_FILE", "off").env("LOG_LEVEL", "info").envs(told.iter().map(|(name, value)| (name, value)));
+        command.env("LOG_FILE", "none").env("LOG_LEVEL", "info").envs(told.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log()).stderr(log());
         let child = spawn(&mut command);
         let mut server = Self { child, port };
