@@ -280,7 +280,7 @@ impl Inner {
     /// Puts a run on record and sets it going.
     pub(super) fn launch(self: &Arc<Self>, order: Order, execute: Execute, place: Place) -> Result<Arc<Live>, Error> {
         let (live, drive) = self.make(order, execute, place)?;
-        tokio::spawn(drive.to_its_end());
+        tokio::spawn(drive.complete());
         Ok(live)
     }
 
@@ -438,7 +438,7 @@ impl Drive {
     }
 
     /// Runs it, as often as it is let go and comes back, until it is over or put down.
-    pub(super) async fn to_its_end(mut self) {
+    pub(super) async fn complete(mut self) {
         let live = Arc::clone(&self.live);
         loop {
             let outcome = match self.resting.take() {

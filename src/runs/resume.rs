@@ -82,7 +82,7 @@ impl Runs {
                     tracing::error!(error = %failure, "a run cannot be gone on with");
                     return;
                 }
-                drive.to_its_end().await;
+                drive.complete().await;
             });
         }
         if !recovered.interrupted.is_empty() || !recovered.resumed.is_empty() {
@@ -190,11 +190,11 @@ impl Runs {
         };
         if let Err(failure) = reused {
             live.refuse(failure.clone());
-            tokio::spawn(drive.to_its_end());
+            tokio::spawn(drive.complete());
             return Err(failure);
         }
         live.leave_room(before);
-        tokio::spawn(drive.to_its_end());
+        tokio::spawn(drive.complete());
         Ok(ticket)
     }
 

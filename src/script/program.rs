@@ -55,8 +55,10 @@ impl Catalog {
     fn used_types(&self, source: &str) -> Vec<NodeSource> {
         let quoted: BTreeSet<&str> = source.split('"').collect();
         let mut used: Vec<_> = quoted.into_iter().filter_map(|name| self.get(name)).map(|t| node_source(&t)).collect();
-        if source.contains("flow::each") && !used.iter().any(|t| t.name == "for_each") {
-            used.extend(self.get("for_each").map(|t| node_source(&t)));
+        for (function, name) in [("flow::each", "for_each"), ("flow::parallel", "parallel")] {
+            if source.contains(function) && !used.iter().any(|t| t.name == name) {
+                used.extend(self.get(name).map(|t| node_source(&t)));
+            }
         }
         used
     }

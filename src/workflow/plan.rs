@@ -128,7 +128,7 @@ pub(super) fn closing_links(shapes: &[Shape], links: &[Link]) -> Result<Vec<bool
             entered[link.to] |= !inside;
             let into_body = link.handle < shapes[link.from].bodies;
             repeats[link.from] |= inside && into_body;
-            leaves[link.from] &= !(inside && !into_body);
+            leaves[link.from] &= !inside || into_body;
         }
         let mut headers = vec![false; shapes.len()];
         obstacles.clear();

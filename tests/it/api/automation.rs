@@ -183,7 +183,7 @@ async fn an_action_waits_for_a_run_and_then_says_for_which() {
     let nodes = [
         node("start", "manual_trigger", json!({})),
         node("click", "click_action", json!({ "x": 9, "y": 9 })),
-        node("wait", "delay", json!({ "seconds": 600 })),
+        node("wait", "shell_command", json!({ "command": "sleep 600", "timeout": 300 })),
     ];
     let edges = json!([{ "id": "a", "source": "start", "target": "click" }, { "id": "b", "source": "click", "target": "wait" }]);
     server.post("/api/workflows/", &json!({ "id": "busy", "name": "busy", "nodes": nodes, "edges": edges })).await;

@@ -71,9 +71,16 @@ async fn runs_that_wait_while_their_part_is_restarted_go_on_waiting() {
     let server = start().await;
     let (_, started) = server.post("/api/workflows/known-slow/execute", &json!({})).await;
     let id = started["run_id"].as_str().unwrap();
+    let waits = async || {
+        while server.get(&format!("/api/runs/{id}")).await.1["status"] != "waiting" {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), waits()).await.expect("it waits");
+    let until = server.get(&format!("/api/runs/{id}")).await.1["waits"][0]["until"].clone();
     assert_eq!(server.post("/api/health/restart/graph_execution", &json!({})).await.0, 200);
     let (_, run) = server.get(&format!("/api/runs/{id}")).await;
-    assert_eq!((&run["status"], &run["waits"][0]["kind"]), (&json!("waiting"), &json!("time")), "{run}");
+    assert_eq!((&run["status"], &run["waits"][0]["until"]), (&json!("waiting"), &until), "{run}");
     assert_eq!(server.post("/api/workflows/known/execute", &json!({ "wait": true })).await.1["status"], "succeeded");
 }
 

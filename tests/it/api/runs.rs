@@ -25,7 +25,7 @@ async fn a_long_run_is_stopped_and_its_events_end() {
     let id = started["run_id"].as_str().unwrap().to_owned();
     let events = tokio::spawn(reqwest::get(server.url(&format!("/api/runs/{id}/events"))));
     let begun = async {
-        while server.get(&format!("/api/runs/{id}")).await.1["steps"][1]["status"] != "running" {
+        while server.get(&format!("/api/runs/{id}")).await.1["steps"][1]["status"] != "waiting" {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
