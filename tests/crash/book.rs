@@ -21,6 +21,8 @@ pub struct Pages {
     pub kept: BTreeMap<String, Vec<Value>>,
     /// Questions that were answered, with what.
     pub decided: BTreeMap<String, String>,
+    /// Files that were dropped into the folder that is watched.
+    pub dropped: BTreeSet<String>,
     /// Snapshots that were taken.
     pub snapshots: BTreeSet<String>,
     /// Runners that were killed.
@@ -63,6 +65,12 @@ impl Book {
         let mut pages = self.open();
         pages.promises += 1;
         pages.decided.insert(question.to_owned(), choice.to_owned());
+    }
+
+    pub fn dropped(&self, name: &str) {
+        let mut pages = self.open();
+        pages.promises += 1;
+        pages.dropped.insert(name.to_owned());
     }
 
     pub fn snapshot(&self, id: &str) {

@@ -131,8 +131,8 @@ pub fn effects(data: &Path, broken: &mut Broken) -> BTreeMap<(String, String), u
     count
 }
 
-/// Waits until every run is over.
-pub async fn all_over(client: &Client, broken: &mut Broken) -> Result<(), Silence> {
+/// Waits until every run is over, and every dropped file is dealt with.
+pub async fn all_over(client: &Client, data: &Path, broken: &mut Broken) -> Result<(), Silence> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         // All at once: a run could change its status between two questions.
@@ -140,15 +140,56 @@ pub async fn all_over(client: &Client, broken: &mut Broken) -> Result<(), Silenc
         let under_way = |run: &&Value| run["finished_at"].is_null();
         let named = |run: &Value| format!("{} ({}, {})", run["run_id"], name_of(run), run["status"]);
         let open: Vec<_> = said.body["runs"].as_array().into_iter().flatten().filter(under_way).map(named).collect();
-        if open.is_empty() {
+        let dropped = names(&data.join("data/files").join(flows::INBOX));
+        let left: Vec<_> = dropped.iter().filter(|name| name.ends_with(".txt")).cloned().collect();
+        if open.is_empty() && left.is_empty() {
             return Ok(());
         }
         if Instant::now() > deadline {
-            broken.push(format!("these runs do not come to an end: {}", open.join(", ")));
+            broken.push(format!("these runs do not come to an end: {}; these files lie about: {}", open.join(", "), left.join(", ")));
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// What is in a folder.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Each dropped file started one run, and lies where that run's end wants it; no second of the clock was left out or counted twice.
+pub fn triggered(client: &Client, data: &Path, runs: &[Value], broken: &mut Broken) {
+    let of = |workflow: &'static str| runs.iter().filter(move |run| run["workflow_id"] == workflow && run["parent"].is_null());
+    let inbox = data.join("data/files").join(flows::INBOX);
+    let (done, failed) = (names(&inbox.join("done")), names(&inbox.join("failed")));
+    for name in &client.book.open().dropped {
+        let started: Vec<_> = of(flows::INBOX).filter(|run| fired_with(run)["name"] == name.as_str()).collect();
+        let succeeded = started.iter().any(|run| run["status"] == "succeeded");
+        if started.len() != 1 || done.contains(name) != succeeded || failed.contains(name) == succeeded {
+            let ends: Vec<_> = started.iter().map(|run| format!("{} {}", run["run_id"], run["status"])).collect();
+            let place = if done.contains(name) {
+                "done/"
+            } else if failed.contains(name) {
+                "failed/"
+            } else {
+                "neither"
+            };
+            broken.push(format!("the file {name} started [{}] and lies in {place}", ends.join(", ")));
+        }
+    }
+    let mut seconds: Vec<_> = of(flows::TICKS).filter_map(|run| fired_with(run)["scheduled_at"].as_str()).collect();
+    seconds.sort_unstable();
+    let times: Vec<i64> = seconds.iter().filter_map(|at| Some(chrono::DateTime::parse_from_rfc3339(at).ok()?.timestamp())).collect();
+    if times.len() != seconds.len() || times.windows(2).any(|pair| pair[1] != pair[0] + 1) {
+        broken.push(format!("the clock started runs for {seconds:?}"));
+    }
+}
+
+/// What a run's trigger put out.
+fn fired_with(run: &Value) -> &Value {
+    steps(run).find(|step| step["step_id"] == "file" || step["step_id"] == "tick").map_or(&Value::Null, |step| &step["output"])
 }
 
 /// All runs, each as it is on record.

@@ -2,6 +2,7 @@
 //!
 //! Each client is one function in [`ALL`]; a new kind of promise is one more of them, and a page in the book.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub const ALL: &[Work] = &[
     |client| Box::pin(runs(client)),
     |client| Box::pin(calls(client)),
     |client| Box::pin(decides(client)),
+    |client| Box::pin(drops(client)),
 ];
 
 /// Nobody answered: the server is gone.
@@ -39,6 +41,8 @@ pub struct Silence;
 pub struct Client {
     http: reqwest::Client,
     url: String,
+    /// The data folder's `files/`.
+    files: PathBuf,
     pub book: Arc<Book>,
     pub seed: Seed,
 }
@@ -57,9 +61,9 @@ impl Said {
 }
 
 impl Client {
-    pub fn new(url: String, book: Arc<Book>, seed: Seed) -> Self {
+    pub fn new(url: String, files: PathBuf, book: Arc<Book>, seed: Seed) -> Self {
         let http = reqwest::Client::builder().timeout(ANSWER_WITHIN).build().unwrap();
-        Self { http, url, book, seed }
+        Self { http, url, files, book, seed }
     }
 
     /// Another client of the same server.
@@ -140,6 +144,16 @@ impl Client {
                 self.book.decided(question, choice);
             }
         }
+        Ok(())
+    }
+
+    /// Drops a file into the folder that is watched, whole.
+    fn dropping(&mut self) -> std::io::Result<()> {
+        let name = format!("{:016x}.txt", self.seed.below(u64::MAX));
+        let aside = self.files.join(format!(".{name}"));
+        std::fs::write(&aside, &name)?;
+        std::fs::rename(aside, self.files.join(flows::INBOX).join(&name))?;
+        self.book.dropped(&name);
         Ok(())
     }
 
@@ -232,6 +246,29 @@ pub async fn decides(mut client: Client) -> Silence {
     }
 }
 
+/// Drops files, also while no server is there; the last ones just before it ends.
+async fn drops(mut client: Client) -> Silence {
+    let watches = client.book.known(&format!("/api/workflows/{}", flows::INBOX)).is_some_and(|known| !known.is_null());
+    loop {
+        if watches && let Err(error) = client.dropping() {
+            panic!("a file could not be dropped: {error}");
+        }
+        client.breathe(250).await;
+        if let Err(silence) = client.get("/api/health/").await {
+            if watches {
+                drop(client.dropping());
+            }
+            return silence;
+        }
+    }
+}
+
+/// Lets time start no further runs.
+pub async fn stop_the_clock(client: &Client) -> Result<(), Silence> {
+    let id = format!("{}:tick", flows::TICKS);
+    client.ask(Method::PATCH, &format!("/api/triggers/{id}"), Some(&json!({ "enabled": false }))).await.map(drop)
+}
+
 /// Has everything there that is run. Done once it is.
 pub async fn prepare(client: &Client) -> Result<(), Silence> {
     let script = json!({ "source": flows::steady() });
@@ -240,7 +277,14 @@ pub async fn prepare(client: &Client) -> Result<(), Silence> {
     while client.book.known(&path) != Some(script.clone()) {
         client.keep(Method::PUT, &path, &path, &script).await?;
     }
+    let templates = client.get("/api/node-configs/templates").await?.body.to_string();
+    let known = |node: &Value| templates.contains(&format!("\"node_type\":{}", node["type"]));
+    std::fs::create_dir_all(client.files.join(flows::INBOX)).unwrap();
     for flow in flows::all() {
+        // What the server has no nodes for is left out.
+        if !flow["nodes"].as_array().is_some_and(|nodes| nodes.iter().all(known)) {
+            continue;
+        }
         let path = format!("/api/workflows/{}", flow["id"].as_str().unwrap_or_default());
         if client.book.known(&path) == Some(Value::Null) {
             client.keep(Method::POST, "/api/workflows/", &path, &flow).await?;

@@ -11,6 +11,10 @@ pub const EFFECTS: &str = "effects.log";
 pub const STEADY: &str = "steady.rhai";
 /// The lines it writes to its log, each once.
 pub const LINES: [&str; 3] = ["line 1", "line 2", "line 3"];
+/// The workflow that each dropped file starts, and the folder it is dropped into.
+pub const INBOX: &str = "inbox";
+/// The workflow that every second starts.
+pub const TICKS: &str = "ticks";
 /// The path of the webhook.
 pub const HOOK: &str = "crash";
 /// The workflow that the webhook starts.
@@ -42,7 +46,7 @@ pub fn steady() -> String {
 
 /// Every workflow there is to be.
 pub fn all() -> Vec<Value> {
-    vec![chain(), waits(), rounds(), parent(), shell(), asks(), hooked()]
+    vec![chain(), waits(), rounds(), parent(), shell(), asks(), hooked(), inbox(), ticks()]
 }
 
 fn chain() -> Value {
@@ -100,6 +104,18 @@ fn asks() -> Value {
     let mut edges = vec![("start", "once-a", None), ("once-a", "ask", None)];
     edges.extend(CHOICES.map(|(choice, step)| ("ask", step, Some(choice))));
     graph("asks", &[start(), token("once-a"), ask, token(CHOICES[0].1), token(CHOICES[1].1)], &edges)
+}
+
+fn inbox() -> Value {
+    let config = json!({ "path": INBOX, "pattern": "*.txt", "after": "move", "stable_seconds": 0.05 });
+    let trigger = json!({ "id": "file", "type": "watch_folder_trigger", "data": { "config": config } });
+    line(INBOX, vec![trigger, token("once-a"), token("again-b")])
+}
+
+fn ticks() -> Value {
+    let config = json!({ "cron": "* * * * * *", "overlap": "allow", "catch_up": "all" });
+    let trigger = json!({ "id": "tick", "type": "schedule_trigger", "data": { "config": config } });
+    line(TICKS, vec![trigger, token("once-a")])
 }
 
 fn hooked() -> Value {

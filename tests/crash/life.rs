@@ -109,7 +109,7 @@ async fn suffer(world: &World, data: &Path, book: &Arc<Book>, death: Death, seed
         },
         Started::GaveUp(why) => return outcome.broken.push(why),
     };
-    let client = Client::new(server.url(), Arc::clone(book), seed.branch());
+    let client = Client::new(server.url(), data.join("data/files"), Arc::clone(book), seed.branch());
     let kill_runners = if seed.chance(35) { 1 + seed.below(3) } else { 0 };
     let mut at_random = seed.branch();
     let using = {
@@ -166,19 +166,21 @@ async fn outlive(world: &World, data: &Path, book: &Arc<Book>, seed: &mut Seed, 
         Started::Killed => return outcome.broken.push("somebody else killed the server".to_owned()),
         Started::GaveUp(why) => return outcome.broken.push(why),
     };
-    let client = Client::new(server.url(), Arc::clone(book), seed.branch());
+    let client = Client::new(server.url(), data.join("data/files"), Arc::clone(book), seed.branch());
     let broken = &mut outcome.broken;
     check::sound(data, broken);
     let checked = async {
         check::promised(&client, broken).await?;
+        clients::stop_the_clock(&client).await?;
         let answers = clients::decides(client.beside(seed.branch()));
         tokio::select! {
-            over = check::all_over(&client, broken) => over?,
+            over = check::all_over(&client, data, broken) => over?,
             silence = answers => return Err(silence),
         }
         let runs = check::all_runs(&client).await?;
         let effects = check::effects(data, broken);
         check::ends(&client, &runs, &effects, broken).await?;
+        check::triggered(&client, data, &runs, broken);
         check::promised(&client, broken).await?;
         Ok::<_, clients::Silence>(runs.len())
     };
