@@ -153,9 +153,8 @@ fn left_running() -> Vec<String> {
             continue;
         }
         // One that ended waits for somebody to hear of it.
-        match rustix::process::waitpid(Some(pid), WaitOptions::NOHANG) {
-            Ok(None) => left.push(format!("{number} {}", command_line(pid))),
-            Ok(Some(_)) | Err(_) => {}
+        if let Ok(None) = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG) {
+            left.push(format!("{number} {}", command_line(pid)));
         }
     }
     left
