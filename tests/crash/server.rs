@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,7 @@ pub enum Started {
 impl Server {
     /// Starts a server on `data` and waits until it answers, or is gone. `told`: what stands in its environment besides.
     pub async fn start(data: &Path, display: &str, told: &[(&str, String)]) -> Started {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let log =
             || OpenOptions::new().create(true).append(true).open(data.join("server.log")).map(File::into).unwrap_or_else(|_| Stdio::null());
         let mut command = Command::new(env!("CARGO_BIN_EXE_trae"));
@@ -97,6 +98,18 @@ impl Server {
             return false;
         }
         rustix::process::kill_process(runners[choose(runners.len())], Signal::KILL).is_ok()
+    }
+}
+
+/// A port that nobody listens at, below those that connections are given: one of them could take it before the server does.
+fn free_port() -> u16 {
+    static LAST: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 10_000).unwrap_or_default();
+    loop {
+        let port = 20_000 + (first + LAST.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 
