@@ -106,7 +106,7 @@ fn free_port() -> u16 {
     static LAST: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 10_000).unwrap_or_default();
     loop {
-        let port = 20_000 + (first + LAST.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        let port = 20_000 + first.wrapping_add(LAST.fetch_add(1, Ordering::Relaxed)) % 12_000;
         if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
