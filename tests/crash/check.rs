@@ -159,8 +159,8 @@ fn names(folder: &Path) -> Vec<String> {
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// Each dropped file started one run, and lies where that run's end wants it; no second of the clock was left out or counted twice.
-pub fn triggered(client: &Client, data: &Path, runs: &[Value], broken: &mut Broken) {
+/// Each dropped file started one run, and lies where that run's end wants it; no second of the clock was left out or counted twice. Gives how many runs either started.
+pub fn triggered(client: &Client, data: &Path, runs: &[Value], broken: &mut Broken) -> (usize, usize) {
     let of = |workflow: &'static str| runs.iter().filter(move |run| run["workflow_id"] == workflow && run["parent"].is_null());
     let inbox = data.join("data/files").join(flows::INBOX);
     let (done, failed) = (names(&inbox.join("done")), names(&inbox.join("failed")));
@@ -185,6 +185,7 @@ pub fn triggered(client: &Client, data: &Path, runs: &[Value], broken: &mut Brok
     if times.len() != seconds.len() || times.windows(2).any(|pair| pair[1] != pair[0] + 1) {
         broken.push(format!("the clock started runs for {seconds:?}"));
     }
+    (of(flows::INBOX).count(), of(flows::TICKS).count())
 }
 
 /// What a run's trigger put out.

@@ -35,6 +35,10 @@ pub struct Outcome {
     pub died_at: Vec<String>,
     pub promises: usize,
     pub runs: usize,
+    /// Those of them that a dropped file started.
+    pub by_files: usize,
+    /// Those that the clock started.
+    pub by_the_clock: usize,
     /// Where the data folder was left, if anything is broken.
     pub left: Option<PathBuf>,
 }
@@ -180,7 +184,7 @@ async fn outlive(world: &World, data: &Path, book: &Arc<Book>, seed: &mut Seed, 
         let runs = check::all_runs(&client).await?;
         let effects = check::effects(data, broken);
         check::ends(&client, &runs, &effects, broken).await?;
-        check::triggered(&client, data, &runs, broken);
+        (outcome.by_files, outcome.by_the_clock) = check::triggered(&client, data, &runs, broken);
         check::promised(&client, broken).await?;
         Ok::<_, clients::Silence>(runs.len())
     };

@@ -110,7 +110,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_done_twice() {
         None => (now * 1000, setting("CRASH_ROUNDS").unwrap_or(50)),
     };
     println!("{rounds} rounds from SEED={first} on, with {} places to die at", world.points.len());
-    let (mut promises, mut runs, mut kills, mut bad) = (0, 0, 0, Vec::new());
+    let (mut promises, mut runs, mut by_files, mut by_the_clock, mut kills, mut bad) = (0, 0, 0, 0, 0, Vec::new());
     let mut died_at: BTreeMap<String, u32> = BTreeMap::new();
     let lives = futures_util::stream::iter(first..first + rounds).map(|seed| {
         let world = &world;
@@ -120,6 +120,8 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_done_twice() {
     while let Some((seed, outcome)) = lives.next().await {
         promises += outcome.promises;
         runs += outcome.runs;
+        by_files += outcome.by_files;
+        by_the_clock += outcome.by_the_clock;
         kills += outcome.kills.len();
         for point in &outcome.died_at {
             *died_at.entry(point.split(':').next().unwrap_or(point).to_owned()).or_default() += 1;
@@ -131,7 +133,8 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_done_twice() {
     }
     drop(lives);
     println!("died at {died_at:?}");
-    println!("{rounds} rounds, {kills} kills, {promises} promises, {runs} runs: {} rounds broke something", bad.len());
+    println!("{runs} runs, {by_files} of them by dropped files, {by_the_clock} by the clock");
+    println!("{rounds} rounds, {kills} kills, {promises} promises: {} rounds broke something", bad.len());
     assert!(bad.is_empty(), "after a crash this did not hold (repeat it with `make crash SEED=…`):\n  {}", bad.join("\n  "));
     assert!(promises as u64 > rounds * 10 && runs as u64 > rounds, "too little happened for this to mean anything");
     let _ = std::fs::remove_dir_all(&world.folder);
