@@ -242,6 +242,7 @@ pub(crate) async fn run(
     if let (None, Some(error)) = (catalog.script(&path), catalog.error(&path)) {
         return Err(error.clone().into());
     }
+    request.refuse_parts()?;
     let ticket = state.runs().execute_script(&path, request.execute()?).await?;
     request.answer(ticket).await
 }

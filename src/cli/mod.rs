@@ -12,6 +12,7 @@ mod print;
 mod progress;
 mod run;
 mod serve;
+mod step;
 mod table;
 
 use std::collections::BTreeMap;

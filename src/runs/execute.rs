@@ -81,6 +81,8 @@ pub struct Execute {
 pub trait Stepper: std::fmt::Debug + Send + Sync {
     /// A step is about to begin; resolves once it may.
     fn pause(&self, pause: Pause) -> BoxFuture<'_, Result<(), Failure>>;
+    /// A step ended, and put this out.
+    fn heard(&self, step_id: &str, output: Option<&Json>);
 }
 
 impl Default for Execute {

@@ -9,12 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::children;
 use super::live::Live;
+use super::record::Awaited;
 use super::{Error, Timestamp};
 use crate::error::{Failure, Kind};
 use crate::failpoint;
 use crate::host::Waited;
 use crate::host::protocol::{Decision, Json, PastWait, Wait, WaitFor};
-use crate::store::runs::{NewWait, WaitEnd, WaitRow, Write};
+use crate::store::runs::{NewWait, WaitEnd, WaitRow};
 
 /// A wait for a time that is no longer than this is waited for on the spot, and not put on record.
 const SHORT_SECONDS: f64 = 1.0;
@@ -51,6 +52,20 @@ pub(super) struct Request {
 impl Pending {
     fn new(id: String, place: String, step_id: Option<String>, request: Request, due: Option<i64>) -> Arc<Self> {
         Arc::new(Self { id, place, step_id, request, due, answer: watch::Sender::new(None) })
+    }
+
+    /// As those see it who follow the run.
+    pub(super) fn shown(&self, since: Timestamp) -> Awaited {
+        let kind = self.request.what.kind();
+        let what = serde_json::to_value(&self.request.what).ok().and_then(|what| what.get(kind).cloned()).unwrap_or_default();
+        Awaited {
+            id: self.id.clone(),
+            kind: kind.to_owned(),
+            step_id: self.step_id.clone(),
+            details: Awaited::details(what, self.request.child.as_deref()),
+            since,
+            until: self.due.map(Timestamp),
+        }
     }
 
     /// One that an earlier process left.
@@ -149,10 +164,10 @@ async fn begin(live: &Arc<Live>, wait: Wait) -> Result<Arc<Pending>, Failure> {
         hold: wait.hold,
         due,
         created_at: now,
+        start_event: 0,
     };
     let pending = Pending::new(row.id.clone(), wait.place, wait.step_id, request, due);
-    live.inner.store.write(Write::Wait(Box::new(row))).map_err(Error::from)?;
-    live.put_pending(&pending);
+    live.begin_wait(&pending, row)?;
     Ok(pending)
 }
 
@@ -223,7 +238,7 @@ pub(super) async fn over(live: &Arc<Live>, pending: &Arc<Pending>, cancel: &Canc
         Came::By(came) => came,
         // An answer from outside is on record before it is told here.
         Came::Answer(answer) => {
-            live.drop_pending(pending);
+            live.end_wait(pending);
             return answer.ok_or_else(cancelled);
         }
         Came::Cancel => {
@@ -237,12 +252,12 @@ pub(super) async fn over(live: &Arc<Live>, pending: &Arc<Pending>, cancel: &Canc
     failpoint::here("wait.end.after");
     match ended {
         Ok(true) => {
-            live.drop_pending(pending);
+            live.end_wait(pending);
             Ok(came)
         }
         // Somebody answered in the last moment.
         Ok(false) => {
-            live.drop_pending(pending);
+            live.end_wait(pending);
             let row = live.inner.store.wait(&pending.id).await.map_err(Error::from)?;
             Ok(row.and_then(past).map_or(came, |(_, past)| past))
         }
