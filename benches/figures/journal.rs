@@ -95,19 +95,20 @@ fn cost() {
         let (program, start, grant) = runner.last.lock().unwrap().take().unwrap();
         let (mut with, mut without) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            let begun = Instant::now();
+            let (mut journaled, mut bare) = (0.0, 0.0);
             for _ in 0..RUNS {
+                let begun = Instant::now();
                 runs.execute_workflow("cost", Execute::default()).await.unwrap().ended().await;
-            }
-            with.push(begun.elapsed().as_secs_f64() * 1e3 / f64::from(RUNS));
-            let begun = Instant::now();
-            for _ in 0..RUNS {
+                journaled += begun.elapsed().as_secs_f64() * 1e3 / f64::from(RUNS);
                 let (program, start, grant) = (Arc::clone(&program), start.clone(), grant.clone());
                 let cancel = CancellationToken::new();
+                let begun = Instant::now();
                 let outcome = host.run(Job { program, start, grant, journal: Arc::new(Nothing), cancel, deadline: None }).await;
+                bare += begun.elapsed().as_secs_f64() * 1e3 / f64::from(RUNS);
                 assert!(matches!(outcome, Outcome::Succeeded(_)), "{outcome:?}");
             }
-            without.push(begun.elapsed().as_secs_f64() * 1e3 / f64::from(RUNS));
+            with.push(journaled);
+            without.push(bare);
         }
         let more = with.iter().zip(&without).map(|(with, without)| (with / without - 1.0) * 100.0).collect();
         show(&format!("chain of {NODES} with its journal"), "ms", Untargeted, with);

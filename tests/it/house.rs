@@ -182,7 +182,13 @@ fn imports_go_down_the_table_only() {
         for (at, used, names) in uses(&source.code) {
             let known = ROOMS.iter().any(|(room, _)| *room == used);
             let own_word = WORDS.contains(&used.as_str()) && !names.is_empty() && names.iter().all(|name| is_word(&used, name));
-            if !known || used == *room || used == EVERYWHERE || *may == ANY || may.contains(&used.as_str()) || (*room == "script" && own_word) {
+            if !known
+                || used == *room
+                || used == EVERYWHERE
+                || *may == ANY
+                || may.contains(&used.as_str())
+                || (*room == "script" && own_word)
+            {
                 continue;
             }
             broken.push(format!(
