@@ -18,6 +18,7 @@ mod desktop;
 mod journal;
 mod load;
 mod peer;
+mod reload;
 mod report;
 mod served;
 mod server;
@@ -36,13 +37,14 @@ const GROUPS: [Group; 6] = [
     ("desktop", desktop::measure),
     ("cancel", cancel::measure),
     ("shell", shell::measure),
+    ("reload", reload::measure),
 ];
 
 fn main() {
     // Cargo adds `--bench`.
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let Some(unknown) = asked.iter().find(|word| !GROUPS.iter().any(|(name, _)| name == word)) {
-        println!("there is no group {unknown:?}: chains, journal, server, desktop, cancel, shell");
+        println!("there is no group {unknown:?}: chains, journal, server, desktop, cancel, shell, reload");
         std::process::exit(2);
     }
     report::head();

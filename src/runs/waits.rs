@@ -102,7 +102,7 @@ pub(super) async fn wait(live: Arc<Live>, wait: Wait, within: Option<Duration>, 
     let hold = wait.hold;
     let pending = match known {
         Some(pending) => pending,
-        None => begin(&live, wait).await?,
+        None => begin(&live, wait, within).await?,
     };
     // On record before anything comes of it: a person's answer, a child that is started.
     live.inner.store.durable().await.map_err(Error::from)?;
@@ -138,7 +138,7 @@ async fn sleep(seconds: f64, cancel: &CancellationToken) -> Result<Waited, Failu
 }
 
 /// Puts a wait on record.
-async fn begin(live: &Arc<Live>, wait: Wait) -> Result<Arc<Pending>, Failure> {
+async fn begin(live: &Arc<Live>, wait: Wait, within: Option<Duration>) -> Result<Arc<Pending>, Failure> {
     let now = Timestamp::now().0;
     check(live, &wait.what).await?;
     let after = |seconds: f64| i64::try_from(Duration::from_secs_f64(seconds.clamp(0.0, MAX_SECONDS)).as_micros()).unwrap_or(i64::MAX);
@@ -163,6 +163,7 @@ async fn begin(live: &Arc<Live>, wait: Wait) -> Result<Arc<Pending>, Failure> {
         request: serde_json::to_string(&request).map_err(|error| Failure::new(Kind::ValidationError, error.to_string()))?,
         hold: wait.hold,
         due,
+        until: within.map(|within| now.saturating_add(after(within.as_secs_f64()))),
         created_at: now,
         start_event: 0,
     };

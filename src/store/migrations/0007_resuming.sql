@@ -19,7 +19,8 @@ ALTER TABLE steps ADD COLUMN would TEXT;
 -- `loose`: written outside steps.
 ALTER TABLE logs ADD COLUMN loose INTEGER NOT NULL DEFAULT 0;
 
--- `place` names the wait within its run. `hold`: the run could not be let go. `due`: when it is over by itself. The events are the numbers of
+-- `place` names the wait within its run. `hold`: the run could not be let go. `due`: when it is over by itself. `until`: when the
+-- step in which it stands is out of time. The events are the numbers of
 -- those that say it began and ended.
 CREATE TABLE waits (
     id           TEXT PRIMARY KEY,
@@ -30,6 +31,7 @@ CREATE TABLE waits (
     request      TEXT NOT NULL,
     hold         INTEGER NOT NULL,
     due          INTEGER,
+    until        INTEGER,
     created_at   INTEGER NOT NULL,
     start_event  INTEGER NOT NULL,
     answer       TEXT,

@@ -25,6 +25,8 @@ pub struct NewWait {
     pub hold: bool,
     /// Microseconds since 1970: when it is over by itself.
     pub due: Option<i64>,
+    /// Microseconds since 1970: when the step in which it stands is out of time.
+    pub until: Option<i64>,
     /// Microseconds since 1970.
     pub created_at: i64,
     /// The number of the event that says so.
@@ -65,6 +67,8 @@ pub struct WaitRow {
     pub hold: bool,
     /// Microseconds since 1970.
     pub due: Option<i64>,
+    /// Microseconds since 1970: when the step in which it stands is out of time.
+    pub until: Option<i64>,
     /// Microseconds since 1970.
     pub created_at: i64,
     /// The number of the event that says it began.
@@ -79,17 +83,29 @@ pub struct WaitRow {
     pub finish_event: Option<i64>,
 }
 
-const INSERT: &str = "INSERT INTO waits (id, run, place, step_id, kind, request, hold, due, created_at, start_event) \
-                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+const INSERT: &str = "INSERT INTO waits (id, run, place, step_id, kind, request, hold, due, until, created_at, start_event) \
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
                       ON CONFLICT (run, place) DO NOTHING";
 const END: &str = "UPDATE waits SET answer = ?, failure = ?, answered_at = ? WHERE id = ? AND answered_at IS NULL";
 const TOLD: &str = "UPDATE waits SET finish_event = ? WHERE id = ?";
 const SELECT: &str = "SELECT w.id, w.run, r.run_id, r.workflow_id, w.place, w.step_id, w.kind, w.request, w.hold, w.due, w.created_at, \
-                      w.start_event, w.answer, w.failure, w.answered_at, w.finish_event FROM waits w JOIN runs r ON r.key = w.run";
+                      w.start_event, w.answer, w.failure, w.answered_at, w.finish_event, w.until FROM waits w JOIN runs r ON r.key = w.run";
 
 pub(super) fn insert(connection: &Connection, wait: &NewWait) -> rusqlite::Result<()> {
-    let NewWait { id, run, place, step_id, kind, request, hold, due, created_at, start_event } = wait;
-    connection.prepare_cached(INSERT)?.execute(params![id, run.0, place, step_id, kind, request, hold, due, created_at, start_event])?;
+    let NewWait { id, run, place, step_id, kind, request, hold, due, until, created_at, start_event } = wait;
+    connection.prepare_cached(INSERT)?.execute(params![
+        id,
+        run.0,
+        place,
+        step_id,
+        kind,
+        request,
+        hold,
+        due,
+        until,
+        created_at,
+        start_event
+    ])?;
     Ok(())
 }
 
@@ -120,6 +136,7 @@ fn wait_row(row: &Row<'_>) -> rusqlite::Result<WaitRow> {
         failure: row.get(13)?,
         answered_at: row.get(14)?,
         finish_event: row.get(15)?,
+        until: row.get(16)?,
     })
 }
 
