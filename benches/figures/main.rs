@@ -30,7 +30,7 @@ const ROUNDS: usize = 5;
 /// A group of figures, and the word that asks for it.
 type Group = (&'static str, fn());
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     ("chains", chains::measure),
     ("journal", journal::measure),
     ("server", server::measure),
