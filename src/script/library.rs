@@ -256,11 +256,10 @@ impl Shared {
             return Arc::clone(old);
         }
         new.generation = old.generation + 1;
-        failpoint::here("reload.swap.before");
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
-        failpoint::here("reload.swap.after");
         let new = Arc::new(new);
+        failpoint::here("reload.swap.before");
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
+        failpoint::here("reload.swap.after");
         for event in events {
             match &event {
                 LibraryEvent::Failed(error) => tracing::warn!(%error, "a script is broken; its last good version stays"),
