@@ -35,6 +35,7 @@ const TABLE: &[(&str, Need, Need)] = &[
     ("/api/health", READ, ADMIN),
     ("/api/keys", ADMIN, ADMIN),
     ("/api/node-configs", READ, SCRIPTS),
+    ("/api/queue", READ, WORKFLOWS),
     ("/api/runs", READ, WORKFLOWS),
     ("/api/script-versions", READ, SCRIPTS),
     ("/api/scripts", READ, SCRIPTS),

@@ -18,7 +18,8 @@ use super::state::State;
 use super::visit;
 use super::{
     approvals, auth, automation, describe, desktop, desktop_stream, docs, echo, error, filesystem, health, keys, metrics, node_configs,
-    node_templates, runs, scripts, shell, shell_terminal, snapshots, triggers, versions, webhooks, workflow_automation, workflows,
+    node_templates, queue, run_files, runs, scripts, shell, shell_terminal, snapshots, triggers, versions, webhooks, workflow_automation,
+    workflows,
 };
 
 /// A route at once, and its description when somebody asks: a server that nobody asks for it never makes it.
@@ -114,6 +115,10 @@ fn table() -> Table {
         .add(routes!(runs::cancel))
         .add(routes!(runs::retry))
         .add(routes!(runs::events))
+        .add(routes!(queue::get))
+        .add(routes!(run_files::image))
+        .add(routes!(run_files::value))
+        .add(routes!(run_files::export))
         .add(routes!(approvals::list))
         .add(routes!(approvals::get, approvals::decide))
         // shell

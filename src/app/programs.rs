@@ -42,7 +42,7 @@ impl crate::runs::Library for Programs {
                 modules: catalog.modules_of(&node_types),
                 node_types,
                 permissions: compiled.permissions.clone(),
-                limits: Limits { source: MAX_COMPILED, ..Limits::default() },
+                limits: Limits { source: MAX_COMPILED, timeout: compiled.settings.timeout, ..Limits::default() },
                 resumable: false,
             }
         })

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use super::plan::{Link, Obstacle, Plan, Shape, closing_links, plan, reachable};
 use super::schema::{faults, listed, nearest, shortened, validator};
 use super::{
-    Expressions, Graph, Node, NodeKind, NodeType, NodeTypes, Problem, Severity, StoredConfig, StoredConfigs, Trigger, config, permissions,
+    Expressions, Graph, Node, NodeKind, NodeType, NodeTypes, Problem, Severity, StoredConfig, StoredConfigs, Trigger, WorkflowSettings,
+    config, permissions,
 };
 use crate::policy::Permissions;
 
@@ -102,6 +103,9 @@ pub(super) fn check<'g>(graph: &'g Graph, types: &dyn NodeTypes, expressions: &d
             );
             return Checked { graph, nodes: Vec::new(), problems: checker.problems, plan: None, default_starts: Vec::new() };
         }
+    }
+    for (path, message) in WorkflowSettings::read(graph.drawn_settings.as_ref()).1 {
+        checker.add(None, format!("/settings{path}"), message);
     }
     let nodes: Vec<Option<CheckedNode>> = (0..graph.nodes.len()).map(|index| checker.node(index)).collect();
     let ids = checker.ids();

@@ -14,6 +14,7 @@ mod node_type;
 mod permissions;
 mod plan;
 mod schema;
+mod settings;
 mod template;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ use utoipa::ToSchema;
 pub use drawing::{Drawing, Fields};
 pub use model::{Edge, Graph, Node};
 pub use node_type::{Category, NodeKind, NodeType, OnInterrupt, Port};
+pub use settings::{MAX_PRIORITY, WorkflowSettings};
 
 pub(crate) use schema::nearest;
 
@@ -115,6 +117,8 @@ pub struct Compiled {
     pub nodes: Vec<(String, String)>,
     /// Where runs may start.
     pub triggers: Vec<Trigger>,
+    /// What holds for all runs of it.
+    pub settings: WorkflowSettings,
 }
 
 impl Compiled {
@@ -138,6 +142,7 @@ pub fn compile_with(graph: &Graph, types: &dyn NodeTypes, expressions: &dyn Expr
         node_types: checked.type_names(),
         nodes: graph.nodes.iter().map(|node| (node.id.clone(), node.node_type.clone())).collect(),
         triggers: checked.triggers(),
+        settings: graph.settings(),
         problems: Vec::new(),
     };
     let plan = checked.plan.as_ref().filter(|_| checked.problems.iter().all(|problem| problem.severity != Severity::Error));

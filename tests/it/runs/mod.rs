@@ -4,6 +4,7 @@
 mod fakes;
 mod history;
 mod journal;
+mod kept;
 mod recovery;
 mod storage;
 mod webhooks;
