@@ -238,6 +238,10 @@ pub async fn ends(
             }
         }
         tokens(run, effects, broken);
+        let length = steps(run).find(|step| step["step_id"] == "length" && step["status"] == "succeeded");
+        if length.is_some_and(|step| step["output"]["length"] != flows::LARGE) {
+            broken.push(format!("the run {id} went on with another value than it had put out"));
+        }
         lines(run, broken);
         events(client, run, broken).await?;
     }

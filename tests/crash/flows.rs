@@ -15,6 +15,8 @@ pub const LINES: [&str; 3] = ["line 1", "line 2", "line 3"];
 pub const INBOX: &str = "inbox";
 /// The workflow that every second starts.
 pub const TICKS: &str = "ticks";
+/// Bytes of the value that is put out by `waits`.
+pub const LARGE: usize = 70_000;
 /// The path of the webhook.
 pub const HOOK: &str = "crash";
 /// The workflow that the webhook starts.
@@ -58,7 +60,15 @@ fn chain() -> Value {
 }
 
 fn waits() -> Value {
-    line("waits", vec![start(), token("once-a"), delay("short", 0.05), token("again-b"), delay("long", 1.05), token("once-c")])
+    // Larger than what stands in a row: it goes into a file beside the database, and must be whole when the run goes on.
+    let large = json!({ "name": "large", "value": format!("{{{{ run.id }}}} {}", "y".repeat(LARGE - 37)) });
+    let large = json!({ "id": "large", "type": "set_variable", "data": { "config": large } });
+    let length = json!({ "name": "length", "value": "{{ nodes.large.large.len() }}" });
+    let length = json!({ "id": "length", "type": "set_variable", "data": { "config": length } });
+    line(
+        "waits",
+        vec![start(), token("once-a"), large, delay("short", 0.05), token("again-b"), delay("long", 1.05), token("once-c"), length],
+    )
 }
 
 fn rounds() -> Value {
