@@ -411,6 +411,11 @@ impl Drive {
                 return live.put_down();
             }
             note_end(&live, &outcome);
+            if let Outcome::Failed(error) = &outcome
+                && error.code != Kind::Cancelled
+            {
+                super::children::on_error(&live, error).await;
+            }
             live.end(outcome).await;
             return;
         }

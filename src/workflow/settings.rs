@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 /// What holds for all runs of a workflow.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schema(example = json!({ "concurrency": 1, "priority": 5, "timeout": 600 }))]
+#[schema(example = json!({ "concurrency": 1, "priority": 5, "timeout": 600, "error_workflow": "tell_somebody" }))]
 pub struct WorkflowSettings {
     /// So many of its runs at once, 1–1000; the others wait. 0 or nothing sets no bound.
     #[schema(minimum = 0, maximum = 1000)]
@@ -18,6 +18,9 @@ pub struct WorkflowSettings {
     /// Seconds for a whole run, waiting included.
     #[schema(exclusive_minimum = 0)]
     pub timeout: Option<f64>,
+    /// The stored workflow that is run when a run of this one fails. Its `params` say what failed: `run_id`, `workflow_id`, `trigger`,
+    /// `error`.
+    pub error_workflow: Option<String>,
 }
 
 /// The greatest number of runs of one workflow at once that can be set.
@@ -62,7 +65,11 @@ impl WorkflowSettings {
                 let known = value.as_f64().filter(|seconds| *seconds > 0.0 && seconds.is_finite());
                 self.timeout = Some(known.ok_or("write a number of seconds above 0")?);
             }
-            _ => return Err("a workflow has no such setting: it has concurrency, priority, timeout".to_owned()),
+            "error_workflow" => {
+                let known = value.as_str().filter(|id| !id.is_empty() && id.len() <= 128);
+                self.error_workflow = Some(known.ok_or("write the id of a stored workflow")?.to_owned());
+            }
+            _ => return Err("a workflow has no such setting: it has concurrency, priority, timeout, error_workflow".to_owned()),
         }
         Ok(())
     }
@@ -82,7 +89,7 @@ mod tests {
     #[test]
     fn what_is_right_is_read_and_what_is_wrong_is_said() {
         let (read, faults) = WorkflowSettings::read(Some(&json!({ "concurrency": 2, "priority": -10, "timeout": 1.5 })));
-        assert_eq!(read, WorkflowSettings { concurrency: Some(2), priority: Some(-10), timeout: Some(1.5) });
+        assert_eq!(read, WorkflowSettings { concurrency: Some(2), priority: Some(-10), timeout: Some(1.5), error_workflow: None });
         assert_eq!((faults, read.bound()), (vec![], Some(2)));
         let (read, faults) =
             WorkflowSettings::read(Some(&json!({ "concurrency": 1.5, "priority": -128, "timeout": 0, "a/b": 1, "x": null })));

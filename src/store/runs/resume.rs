@@ -106,6 +106,19 @@ impl Store {
         .await
     }
 
+    /// Whether the run `parent` started one by that trigger.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn has_child(&self, parent: &str, trigger: &str) -> Result<bool, Error> {
+        let (parent, trigger) = (parent.to_owned(), trigger.to_owned());
+        self.read(move |connection| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM runs WHERE parent = ? AND trigger = ?)";
+            Ok(connection.prepare_cached(sql)?.query_row([parent, trigger], |row| row.get(0))?)
+        })
+        .await
+    }
+
     /// Everything with which the run of that id was started, whether it is over or not.
     ///
     /// # Errors
