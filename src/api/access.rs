@@ -46,6 +46,7 @@ const TABLE: &[(&str, Need, Need)] = &[
     ("/api/triggers", READ, WORKFLOWS),
     // Webhooks have secrets of their own.
     ("/api/webhooks", Need::Open, Need::Open),
+    ("/api/webhooks-test", WORKFLOWS, WORKFLOWS),
     ("/api/workflows", READ, WORKFLOWS),
     ("/docs", Need::Open, Need::Open),
     ("/metrics", READ, READ),

@@ -136,10 +136,11 @@ fn table() -> Table {
         .add(routes!(shell::processes::suspend))
         .add(routes!(shell::processes::resume))
         // triggers
-        .add(routes!(triggers::list))
-        .add(routes!(triggers::get, triggers::change))
+        .add(routes!(triggers::list, triggers::create))
+        .add(routes!(triggers::get, triggers::change, triggers::delete))
         // webhooks
         .add(routes!(webhooks::receive))
+        .add(routes!(webhooks::try_out))
         // sockets
         .add(routes!(echo::health))
         .add(routes!(echo::open))
@@ -237,6 +238,7 @@ impl Table {
 fn routed(path: &str) -> String {
     match path.trim_end_matches('/') {
         "/api/webhooks/{path}" => "/api/webhooks/{*path}".to_owned(),
+        "/api/webhooks-test/{path}" => "/api/webhooks-test/{*path}".to_owned(),
         "/api/scripts/{path}" | "/api/scripts/{path}/run" => "/api/scripts/{*path}".to_owned(),
         path => path.to_owned(),
     }

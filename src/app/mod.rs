@@ -28,7 +28,7 @@ use crate::script::{self, Library};
 use crate::services::Services;
 use crate::snapshots::{self, Snapshots};
 use crate::store::Store;
-use crate::triggers::Webhooks;
+use crate::triggers::{self, SystemClock, Triggers};
 use crate::{api, fetch, ocr, shell, system};
 
 pub use programs::Programs;
@@ -45,8 +45,8 @@ pub struct App {
     pub runs: Runs,
     /// The stored workflows.
     pub workflows: Workflows,
-    /// The webhooks of stored workflows.
-    pub webhooks: Arc<Webhooks>,
+    /// What starts runs by itself.
+    pub triggers: Triggers,
     /// The desktops.
     pub desktops: Arc<Desktops>,
     /// Kept pictures.
@@ -118,9 +118,11 @@ impl App {
         let host = Arc::new(if config.runs.step_images { host.picturing() } else { host });
         let library = Arc::new(Library::open(script_settings(&config)));
         let programs = Arc::new(Programs::new(Arc::clone(&library)));
+        let watching = Grant::new(vec![options.allowed.clone()], files.clone());
         let runs =
             Runs::new(store.clone(), Arc::new(HostRunner(Arc::clone(&host))), programs, run_settings(&config, &files, options.allowed));
-        let webhooks = Arc::new(Webhooks::new(runs.clone()));
+        let settings = triggers::Settings { store: store.clone(), grant: watching, clock: Arc::new(SystemClock) };
+        let triggers = Triggers::new(runs.clone(), settings);
         let snapshots = Snapshots::new(store.clone(), Arc::clone(&desktops), Arc::clone(&ocr), snapshot_settings(&config));
         let rooms = parts::Rooms {
             config: &config,
@@ -133,7 +135,7 @@ impl App {
             shells: &shells,
             snapshots: &snapshots,
             store: &store,
-            webhooks: &webhooks,
+            triggers: &triggers,
         };
         services.start(parts::parts(&rooms)).await;
         Ok(Self {
@@ -142,7 +144,7 @@ impl App {
             library,
             host,
             runs,
-            webhooks,
+            triggers,
             desktops,
             snapshots,
             services,
@@ -174,7 +176,7 @@ impl App {
             library: Arc::clone(&self.library),
             runs: self.runs.clone(),
             workflows: self.workflows.clone(),
-            webhooks: Arc::clone(&self.webhooks),
+            triggers: self.triggers.clone(),
             desktops: Arc::clone(&self.desktops),
             snapshots: self.snapshots.clone(),
             node_configs: self.runs.node_configs(),
@@ -195,6 +197,8 @@ impl App {
     /// own is closed.
     pub async fn shutdown(&self) {
         self.shutdown.cancel();
+        // What would start now would be stopped at once.
+        self.triggers.disarm().await;
         self.runs.shutdown().await;
         self.services.stop().await;
         self.host.settled().await;

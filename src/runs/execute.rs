@@ -27,6 +27,7 @@ use crate::host::{Job, Outcome};
 use crate::policy::{Grant, Permissions};
 use crate::store::Store;
 use crate::store::runs::{NewRun, Write};
+use crate::store::triggers::NewFiring;
 
 /// A run whose runner died so often in a row, without a step that ended in between, is not gone on with.
 const MAX_CRASHES: u32 = 3;
@@ -73,6 +74,8 @@ pub struct Execute {
     pub awaited: bool,
     /// Higher ones go first, -10–10; without it what the workflow's settings say, or 0.
     pub priority: Option<i8>,
+    /// What starts it, where a trigger does: put on record with the run, or neither is.
+    pub firing: Option<Arc<NewFiring>>,
     /// Permissions beside the declared ones, for a script that is in no folder: what a person at their own terminal grants it.
     pub lent: Permissions,
     /// How it is done.
@@ -98,6 +101,7 @@ impl Default for Execute {
             start_node: None,
             awaited: false,
             priority: None,
+            firing: None,
             lent: Permissions::default(),
             mode: Mode::default(),
             stepper: None,
@@ -260,6 +264,7 @@ impl Inner {
             parameters: execute.parameters.clone(),
             input: execute.input.clone(),
             start_node: execute.start_node.clone(),
+            firing: execute.firing.clone(),
             program: Arc::clone(&order.prepared.row.hash),
             owner: Arc::clone(&self.owner),
             within: (!place.within.is_empty()).then(|| serde_json::to_string(&place.within).unwrap_or_default()),

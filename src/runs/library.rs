@@ -34,6 +34,10 @@ pub trait Library: Send + Sync {
     fn check_config(&self, node_type: &str, config: &Map<String, Value>) -> Result<Vec<(String, String)>, String>;
     /// The script at that path, as it last compiled.
     fn script(&self, path: &str) -> Option<Arc<LoadedScript>>;
+    /// The triggers that scripts declare in their headers, by the script's path: each its type and its fields.
+    fn script_triggers(&self) -> Vec<(String, Vec<(String, Value)>)> {
+        Vec::new()
+    }
     /// A script that is in no folder.
     ///
     /// # Errors

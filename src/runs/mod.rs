@@ -53,7 +53,7 @@ pub use ticket::Ticket;
 pub use timestamp::Timestamp;
 pub use values::{RunFile, StepImages, ValueRef};
 pub use versions::{Author, Difference, MadeBy, ShownAs, Thing, Version, VersionPage, Versions};
-pub use workflows::{Checked, DrawnTrigger, Observer, Workflow, WorkflowPage, Workflows};
+pub use workflows::{Checked, Observer, Workflow, WorkflowPage, Workflows};
 
 use crate::error::Failure;
 use crate::policy::Permissions;
@@ -129,6 +129,16 @@ impl Runs {
     /// Grows whenever a script or a node type changed.
     pub fn library_generation(&self) -> u64 {
         self.inner.programs.library.generation()
+    }
+
+    /// The triggers that scripts declare in their headers, by the script's path: each its type and its fields.
+    pub fn script_triggers(&self) -> Vec<(String, Vec<(String, serde_json::Value)>)> {
+        self.inner.programs.library.script_triggers()
+    }
+
+    /// Whether there is a script at that path.
+    pub fn has_script(&self, path: &str) -> bool {
+        self.inner.programs.library.script(path).is_some()
     }
 
     /// Runs a stored workflow. Resolves once the run is on record (at once for one that is [`Execute::awaited`]); it may have begun by

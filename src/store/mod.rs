@@ -1,8 +1,8 @@
 //! The database: the only room that says SQLite.
 //!
 //! One thread writes, and commits everything that waits in one transaction; a few connections read beside it. What is written is
-//! plain rows ([`runs`], [`workflows`], [`keys`], [`node_configs`], [`shell`], [`snapshots`], [`templates`], [`versions`]); what they mean is the
-//! business of the rooms above.
+//! plain rows ([`runs`], [`workflows`], [`keys`], [`node_configs`], [`shell`], [`snapshots`], [`templates`], [`triggers`],
+//! [`versions`]); what they mean is the business of the rooms above.
 
 mod blobs;
 mod error;
@@ -17,7 +17,7 @@ mod search;
 pub mod shell;
 pub mod snapshots;
 pub mod templates;
-mod triggers;
+pub mod triggers;
 pub mod versions;
 pub mod workflows;
 mod writer;

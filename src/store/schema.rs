@@ -11,7 +11,7 @@ use super::Error;
 const APPLICATION_ID: i64 = 0x5452_4145;
 
 /// Each file brings the schema one version further; the number is the version it leads to.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_workflows_and_runs.sql"),
     include_str!("migrations/0002_shell_sessions.sql"),
     include_str!("migrations/0003_node_configs.sql"),
@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_resuming.sql"),
     VERSIONS,
     include_str!("migrations/0009_history.sql"),
+    include_str!("migrations/0010_firings.sql"),
 ];
 
 /// The one that has workflows begin with a version each.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::plan::{Link, Obstacle, Plan, Shape, closing_links, plan, reachable};
 use super::schema::{faults, listed, nearest, shortened, validator};
+use super::trigger::faults_of_node;
 use super::{
     Expressions, Graph, Node, NodeKind, NodeType, NodeTypes, Problem, Severity, StoredConfig, StoredConfigs, Trigger, WorkflowSettings,
     config, permissions,
@@ -495,6 +496,9 @@ fn config_faults(
     let mut wrong = Vec::new();
     let has_expressions = config::check(config, &node_type.schema, expressions, &mut wrong);
     found.extend(wrong.into_iter().map(|fault| (fault.path, fault.message)));
+    if found.is_empty() && node_type.kind == NodeKind::Trigger {
+        found = faults_of_node(&node_type.node_type, &Value::Object(config.clone()));
+    }
     (found, has_expressions)
 }
 

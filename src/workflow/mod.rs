@@ -5,6 +5,7 @@
 
 mod check;
 mod config;
+mod dedupe;
 mod drawing;
 mod emit;
 mod guard;
@@ -16,6 +17,7 @@ mod plan;
 mod schema;
 mod settings;
 mod template;
+mod trigger;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,10 +26,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+pub use dedupe::DedupeKey;
 pub use drawing::{Drawing, Fields};
 pub use model::{Edge, Graph, Node};
 pub use node_type::{Category, NodeKind, NodeType, OnInterrupt, Port};
 pub use settings::{MAX_PRIORITY, WorkflowSettings};
+pub use trigger::{After, CatchUp, FolderStart, Listens, Overlap, Respond, ScheduleStart, Segment, TriggerFault, WebhookStart};
 
 pub(crate) use schema::nearest;
 

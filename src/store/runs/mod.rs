@@ -15,6 +15,8 @@ pub use resume::{OpenRun, OpenStep, Past};
 pub use waits::{NewWait, WaitEnd, WaitRow};
 pub use write::Write;
 
+use super::triggers::NewFiring;
+
 /// JSON text, kept as it came.
 pub type Json = Box<RawValue>;
 
@@ -45,6 +47,8 @@ pub struct NewRun {
     pub input: Json,
     /// The trigger node that fired.
     pub start_node: Option<String>,
+    /// What started it, where that must not start anything a second time.
+    pub firing: Option<Arc<NewFiring>>,
     /// Hash of its program.
     pub program: Arc<str>,
     /// The process that works on it.

@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::waits::{self, NewWait};
 use super::{Json, LogRow, NewImage, NewRun, NewStep, ProgramRow, RunEnd, RunKey, StepEnd};
+use crate::store::triggers;
 
 /// A row to be written. Applied in the order in which they were queued.
 #[derive(Debug, Clone)]
@@ -203,6 +204,13 @@ impl Write {
 }
 
 fn insert_run(connection: &Connection, row: &NewRun) -> rusqlite::Result<()> {
+    if let Some(firing) = &row.firing
+        && !triggers::insert(connection, firing, &row.run_id)?
+    {
+        // Whoever fires asks before: this is the last line of defence.
+        tracing::error!(trigger_id = %firing.trigger_id, run_id = %row.run_id, "a run was left out: what starts it did so before");
+        return Ok(());
+    }
     let end = row.end.as_ref();
     connection.prepare_cached(RUN)?.execute(params![
         row.key.0,

@@ -147,10 +147,10 @@ async fn many_runs_write_at_once_and_all_is_there_after_reopening() {
 }
 
 /// A file system of 2 MiB, where this process may mount one.
-struct Small(tempfile::TempDir);
+pub struct Small(pub tempfile::TempDir);
 
 impl Small {
-    fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(folder.path()).output();
         mount.is_ok_and(|output| output.status.success()).then(|| Self(folder))
