@@ -95,7 +95,6 @@ fn fill(data: &std::path::Path) {
                 parent: None,
                 retry_of: None,
                 depth: 0,
-                firing: None,
                 priority: 0,
                 created_at: at,
                 started_at: Some(at),
