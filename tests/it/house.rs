@@ -79,6 +79,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("comfy_table", &["cli"]),
     ("enigo", &["input"]),
+    ("flate2", &["screen"]),
     ("governor", &["api"]),
     ("hmac", &["keys", "triggers"]),
     ("hyper", &["api"]),
