@@ -16,11 +16,15 @@ mod cancel;
 mod chains;
 mod desktop;
 mod load;
+#[allow(dead_code)]
+#[path = "../../tests/it/api/painted/mod.rs"]
+mod painted;
 mod peer;
 mod report;
 mod served;
 mod server;
 mod shell;
+mod stream;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_trae");
 const ROUNDS: usize = 5;
@@ -28,10 +32,11 @@ const ROUNDS: usize = 5;
 /// A group of figures, and the word that asks for it.
 type Group = (&'static str, fn());
 
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 6] = [
     ("chains", chains::measure),
     ("server", server::measure),
     ("desktop", desktop::measure),
+    ("stream", stream::measure),
     ("cancel", cancel::measure),
     ("shell", shell::measure),
 ];
@@ -40,7 +45,7 @@ fn main() {
     // Cargo adds `--bench`.
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let Some(unknown) = asked.iter().find(|word| !GROUPS.iter().any(|(name, _)| name == word)) {
-        println!("there is no group {unknown:?}: chains, server, desktop, cancel, shell");
+        println!("there is no group {unknown:?}: chains, server, desktop, stream, cancel, shell");
         std::process::exit(2);
     }
     report::head();

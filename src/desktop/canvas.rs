@@ -109,10 +109,11 @@ impl Canvas {
         for moved in &delta.moved {
             grid.carry(&mut rough, moved, now);
         }
-        let mut wanted: Vec<(Region, Coding)> = Vec::with_capacity(delta.painted.len());
+        let mut wanted: Vec<Part> = Vec::with_capacity(delta.painted.len());
         for part in &delta.painted {
             let small = part.width.saturating_mul(part.height) < SMALL;
-            let coding = if small || plane.nature(*part) == Nature::Drawn { Coding::Exact } else { Coding::Jpeg(look.quality) };
+            let nature = plane.nature(*part);
+            let coding = if small || nature != Nature::Seen { Coding::Exact } else { Coding::Jpeg(look.quality) };
             if let Some(mark) = rough.get_mut(grid.tile_at(part.x, part.y)) {
                 let covered = grid.tile(part.x, part.y) == *part;
                 *mark = match coding {
@@ -121,17 +122,20 @@ impl Canvas {
                     Coding::Exact => mark.map(|_| now),
                 };
             }
-            wanted.push((*part, coding));
+            wanted.push((*part, (coding, nature)));
         }
         let rested = rough.iter_mut().enumerate().filter(|(_, mark)| mark.is_some_and(|since| since + REST <= now)).take(SHARP);
         for (index, mark) in rested {
             *mark = None;
-            wanted.push((grid.nth(index), Coding::Exact));
+            wanted.push((grid.nth(index), (Coding::Exact, Nature::Seen)));
         }
         self.had = Some(Had { cells: Arc::clone(plane.cells()), generation: plane.generation(), scale, rough });
         Plan { whole, moved: delta.moved.clone(), areas: joined(wanted) }
     }
 }
+
+/// A part of the picture, and what it can be painted with at once: what is written down alike, and has about as many colours.
+type Part = (Region, (Coding, Nature));
 
 /// What is to be done.
 struct Plan {
@@ -182,12 +186,12 @@ impl Grid {
 }
 
 /// Joins neighbours, first those beside each other, then those on top of each other. What lies between may be painted as well.
-fn joined(parts: Vec<(Region, Coding)>) -> Vec<(Region, Coding)> {
+fn joined(parts: Vec<Part>) -> Vec<(Region, Coding)> {
     let area = |region: &Region| u64::from(region.width) * u64::from(region.height);
-    let mut rows: Vec<(Region, Coding)> = Vec::with_capacity(parts.len());
-    for (part, coding) in parts {
+    let mut rows: Vec<Part> = Vec::with_capacity(parts.len());
+    for (part, kind) in parts {
         if let Some((left, of)) = rows.last_mut()
-            && *of == coding
+            && *of == kind
             && left.right() == i64::from(part.x)
             && left.y.unsigned_abs() / TILE == part.y.unsigned_abs() / TILE
         {
@@ -199,22 +203,22 @@ fn joined(parts: Vec<(Region, Coding)>) -> Vec<(Region, Coding)> {
                 continue;
             }
         }
-        rows.push((part, coding));
+        rows.push((part, kind));
     }
-    let mut found: Vec<(Region, Coding)> = Vec::with_capacity(rows.len());
-    for (part, coding) in rows {
+    let mut found: Vec<Part> = Vec::with_capacity(rows.len());
+    for (part, kind) in rows {
         let fits = |above: &Region| {
             above.x == part.x
                 && above.width == part.width
                 && above.bottom() == i64::from(part.y)
                 && area(above) + area(&part) <= u64::from(LARGE)
         };
-        match found.iter_mut().rev().find(|(above, of)| *of == coding && fits(above)) {
+        match found.iter_mut().rev().find(|(above, of)| *of == kind && fits(above)) {
             Some((above, _)) => above.height += part.height,
-            None => found.push((part, coding)),
+            None => found.push((part, kind)),
         }
     }
-    found
+    found.into_iter().map(|(part, (coding, _))| (part, coding)).collect()
 }
 
 fn coded(plane: &Plane, areas: &[(Region, Coding)]) -> Result<Vec<(Region, Arc<Coded>)>, Error> {

@@ -183,3 +183,102 @@ impl Hasher for AsItIs {
         self.0 = number;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::screen::Frame;
+
+    const WIDTH: u32 = 150;
+
+    /// A picture of rows that each have one colour.
+    fn rows(colours: &[u32]) -> Frame {
+        picture(colours.len(), |_, y| colours[y])
+    }
+
+    fn picture(height: usize, colour: impl Fn(u32, usize) -> u32) -> Frame {
+        let bytes = (0..height).flat_map(|y| (0..WIDTH).map(move |x| (x, y))).flat_map(|(x, y)| colour(x, y).to_le_bytes()).collect();
+        Frame::of_bgrx(bytes, (WIDTH, u32::try_from(height).unwrap()))
+    }
+
+    fn pixels(frame: &Frame) -> Vec<Vec<u8>> {
+        frame.rows().map(<[u8]>::to_vec).collect()
+    }
+
+    /// What a viewer has who had `before` and was sent the difference; the pixels that were sent.
+    fn applied(before: &Frame, now: &Frame) -> (Delta, Vec<Vec<u8>>, usize) {
+        let delta = Delta::between(&Cells::of(before), &Cells::of(now));
+        let (mut shown, wanted) = (pixels(before), pixels(now));
+        let span = |region: &Region| {
+            let (x, y) = (usize::try_from(region.x).unwrap(), usize::try_from(region.y).unwrap());
+            (x * 4..(x + region.width as usize) * 4, y..y + region.height as usize)
+        };
+        for moved in &delta.moved {
+            let (columns, to) = span(&moved.to);
+            let from = usize::try_from(moved.from_y).unwrap();
+            let taken: Vec<_> = (from..from + to.len()).map(|y| shown[y][columns.clone()].to_vec()).collect();
+            to.zip(taken).for_each(|(y, row)| shown[y][columns.clone()].copy_from_slice(&row));
+        }
+        let mut sent = 0;
+        for part in &delta.painted {
+            let (columns, rows) = span(part);
+            sent += columns.len() / 4 * rows.len();
+            rows.for_each(|y| shown[y][columns.clone()].copy_from_slice(&wanted[y][columns.clone()]));
+        }
+        (delta, shown, sent)
+    }
+
+    #[test]
+    fn what_scrolls_is_moved_and_only_the_rest_is_painted() {
+        let text: Vec<u32> = (0..400).map(|row| row * 7919 % 65_521).collect();
+        for by in [1, 13, 150] {
+            for (before, now) in [(0, by), (by, 0)] {
+                let (before, now) = (rows(&text[before..before + 200]), rows(&text[now..now + 200]));
+                let (delta, shown, sent) = applied(&before, &now);
+                assert_eq!(shown, pixels(&now));
+                assert_eq!((delta.moved.len(), sent), (1, by * WIDTH as usize), "{delta:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_that_scrolls_beside_a_still_one_is_moved_alone() {
+        let (still, text) = (|y: usize| u32::try_from(y).unwrap() * 31, |y: usize| u32::try_from(y).unwrap() * 7919 % 65_521);
+        let of = |by: usize| picture(200, move |x, y| if x < 64 || !(20..180).contains(&y) { still(y) } else { text(y + by) });
+        let (delta, shown, sent) = applied(&of(0), &of(30));
+        assert_eq!(shown, pixels(&of(30)));
+        assert_eq!(delta.moved, [Moved { to: Region { x: 64, y: 20, width: 86, height: 130 }, from_y: 50 }]);
+        assert_eq!(sent, 30 * 86);
+    }
+
+    #[test]
+    fn what_only_changes_is_painted() {
+        let before = picture(200, |_, _| 5);
+        let now = picture(200, |x, y| if x == 70 && (100..104).contains(&y) { 9 } else { 5 });
+        let (delta, shown, _) = applied(&before, &now);
+        assert_eq!(shown, pixels(&now));
+        assert_eq!((delta.moved.len(), &delta.painted[..]), (0, &[Region { x: 64, y: 100, width: 64, height: 4 }][..]));
+        assert_eq!(Delta::between(&Cells::of(&now), &Cells::of(&now)), Delta::default());
+        assert_eq!(Delta::between(&Cells::of(&picture(199, |_, _| 5)), &Cells::of(&now)), Delta::whole(&Cells::of(&now)));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_the_picture_comes_out(
+            text in proptest::collection::vec(0_u32..40, 260),
+            (by, up) in (0_usize..60, any::<bool>()),
+            changes in proptest::collection::vec((0_u32..WIDTH, 0_usize..200, 40_u32..50), 0..6),
+        ) {
+            let column = |x: u32, y: usize| text[y] * (1 + x / 64);
+            let still = picture(200, |x, y| if up { column(x, y + by) } else { column(x, y) });
+            let moved = picture(200, |x, y| {
+                let changed = changes.iter().find(|change| (change.0, change.1) == (x, y)).map(|change| change.2);
+                changed.unwrap_or_else(|| if up { column(x, y) } else { column(x, y + by) })
+            });
+            let (_, shown, _) = applied(&still, &moved);
+            prop_assert_eq!(shown, pixels(&moved));
+        }
+    }
+}

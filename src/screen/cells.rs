@@ -122,7 +122,10 @@ mod tests {
         let now = frame(size, |x, y| u8::from((x, y) == (70, 50) || (x, y) == (199, 99)));
         let all = Cells::of(&now);
         assert_eq!(before.columns().zip(all.columns()).map(|(a, b)| (0..100).filter(|y| a[*y] != b[*y]).count()).sum::<usize>(), 2);
-        assert_eq!(before.after(&now, &[Region { x: 64, y: 40, width: 8, height: 20 }, Region { x: 190, y: 99, width: 900, height: 9 }]).unwrap(), all);
+        assert_eq!(
+            before.after(&now, &[Region { x: 64, y: 40, width: 8, height: 20 }, Region { x: 190, y: 99, width: 900, height: 9 }]).unwrap(),
+            all
+        );
         assert_ne!(before.after(&now, &[Region { x: 0, y: 0, width: 64, height: 100 }]).unwrap(), all);
         assert!(before.after(&frame((199, 100), |_, _| 0), &[]).is_err());
     }

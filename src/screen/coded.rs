@@ -37,8 +37,10 @@ pub enum Coded {
 /// What a tile looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nature {
-    /// Flat, or with few colours, as text and drawings are.
+    /// With few colours, as text and drawings are.
     Drawn,
+    /// With many, and flat all the same, as drawings with shades are.
+    Shaded,
     /// With many, as photographs and films.
     Seen,
 }
@@ -61,7 +63,11 @@ impl Frame {
             }
         }
         // Text with smooth edges has many colours and still large flat areas.
-        if many && changes * 2 > pixels { Nature::Seen } else { Nature::Drawn }
+        match many {
+            false => Nature::Drawn,
+            true if changes * 2 > pixels => Nature::Seen,
+            true => Nature::Shaded,
+        }
     }
 
     /// Writes a part down.
@@ -270,7 +276,9 @@ mod tests {
 
     #[test]
     fn every_number_of_colours_comes_back_exactly() {
-        for (colours, few) in [(1_u32, true), (2, true), (3, true), (4, true), (16, true), (17, true), (256, true), (257, false), (9000, false)] {
+        for (colours, few) in
+            [(1_u32, true), (2, true), (3, true), (4, true), (16, true), (17, true), (256, true), (257, false), (9000, false)]
+        {
             let pixel = |x: u32, y: u32| {
                 let number = (y * 97 + x) % colours;
                 [u8::try_from(number % 256).unwrap(), u8::try_from(number / 256).unwrap(), 7]
@@ -303,8 +311,8 @@ mod tests {
         let random = frame((64, 64), |x, y| [noise(x, y)[1], noise(x, y)[2], noise(x, y)[3]]);
         assert_eq!(random.nature(all), Nature::Seen);
         assert_eq!(frame((64, 64), |x, y| [u8::from(x % 3 == y % 5) * 200; 3]).nature(all), Nature::Drawn);
-        // Smooth from top to bottom: many colours, and each row has one.
-        assert_eq!(frame((64, 64), |_, y| [u8::try_from(y).unwrap(); 3]).nature(all), Nature::Drawn);
+        // Smooth from top to bottom: many colours, and they change seldom.
+        assert_eq!(frame((64, 64), |x, y| [u8::try_from(y).unwrap(), u8::try_from(x / 4).unwrap(), 0]).nature(all), Nature::Shaded);
     }
 
     #[test]

@@ -57,6 +57,12 @@ impl Frame {
         Ok(Self { pixels: Arc::new(pixels), offset: 0, stride, region })
     }
 
+    /// A frame of bytes, for a test of another room.
+    #[cfg(test)]
+    pub(crate) fn of_bgrx(bytes: Vec<u8>, (width, height): (u32, u32)) -> Self {
+        Self::new(Pixels::Owned(bytes), Region { x: 0, y: 0, width, height }).unwrap()
+    }
+
     /// The left edge on the virtual screen.
     pub fn x(&self) -> i32 {
         self.region.x

@@ -60,9 +60,10 @@ impl Painting {
         bytes
     }
 
-    fn alive(&mut self) -> Vec<u8> {
+    /// A sign of life. `waits`: something has changed that cannot be sent yet.
+    fn alive(&mut self, waits: bool) -> Vec<u8> {
         self.said = Some(Instant::now());
-        wire::alive(self.pace.last(), self.exact, self.size)
+        wire::alive(self.pace.last(), self.exact && !waits, self.size)
     }
 
     /// `cursor`.
@@ -133,7 +134,8 @@ impl Stream {
             }
             let alive_at = painting.alive_at();
             if alive_at.is_some_and(|alive_at| alive_at <= now) {
-                return Ok(Due::Update(painting.alive()));
+                // While no picture can be sent none is looked at either.
+                return Ok(Due::Update(painting.alive(self.fresh || !is_open)));
             }
             let wake = [wanted.filter(|_| self.newest.is_some()), alive_at].into_iter().flatten().min();
             tokio::select! {

@@ -186,7 +186,8 @@ pub(super) fn read(text: &str) -> Result<Said, Wrong> {
 }
 
 fn unknown(what: &str) -> Wrong {
-    const KNOWN: &str = "start_stream, configure, stop_stream, ping, ack, keyframe, mouse_move, mouse_down, mouse_up, click, scroll, key and type";
+    const KNOWN: &str =
+        "start_stream, configure, stop_stream, ping, ack, keyframe, mouse_move, mouse_down, mouse_up, click, scroll, key and type";
     let message = format!("{what}: send one of {KNOWN}");
     let details = serde_json::json!({ "errors": [{ "path": "/type", "message": message }] });
     Wrong::Malformed(Failure::new(Kind::ValidationError, message).with(details))
