@@ -152,6 +152,8 @@ pub struct Storage {
     pub script_dirs: Vec<PathBuf>,
     /// `RELOAD`, default `true`: hot reload of the script folders.
     pub reload: bool,
+    /// `VERSIONS_KEPT`, default `0`: so many versions of each workflow and script are kept, the newest; `0` keeps all.
+    pub versions_kept: u32,
 }
 
 /// Kept pictures.
@@ -336,8 +338,12 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         rate_limit_enabled: r.get("RATE_LIMIT_ENABLED", false),
         rate_limit_requests_per_minute: r.within("RATE_LIMIT_REQUESTS_PER_MINUTE", 60, 1..=1_000_000),
     };
-    let storage =
-        Storage { data_dir: r.get("DATA_DIR", data_dir), script_dirs: r.get("SCRIPT_DIRS", Vec::new()), reload: r.get("RELOAD", true) };
+    let storage = Storage {
+        data_dir: r.get("DATA_DIR", data_dir),
+        script_dirs: r.get("SCRIPT_DIRS", Vec::new()),
+        reload: r.get("RELOAD", true),
+        versions_kept: r.within("VERSIONS_KEPT", 0, 0..=1_000_000),
+    };
     let days: u32 = r.within("SNAPSHOT_MAX_AGE_DAYS", 30, 0..=36_500);
     let total: u64 = r.within("SNAPSHOT_MAX_TOTAL_BYTES", 1 << 30, 0..=1 << 50);
     let snapshots =

@@ -20,6 +20,7 @@ mod load;
 #[path = "../../tests/it/api/painted/mod.rs"]
 mod painted;
 mod peer;
+mod reload;
 mod report;
 mod served;
 mod server;
@@ -32,20 +33,21 @@ const ROUNDS: usize = 5;
 /// A group of figures, and the word that asks for it.
 type Group = (&'static str, fn());
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     ("chains", chains::measure),
     ("server", server::measure),
     ("desktop", desktop::measure),
     ("stream", stream::measure),
     ("cancel", cancel::measure),
     ("shell", shell::measure),
+    ("reload", reload::measure),
 ];
 
 fn main() {
     // Cargo adds `--bench`.
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let Some(unknown) = asked.iter().find(|word| !GROUPS.iter().any(|(name, _)| name == word)) {
-        println!("there is no group {unknown:?}: chains, server, desktop, stream, cancel, shell");
+        println!("there is no group {unknown:?}: chains, server, desktop, stream, cancel, shell, reload");
         std::process::exit(2);
     }
     report::head();

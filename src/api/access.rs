@@ -36,6 +36,7 @@ const TABLE: &[(&str, Need, Need)] = &[
     ("/api/keys", ADMIN, ADMIN),
     ("/api/node-configs", READ, SCRIPTS),
     ("/api/runs", READ, WORKFLOWS),
+    ("/api/script-versions", READ, SCRIPTS),
     ("/api/scripts", READ, SCRIPTS),
     ("/api/secrets", ADMIN, ADMIN),
     ("/api/settings", ADMIN, ADMIN),

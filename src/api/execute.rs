@@ -71,6 +71,15 @@ impl ExecuteRequest {
         Ok(Execute { parameters, input, mode, ..Execute::default() })
     }
 
+    /// Refuses what only a graph has.
+    pub(super) fn refuse_parts(&self) -> Result<()> {
+        let named = [("/until", self.until.is_some()), ("/only", self.only.is_some())];
+        match named.into_iter().find(|(_, named)| *named) {
+            Some((path, _)) => Err(Error::invalid_at(path, "a script has no nodes: only a workflow is run in part")),
+            None => Ok(()),
+        }
+    }
+
     /// Answers that a run was started, or once it is over. A run that only describes is over soon, and wanted for what it says.
     pub(super) async fn answer(&self, ticket: Ticket) -> Result<Response> {
         answer(ticket, self.wait || self.dry_run, self.timeout).await

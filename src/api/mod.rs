@@ -40,6 +40,7 @@ mod state;
 mod success;
 mod tls;
 mod triggers;
+mod versions;
 mod visit;
 mod webhooks;
 mod workflow_automation;

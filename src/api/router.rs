@@ -18,7 +18,7 @@ use super::state::State;
 use super::visit;
 use super::{
     approvals, auth, automation, describe, desktop, desktop_stream, docs, echo, error, filesystem, health, keys, metrics, node_configs,
-    node_templates, runs, scripts, shell, shell_terminal, snapshots, triggers, webhooks, workflow_automation, workflows,
+    node_templates, runs, scripts, shell, shell_terminal, snapshots, triggers, versions, webhooks, workflow_automation, workflows,
 };
 
 /// A route at once, and its description when somebody asks: a server that nobody asks for it never makes it.
@@ -93,11 +93,21 @@ fn table() -> Table {
         .add(routes!(workflows::get, workflows::update, workflows::delete))
         .add(routes!(workflows::execute))
         .add(routes!(workflows::script))
+        .add(routes!(versions::deleted))
+        .add(routes!(versions::of_workflow))
+        .add(routes!(versions::drawing))
+        .add(routes!(versions::compiled))
+        .add(routes!(versions::restore_workflow))
+        .add(routes!(versions::compare_workflow))
         // scripts
         .add(routes!(scripts::list))
         .add(routes!(scripts::check))
         .add(routes!(scripts::get, scripts::put, scripts::delete))
         .add(routes!(scripts::run))
+        .add(routes!(versions::of_script))
+        .add(routes!(versions::source))
+        .add(routes!(versions::restore_script))
+        .add(routes!(versions::compare_script))
         // runs
         .add(routes!(runs::list))
         .add(routes!(runs::get))

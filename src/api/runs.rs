@@ -85,6 +85,8 @@ pub(crate) struct RetryRequest {
     /// The first step that is done again; without it the first one that did not succeed. The finished steps before it are not done again:
     /// their outputs are used. A step before it that broke off is left out.
     from: Option<String>,
+    /// Do everything again.
+    all: bool,
     /// End with this node.
     until: Option<String>,
     /// `current`: with the workflow or script as it is stored now, or as it was where that is gone; `original`: as it was.
@@ -110,8 +112,11 @@ pub(crate) async fn retry(
     OptionalJson(request): OptionalJson<RetryRequest>,
 ) -> Result<Response> {
     state.enter(Name::GraphExecution)?;
-    let RetryRequest { from, until, code } = request;
-    let ticket = state.runs().retry(&id, Retry { from, until, original: code == Code::Original }).await?;
+    let RetryRequest { from, all, until, code } = request;
+    if all && from.is_some() {
+        return Err(Error::invalid_at("/all", "goes without `from`"));
+    }
+    let ticket = state.runs().retry(&id, Retry { from, all, until, original: code == Code::Original }).await?;
     answer(ticket, false, None).await
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json as Answer;
 use axum::extract::{FromRequest, Request, State};
@@ -17,12 +18,17 @@ use super::execute::{ExecuteRequest, Started};
 use super::extract::{Json, OptionalJson, Path, Query, Raw};
 use super::state::blocking;
 use super::success::SuccessResponse;
+use super::visit;
 use crate::error::{Failure, Kind};
 use crate::host::protocol::Limits;
 use crate::policy::Permissions;
+use crate::runs::Author;
 use crate::script::{Candidate, Catalog, LibraryError, ScriptFile};
 use crate::services::Name;
 use crate::workflow::NodeType;
+
+/// So long a script that was stored waits for those that import it.
+const FOLLOWED: Duration = Duration::from_secs(2);
 
 /// What a file of the folders is.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
@@ -201,20 +207,35 @@ pub(crate) async fn put(
     let path = whole(path);
     let candidate = state.library().candidate(&path, source)?;
     fits(&candidate.source)?;
-    if !query.draft
-        && let Some(problem) = problems(&state, &candidate).await?.into_iter().next()
-    {
-        let ScriptProblem { line, column, message } = problem;
-        return Err(LibraryError { path, line, column, message }.into());
-    }
     let existed = read(&state, &path, query.draft).await.is_ok();
-    let (library, draft) = (Arc::clone(state.library()), query.draft);
-    blocking(move || Ok(library.save(&candidate.path, &candidate.source, draft)?)).await?;
+    if query.draft {
+        let library = Arc::clone(state.library());
+        blocking(move || Ok(library.save_draft(&candidate.path, &candidate.source)?)).await?;
+    } else {
+        store(&state, candidate, Author { api_key: visit::name(), restored_from: None }).await?;
+    }
     let status = if existed { StatusCode::OK } else { StatusCode::CREATED };
-    Ok((status, Answer(read(&state, &path, draft).await?)))
+    Ok((status, Answer(read(&state, &path, query.draft).await?)))
 }
 
-/// Removes a script, and its draft. Runs that go on keep the code they started with.
+/// Makes a text that compiles the file's, and a version of it.
+pub(super) async fn store(state: &super::State, candidate: Candidate, author: Author) -> Result<()> {
+    if let Some(ScriptProblem { line, column, message }) = problems(state, &candidate).await?.into_iter().next() {
+        return Err(LibraryError { path: candidate.path, line, column, message }.into());
+    }
+    let (library, versions, stored) = (Arc::clone(state.library()), state.runs().versions(), candidate.path.clone());
+    blocking(move || {
+        let Candidate { path, source, .. } = &candidate;
+        let keep = || versions.keep_script(path, source, author).map_err(|failure| failure.message);
+        Ok(library.save(path, source, keep)?)
+    })
+    .await?;
+    // What imports it is live with it, unless that takes long because much else is compiled.
+    let _ = tokio::time::timeout(FOLLOWED, state.library().followed(&stored)).await;
+    Ok(())
+}
+
+/// Removes a script, and its draft. Runs that go on keep the code they started with; its versions stay.
 #[utoipa::path(delete, path = "/api/scripts/{path}", tag = "scripts", operation_id = "scripts_delete", params(("path" = String, Path, description = "Such as `reports/daily.rhai`")), responses((status = 200, body = SuccessResponse), (status = 404, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn delete(State(state): State<super::State>, Path(path): Path<String>) -> Result<Answer<SuccessResponse>> {
     state.enter(Name::Scripts)?;
@@ -242,6 +263,7 @@ pub(crate) async fn run(
     if let (None, Some(error)) = (catalog.script(&path), catalog.error(&path)) {
         return Err(error.clone().into());
     }
+    request.refuse_parts()?;
     let ticket = state.runs().execute_script(&path, request.execute()?).await?;
     request.answer(ticket).await
 }
@@ -258,7 +280,7 @@ pub(crate) async fn check(State(state): State<super::State>, Json(request): Json
 }
 
 /// A path may leave the ending out.
-fn whole(path: String) -> String {
+pub(super) fn whole(path: String) -> String {
     if path.ends_with(".rhai") { path } else { path + ".rhai" }
 }
 
@@ -290,7 +312,7 @@ async fn problems(state: &super::State, candidate: &Candidate) -> Result<Vec<Scr
 }
 
 /// A script as it is in its folder.
-async fn read(state: &super::State, path: &str, draft: bool) -> Result<Script> {
+pub(super) async fn read(state: &super::State, path: &str, draft: bool) -> Result<Script> {
     let (library, wanted) = (Arc::clone(state.library()), path.to_owned());
     let catalog = state.catalog();
     let live = catalog.script(path).map(|script| script.source.clone()).filter(|_| catalog.error(path).is_none());
@@ -303,7 +325,7 @@ async fn read(state: &super::State, path: &str, draft: bool) -> Result<Script> {
     let info = match info(&catalog, path) {
         Some(info) => info,
         // A draft of what was never live: what its own header says, if it says anything.
-        None => of_script(&ScriptFile::read(path, source.clone()).unwrap_or_else(|_| bare(path)), None),
+        None => of_script(&ScriptFile::read(path, source.clone()).unwrap_or_else(|_| ScriptFile::bare(path)), None),
     };
     Ok(Script { info, source, draft })
 }
@@ -318,12 +340,7 @@ fn info(catalog: &Catalog, path: &str) -> Option<ScriptInfo> {
         return Some(of_node_type(node_type, error));
     }
     let error = error?;
-    Some(of_script(&bare(path), Some(error)))
-}
-
-/// A file of which nothing is known.
-fn bare(path: &str) -> ScriptFile {
-    ScriptFile { path: path.to_owned(), source: String::new(), header: Default::default() }
+    Some(of_script(&ScriptFile::bare(path), Some(error)))
 }
 
 fn of_script(script: &ScriptFile, error: Option<&LibraryError>) -> ScriptInfo {

@@ -14,7 +14,8 @@ use super::error::{Error, ErrorResponse, Result};
 use super::execute::{ExecuteRequest, Started};
 use super::extract::{Json, OptionalJson, Path, Query, Written};
 use super::success::SuccessResponse;
-use crate::runs::{Checked, Run, RunFilter, RunStatus, Workflow, WorkflowPage};
+use super::visit;
+use crate::runs::{Author, Checked, Run, RunFilter, RunStatus, Workflow, WorkflowPage, Workflows};
 use crate::services::{Name, Status};
 use crate::workflow::{Drawing, Graph, Problem};
 
@@ -200,6 +201,11 @@ fn drawing(graph: Graph, text: &[u8]) -> Result<Drawing> {
     drawing.map_err(|error| Error::invalid_at("", format!("this is no graph: {error}")))
 }
 
+/// The stored workflows, for whoever calls: the versions that are made say so.
+fn by_caller(state: &super::State) -> Workflows {
+    state.workflows().by(Author { api_key: visit::name(), restored_from: None })
+}
+
 pub(crate) fn fifty() -> u32 {
     50
 }
@@ -233,7 +239,7 @@ pub(crate) async fn create(
     State(state): State<super::State>,
     Written(Drawn(graph), text): Written<Drawn>,
 ) -> Result<(StatusCode, axum::Json<Workflow>)> {
-    Ok((StatusCode::CREATED, axum::Json(state.workflows().create_drawn(drawing(graph, &text)?).await?)))
+    Ok((StatusCode::CREATED, axum::Json(by_caller(&state).create_drawn(drawing(graph, &text)?).await?)))
 }
 
 /// A stored workflow.
@@ -249,10 +255,10 @@ pub(crate) async fn update(
     Path(id): Path<String>,
     Written(Drawn(graph), text): Written<Drawn>,
 ) -> Result<axum::Json<Workflow>> {
-    Ok(axum::Json(state.workflows().update_drawn(&id, drawing(graph, &text)?).await?))
+    Ok(axum::Json(by_caller(&state).update_drawn(&id, drawing(graph, &text)?).await?))
 }
 
-/// Removes a workflow; its runs stay on record.
+/// Removes a workflow; its runs and versions stay on record.
 #[utoipa::path(delete, path = "/api/workflows/{workflow_id}", tag = "workflows", operation_id = "workflows_delete", params(("workflow_id" = String, Path)), responses((status = 200, body = SuccessResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse)))]
 pub(crate) async fn delete(State(state): State<super::State>, Path(id): Path<String>) -> Result<axum::Json<SuccessResponse>> {
     state.workflows().delete(&id).await?;

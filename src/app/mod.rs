@@ -121,7 +121,7 @@ impl App {
             store.clone(),
             Arc::new(HostRunner(Arc::clone(&host))),
             programs,
-            runs::Settings::new(files.clone(), options.allowed),
+            runs::Settings { versions_kept: config.storage.versions_kept, ..runs::Settings::new(files.clone(), options.allowed) },
         );
         let webhooks = Arc::new(Webhooks::new(runs.clone()));
         let snapshots = Snapshots::new(store.clone(), Arc::clone(&desktops), Arc::clone(&ocr), snapshot_settings(&config));
@@ -212,6 +212,15 @@ impl App {
 pub fn keys(config: &Config) -> Result<Keys, Failure> {
     prepare(&config.storage.data_dir)?;
     open_keys(config, Store::open(&config.storage.data_dir.join("trae.db"))?)
+}
+
+/// The first script folder of the data folder, for whoever starts nothing else: `trae new`. It is made if it is not there.
+///
+/// # Errors
+/// A data folder that cannot be written.
+pub fn script_folder(config: &Config) -> Result<PathBuf, Failure> {
+    prepare(&config.storage.data_dir)?;
+    Ok(config.storage.data_dir.join("scripts"))
 }
 
 fn open_keys(config: &Config, store: Store) -> Result<Keys, Failure> {

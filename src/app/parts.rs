@@ -15,7 +15,7 @@ pub(crate) mod proxmox;
 
 use std::sync::Arc;
 
-use super::checks::Checks;
+use super::checks::{Checks, Kept};
 use crate::config::Config;
 use crate::desktop::Desktops;
 use crate::error::Failure;
@@ -63,7 +63,7 @@ fn service(name: Name, rooms: &Rooms<'_>) -> Result<Arc<dyn Service>, String> {
         Name::Node => Arc::new(node::Types(Arc::clone(rooms.library))),
         Name::Scripts => {
             let checks = Arc::new(Checks::new(Arc::clone(rooms.host)));
-            Arc::new(scripts::Folders { library: Arc::clone(rooms.library), checks })
+            Arc::new(scripts::Folders { library: Arc::clone(rooms.library), checks, kept: Arc::new(Kept(rooms.runs.versions())) })
         }
         Name::Storage => Arc::new(storage::Database(rooms.store.clone())),
         Name::Triggers => Arc::new(triggers::Armed(Arc::clone(rooms.webhooks))),

@@ -34,14 +34,17 @@ impl crate::runs::Library for Programs {
     fn graph(&self, graph: &Graph, configs: &StoredConfigs) -> CompiledGraph {
         let catalog = self.library.catalog();
         let compiled = workflow::compile_with(graph, catalog.as_ref(), &RhaiExpressions, configs);
-        CompiledGraph::new(compiled, |compiled| Program {
-            name: graph.name.clone(),
-            source: compiled.script.clone(),
-            node_types: compiled.node_types.iter().filter_map(|name| catalog.get(name)).map(|t| node_source(&t)).collect(),
-            modules: Vec::new(),
-            permissions: compiled.permissions.clone(),
-            limits: Limits { source: MAX_COMPILED, ..Limits::default() },
-            resumable: false,
+        CompiledGraph::new(compiled, |compiled| {
+            let node_types: Vec<_> = compiled.node_types.iter().filter_map(|name| catalog.get(name)).map(|t| node_source(&t)).collect();
+            Program {
+                name: graph.name.clone(),
+                source: compiled.script.clone(),
+                modules: catalog.modules_of(&node_types),
+                node_types,
+                permissions: compiled.permissions.clone(),
+                limits: Limits { source: MAX_COMPILED, ..Limits::default() },
+                resumable: false,
+            }
         })
     }
 

@@ -6,12 +6,14 @@ mod check;
 mod doctor;
 mod exit;
 mod keys;
+mod new;
 mod parameters;
 mod permit;
 mod print;
 mod progress;
 mod run;
 mod serve;
+mod step;
 mod table;
 
 use std::collections::BTreeMap;
@@ -41,6 +43,9 @@ enum Command {
     Compile(check::Compile),
     /// Check workflows and scripts; nothing of them runs
     Check(check::Check),
+    /// Make a script or node type to begin with
+    #[command(subcommand)]
+    New(new::New),
     /// Print the functions that scripts have
     Docs {
         /// As JSON instead of Markdown
@@ -86,6 +91,7 @@ pub(super) fn main() -> ExitCode {
         Command::Compile(compile) => compile.execute(),
         Command::Check(check) => check.execute(),
         Command::Docs { json } => docs(json),
+        Command::New(new) => new.execute(),
         Command::Keys(keys) => keys.execute(),
         Command::Doctor(doctor) => doctor.execute(),
         Command::Config(place) => place.config(BTreeMap::new()).map(|config| {

@@ -22,6 +22,21 @@ pub(super) fn allow(text: &str) -> Result<Permissions, String> {
     serde_json::from_value(entry).map_err(|error| error.to_string())
 }
 
+/// Asks for one of the choices until one is given. None where nobody is there.
+pub(super) fn choose(choices: &[String]) -> Option<String> {
+    loop {
+        write!(std::io::stderr(), "{}? ", choices.join(" / ")).ok()?;
+        std::io::stderr().flush().ok()?;
+        let mut said = String::new();
+        if std::io::stdin().lock().read_line(&mut said).ok()? == 0 {
+            return None;
+        }
+        if let Some(choice) = choices.iter().find(|choice| *choice == said.trim()) {
+            return Some(choice.clone());
+        }
+    }
+}
+
 /// What a namespace needs: its name, whether it is declared, how it is granted.
 fn needs(declared: &Permissions) -> [(&'static str, bool, &'static str); 8] {
     [

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use trae::runs::{Event, Happening, StepStatus};
+use trae::runs::{Awaited, Event, Happening, StepStatus};
 
 use super::print;
 
@@ -62,6 +62,8 @@ impl Progress {
                     None => {}
                 }
             }
+            Happening::WaitStarted { wait } => self.line(&waits(wait)),
+            Happening::WaitFinished { .. } => {}
             Happening::Log { level, message } => self.line(&format!("{level}: {message}")),
             Happening::RunFinished { status, .. } => {
                 if let Some(bar) = self.bar.take() {
@@ -83,6 +85,18 @@ impl Progress {
             None if !self.quiet => print::note(text),
             None => {}
         }
+    }
+}
+
+/// What a run waits for, in a line.
+fn waits(wait: &Awaited) -> String {
+    let detail = |name: &str| wait.details.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+    let until = wait.until.map_or_else(String::new, |until| format!(" until {until}"));
+    match wait.kind.as_str() {
+        "time" => format!("the run waits{until}"),
+        "approval" => format!("the run asks: {}{until}; answer with POST /api/approvals/{} on a server", detail("message"), wait.id),
+        "webhook" => format!("the run waits for a call at {:?}{until}", detail("path")),
+        kind => format!("the run waits for the {kind} {}", [detail("path"), detail("workflow_id")].concat()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `trae run`: a workflow or a script, here and now, on record like any other run.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,13 +11,15 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use trae::app::{App, Programs};
 use trae::error::Kind;
+use trae::host::protocol::Mode;
 use trae::policy::Permissions;
-use trae::runs::{Execute, Library as _, Run as Record, RunStatus, Ticket};
+use trae::runs::{Decide, Event, Execute, Happening, Library as _, Run as Record, RunStatus, Stepper, Ticket};
 use trae::script::header::ScriptHeader;
 
 use super::check::{graph, is_graph};
 use super::progress::Progress;
 use super::serve::{asked_to_end, failed};
+use super::step::AtTerminal;
 use super::{Place, exit, log_to_stderr, parameters, permit, print, runtime, table};
 
 /// Run a workflow or a script.
@@ -36,6 +39,12 @@ pub(super) struct Run {
     /// Print the steps as a table
     #[arg(long, conflicts_with = "json")]
     table: bool,
+    /// Show each step before it begins, and ask: run it, look at values, go on, or stop
+    #[arg(long, conflicts_with = "json")]
+    step: bool,
+    /// Describe what would be done instead of doing it; prints the steps as JSON
+    #[arg(long)]
+    dry_run: bool,
     /// Grant what the script does not declare: screen, input, clipboard, process, shell=bash, http=host, read=glob, write=glob, …
     #[arg(long, value_name = "PERMISSION", value_parser = permit::allow)]
     allow: Vec<Permissions>,
@@ -65,13 +74,17 @@ impl Run {
         }
         runtime(config.server.workers)?.block_on(async {
             let app = App::new(config).await.map_err(|failure| failed(&failure))?;
-            let ended = self.on(&app, &source, Execute { parameters, lent, ..Execute::default() }).await;
+            let mode = Mode { attended: true, pinned: true, stepwise: self.step, dry: self.dry_run, ..Mode::default() };
+            let stepper = self.step.then(|| Arc::new(AtTerminal::default()));
+            let asked = stepper.clone().map(|stepper| stepper as Arc<dyn Stepper>);
+            let execute = Execute { parameters, lent, mode, stepper: asked, ..Execute::default() };
+            let ended = self.on(&app, &source, execute, stepper.as_deref()).await;
             app.shutdown().await;
             ended
         })
     }
 
-    async fn on(&self, app: &App, source: &str, execute: Execute) -> Result<ExitCode, ExitCode> {
+    async fn on(&self, app: &App, source: &str, execute: Execute, stepper: Option<&AtTerminal>) -> Result<ExitCode, ExitCode> {
         let mut steps = None;
         let started = if is_graph(&self.file) {
             let (_, graph) = graph(&self.file)?;
@@ -86,7 +99,7 @@ impl Run {
             app.runs.execute_source(&self.file.display().to_string(), source, execute).await
         };
         let ticket = started.map_err(|failure| self.refused(&failure, source))?;
-        let run = self.follow(app, ticket, steps).await?;
+        let run = self.follow(app, ticket, steps, stepper).await?;
         let reported = self.report(&run, source);
         if reported.is_err() && steps.is_none() && !compiles(app, &run, source).await {
             return Err(exit::DATA.into());
@@ -95,8 +108,10 @@ impl Run {
     }
 
     /// Shows the run until it ends; the first Ctrl-C cancels it.
-    async fn follow(&self, app: &App, mut ticket: Ticket, steps: Option<usize>) -> Result<Record, ExitCode> {
-        let mut progress = Progress::new(self.json, steps);
+    async fn follow(&self, app: &App, mut ticket: Ticket, steps: Option<usize>, stepper: Option<&AtTerminal>) -> Result<Record, ExitCode> {
+        // A moving line and questions do not go together.
+        let mut progress = Progress::new(self.json || self.dry_run, steps.filter(|_| stepper.is_none()));
+        let stop = stepper.map_or_else(tokio_util::sync::CancellationToken::new, |stepper| stepper.stop.clone());
         let events = app.runs.subscribe(&ticket.run_id, 0).await.map_err(|failure| failed(&failure))?;
         let mut events = std::pin::pin!(events);
         let mut ending = std::pin::pin!(asked_to_end());
@@ -104,9 +119,16 @@ impl Run {
         loop {
             tokio::select! {
                 event = events.next() => match event {
-                    Some(event) => progress.show(&event),
+                    Some(event) => {
+                        progress.show(&event);
+                        answer(app, &event);
+                    }
                     None => break,
                 },
+                () = stop.cancelled(), if !cancelled => {
+                    cancelled = true;
+                    let _ = app.runs.cancel(&ticket.run_id).await;
+                }
                 () = &mut ending, if !cancelled => {
                     cancelled = true;
                     // Over already is as good as cancelled.
@@ -118,13 +140,13 @@ impl Run {
     }
 
     fn report(&self, run: &Record, source: &str) -> Result<ExitCode, ExitCode> {
-        if self.json {
+        if self.json || self.dry_run {
             print::json(run);
         } else if self.table {
             print::result(&table::steps(run));
         }
         if run.status == RunStatus::Succeeded {
-            if let (false, Some(result)) = (self.json || self.table, &run.result) {
+            if let (false, Some(result)) = (self.json || self.dry_run || self.table, &run.result) {
                 match serde_json::to_value(result) {
                     Ok(Value::Null) | Err(_) => {}
                     Ok(Value::String(text)) => print::result(&text),
@@ -157,6 +179,26 @@ impl Run {
             None => exit::code(failure.code),
         }
     }
+}
+
+/// A question that the run asks is asked at the terminal, where there is one. Only the answer is waited for, not by the run's events.
+fn answer(app: &App, event: &Event) {
+    let Happening::WaitStarted { wait } = &event.what else { return };
+    if wait.kind != "approval" || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return;
+    }
+    let (runs, id) = (app.runs.clone(), wait.id.clone());
+    let choices: Vec<String> =
+        wait.details.get("choices").and_then(|choices| serde_json::from_value(choices.clone()).ok()).unwrap_or_default();
+    tokio::spawn(async move {
+        let asking = tokio::task::spawn_blocking(move || permit::choose(&choices));
+        if let Ok(Some(choice)) = asking.await {
+            let by = std::env::var("USER").ok();
+            if let Err(failure) = runs.decide(&id, Decide { choice, comment: None, by }).await {
+                print::complaint(&failure.message);
+            }
+        }
+    });
 }
 
 /// Whether a script that failed was one at all: a broken one is not a run that failed.

@@ -245,6 +245,8 @@ impl Host {
                         biased;
                         () = job.cancel.cancelled() => return Outcome::Cancelled,
                         reply = self.reply(&job, &mut broker, rounds.as_ref(), call, within) => reply,
+                        // A runner that waits for an answer has nothing to say: it died, and nobody wants the answer.
+                        _ = lease.runner.receive() => return died(lease, &job.program).await,
                         () = tokio::time::sleep(within.unwrap_or(Duration::MAX)) => {
                             Reply::Failed(Failure::new(Kind::Timeout, "the step took longer than its settings allow"))
                         }
@@ -262,14 +264,17 @@ impl Host {
                     // A refusal is not forgotten by waiting.
                     return broker.refused.map_or(Outcome::Resting, |refused| Outcome::Failed(denied(refused, &job.program)));
                 }
-                Some(FromRunner::Loaded(_) | FromRunner::Checked(_)) | None => {
-                    let mut error = lease.runner.post_mortem().await;
-                    error.file = Some(job.program.name.clone());
-                    return Outcome::Failed(error);
-                }
+                Some(FromRunner::Loaded(_) | FromRunner::Checked(_)) | None => return died(lease, &job.program).await,
             }
         }
     }
+}
+
+/// What a run comes to whose runner is dead, or talks nonsense.
+async fn died(lease: Lease, program: &Program) -> Outcome {
+    let mut error = lease.runner.post_mortem().await;
+    error.file = Some(program.name.clone());
+    Outcome::Failed(error)
 }
 
 /// The run took longer than its header allows.

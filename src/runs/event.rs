@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Timestamp;
-use super::record::{Run, RunError, RunStatus, SharedJson, Step, StepStatus};
+use super::record::{Awaited, Run, RunError, RunStatus, SharedJson, Step, StepStatus};
 use crate::store::runs::WholeRun;
 
 /// Something that happened in a run.
@@ -68,6 +68,20 @@ pub enum Happening {
         /// Why it failed.
         error: Option<RunError>,
     },
+    /// The run waits, and holds nothing meanwhile where it can be let go.
+    WaitStarted {
+        /// For what.
+        wait: Awaited,
+    },
+    /// What it waited for has come, or is not waited for any more.
+    WaitFinished {
+        /// The wait's id.
+        wait_id: String,
+        /// `time`, `approval`, `webhook`, `script`, `workflow`.
+        kind: String,
+        /// The step in which it waited.
+        step_id: Option<String>,
+    },
     /// A line of log.
     Log {
         /// `debug`, `info`, `warn` or `error`.
@@ -94,6 +108,8 @@ impl Happening {
             Self::RunStarted { .. } => "run_started",
             Self::StepStarted { .. } => "step_started",
             Self::StepFinished { .. } => "step_finished",
+            Self::WaitStarted { .. } => "wait_started",
+            Self::WaitFinished { .. } => "wait_finished",
             Self::Log { .. } => "log",
             Self::RunFinished { .. } => "run_finished",
         }
@@ -142,6 +158,15 @@ pub(super) fn replay(whole: WholeRun, after: u64) -> Vec<Event> {
                 error: step.error,
             };
             events.push(event(id.unsigned_abs(), at, what));
+        }
+    }
+    for wait in whole.waits {
+        let (start, finish, since) = (wait.start_event, wait.finish_event, Timestamp(wait.created_at));
+        let (wait_id, kind, step_id) = (wait.id.clone(), wait.kind.clone(), wait.step_id.clone());
+        let ended_at = wait.answered_at.map_or(since, Timestamp);
+        events.push(event(start.unsigned_abs(), since, Happening::WaitStarted { wait: wait.into() }));
+        if let Some(id) = finish {
+            events.push(event(id.unsigned_abs(), ended_at, Happening::WaitFinished { wait_id, kind, step_id }));
         }
     }
     for log in whole.logs {

@@ -81,6 +81,8 @@ pub struct Execute {
 pub trait Stepper: std::fmt::Debug + Send + Sync {
     /// A step is about to begin; resolves once it may.
     fn pause(&self, pause: Pause) -> BoxFuture<'_, Result<(), Failure>>;
+    /// A step ended, and put this out.
+    fn heard(&self, step_id: &str, output: Option<&Json>);
 }
 
 impl Default for Execute {
@@ -412,8 +414,10 @@ pub(super) struct Resting {
 }
 
 impl Resting {
-    pub(super) fn new(pending: &Arc<Pending>) -> Self {
-        Self { pending: Arc::clone(pending), until: None }
+    /// For a wait in a step that is out of time at `until`, in microseconds since 1970.
+    pub(super) fn new(pending: &Arc<Pending>, until: Option<i64>) -> Self {
+        let left = until.map(|until| Duration::from_micros(until.saturating_sub(Timestamp::now().0).max(0).unsigned_abs()));
+        Self { pending: Arc::clone(pending), until: left.and_then(|left| Instant::now().checked_add(left)) }
     }
 }
 
@@ -460,6 +464,8 @@ impl Drive {
         let live = Arc::clone(&self.live);
         let (free, _) = (matches!(self.turn, Turn::Free), std::mem::replace(&mut self.turn, Turn::Free));
         live.shows(RunStatus::Waiting);
+        // It is read again when it goes on.
+        self.start.past = Past::default();
         let end = [resting.until, self.deadline()].into_iter().flatten().min();
         let over = waits::over(&live, &resting.pending, &live.cancel);
         let out_of_time = async {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::children;
+use super::event::Happening;
 use super::execute::{Halt, Resting};
 use super::live::{Live, bare_end, step_finished};
 use super::record::{RunError, RunStatus, StepStatus};
@@ -13,7 +14,7 @@ use super::{Error, Timestamp};
 use crate::error::{Failure, Kind};
 use crate::host::Outcome;
 use crate::host::protocol::{Json, Past, PastStep, PastWait, Program, ScriptError, StepOutcome, WaitFor};
-use crate::store::runs::{StepRow, Write};
+use crate::store::runs::{NewWait, StepRow, Write};
 
 impl Live {
     /// What the run did so far. Everything that is queued is on record first.
@@ -37,8 +38,31 @@ impl Live {
         self.state().waits.values().find(|pending| wanted(&pending.request.what)).cloned()
     }
 
-    pub(super) fn put_pending(&self, pending: &Arc<Pending>) {
-        self.state().waits.insert(pending.place.clone(), Arc::clone(pending));
+    /// Puts a wait on record, and tells of it.
+    pub(super) fn begin_wait(&self, pending: &Arc<Pending>, mut row: NewWait) -> Result<(), Failure> {
+        let mut state = self.state();
+        let id = state.number();
+        row.start_event = id;
+        let at = row.created_at;
+        self.inner.store.write(Write::Wait(Box::new(row))).map_err(Error::from)?;
+        state.waits.insert(pending.place.clone(), Arc::clone(pending));
+        self.tell(&state, id, at, || Happening::WaitStarted { wait: pending.shown(Timestamp(at)) });
+        Ok(())
+    }
+
+    /// A wait is over, and that is on record; tells of it.
+    pub(super) fn end_wait(&self, pending: &Pending) {
+        let mut state = self.state();
+        if state.waits.remove(&pending.place).is_none() || state.closed() {
+            return;
+        }
+        let id = state.number();
+        self.write(&mut state, Write::WaitTold { id: pending.id.clone(), event: id });
+        self.tell(&state, id, Timestamp::now().0, || Happening::WaitFinished {
+            wait_id: pending.id.clone(),
+            kind: pending.request.what.kind().to_owned(),
+            step_id: pending.step_id.clone(),
+        });
     }
 
     /// Tells the run what a wait came to; that is on record.
@@ -47,10 +71,6 @@ impl Live {
         if let Some(pending) = pending {
             pending.answer.send_replace(Some(answer));
         }
-    }
-
-    pub(super) fn drop_pending(&self, pending: &Pending) {
-        self.state().waits.remove(&pending.place);
     }
 
     /// The run is to be let go, until that wait is over, or the step in which it stands is out of time.

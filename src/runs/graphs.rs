@@ -57,7 +57,7 @@ impl Inner {
 }
 
 /// Stored text that is no graph: only another version's, or somebody's hand in the database.
-fn unreadable(error: &serde_json::Error) -> Error {
+pub(super) fn unreadable(error: &serde_json::Error) -> Error {
     let message = format!("the stored graph cannot be read ({error}): save the workflow anew");
     Error::Invalid(vec![Problem { node_id: None, path: String::new(), message, severity: Severity::Error }])
 }

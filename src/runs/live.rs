@@ -374,6 +374,9 @@ impl Live {
         let would = state.would.remove(&name).unwrap_or_default();
         state.innermost.take_if(|innermost| *innermost == name);
         let would = self.mode.dry.then(|| would_have(&would, error.as_ref()));
+        if let Some(stepper) = &self.stepper {
+            stepper.heard(&step.step_id, output.as_ref());
+        }
         // A step that says everything at once has begun all the same: listeners see both.
         let start_event = begun.is_none().then(|| state.number());
         let finish_event = state.number();

@@ -20,6 +20,7 @@ mod programs;
 mod record;
 mod resume;
 mod timestamp;
+mod versions;
 mod waits;
 mod workflows;
 
@@ -39,6 +40,7 @@ pub use node_configs::{NodeConfig, NodeConfigDraft, NodeConfigPage, NodeConfigs}
 pub use record::{Awaited, LogLine, Run, RunError, RunPage, RunStatus, RunSummary, SharedJson, Step, StepStatus};
 pub use resume::{Recovered, Retry};
 pub use timestamp::Timestamp;
+pub use versions::{Author, Difference, MadeBy, ShownAs, Thing, Version, VersionPage, Versions};
 pub use workflows::{Checked, DrawnTrigger, Observer, Workflow, WorkflowPage, Workflows};
 
 use crate::error::Failure;
@@ -58,12 +60,14 @@ pub struct Settings {
     pub max_runs: usize,
     /// So many may be queued (10,000); the others are refused.
     pub max_queued: usize,
+    /// So many versions of each workflow and script are kept; 0 (the usual) keeps all.
+    pub versions_kept: u32,
 }
 
 impl Settings {
     /// The usual numbers.
     pub fn new(files: impl Into<PathBuf>, allowed: Permissions) -> Self {
-        Self { files: files.into(), allowed, max_runs: 64, max_queued: 10_000 }
+        Self { files: files.into(), allowed, max_runs: 64, max_queued: 10_000, versions_kept: 0 }
     }
 }
 
@@ -91,7 +95,12 @@ impl Runs {
 
     /// The stored workflows.
     pub fn workflows(&self) -> Workflows {
-        Workflows { runs: self.clone() }
+        Workflows { runs: self.clone(), author: Author::default() }
+    }
+
+    /// What workflows and scripts were.
+    pub fn versions(&self) -> Versions {
+        Versions { runs: self.clone() }
     }
 
     /// The stored node configs.

@@ -188,15 +188,30 @@ pub struct Awaited {
 impl From<WaitRow> for Awaited {
     fn from(row: WaitRow) -> Self {
         let request: serde_json::Value = serde_json::from_str(&row.request).unwrap_or_default();
-        let mut details = request.get("what").and_then(|what| what.get(&row.kind)).cloned().unwrap_or_default();
-        if let Some(fields) = details.as_object_mut() {
+        let what = request.get("what").and_then(|what| what.get(&row.kind)).cloned().unwrap_or_default();
+        let child = request.get("child").and_then(serde_json::Value::as_str);
+        Self {
+            id: row.id,
+            kind: row.kind,
+            step_id: row.step_id,
+            details: Self::details(what, child),
+            since: Timestamp(row.created_at),
+            until: row.due.map(Timestamp),
+        }
+    }
+}
+
+impl Awaited {
+    /// What of a wait is shown: no secret, nothing that the record has elsewhere.
+    pub(super) fn details(mut what: serde_json::Value, child: Option<&str>) -> serde_json::Value {
+        if let Some(fields) = what.as_object_mut() {
             fields.remove("secret");
             fields.remove("parameters");
-            if let Some(child) = request.get("child") {
-                fields.insert("run_id".to_owned(), child.clone());
+            if let Some(child) = child {
+                fields.insert("run_id".to_owned(), child.into());
             }
         }
-        Self { id: row.id, kind: row.kind, step_id: row.step_id, details, since: Timestamp(row.created_at), until: row.due.map(Timestamp) }
+        what
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Recovered {
 pub struct Retry {
     /// The first step that is done again; without it the first one that did not succeed. What broke off before it is left out.
     pub from: Option<String>,
+    /// Everything is done again.
+    pub all: bool,
     /// The node with which the new run ends.
     pub until: Option<String>,
     /// With the code that the run had, instead of what is stored now.
@@ -116,7 +118,7 @@ impl Runs {
             let end = bare_end(StepStatus::Interrupted, Timestamp::now().0, last_event);
             inner.store.write(Write::StepEnd { run: open.run.key, seq: step.seq, end: Box::new(end) }).map_err(Error::from)?;
         }
-        let resting = waits.iter().zip(&open.open_waits).find(|(_, row)| !row.hold).map(|(pending, _)| Resting::new(pending));
+        let resting = waits.iter().zip(&open.open_waits).find(|(_, row)| !row.hold).map(|(pending, row)| Resting::new(pending, row.until));
         let within: Vec<Permissions> = open.within.as_deref().and_then(|within| serde_json::from_str(within).ok()).unwrap_or_default();
         let grant = inner.grant(&prepared, within);
         let head = RunSummary::from(open.run.clone());
@@ -159,7 +161,7 @@ impl Runs {
             return Err(Error::GoesOn { id: run_id.to_owned(), status: open.run.status.clone() }.into());
         }
         let whole = inner.store.whole_run(run_id, -1).await.map_err(Error::from)?.ok_or_else(not_found)?;
-        let before = first_again(&whole, retry.from.as_deref())?;
+        let before = if retry.all { 0 } else { first_again(&whole, retry.from.as_deref())? };
         let prepared = self.program_again(&open, retry.original).await?;
         let kind = if open.run.kind == "workflow" { "workflow" } else { "script" };
         let order = Order { kind, workflow_id: open.run.workflow_id.clone(), script: open.run.script.clone(), prepared };

@@ -9,11 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::children;
 use super::live::Live;
+use super::record::Awaited;
 use super::{Error, Timestamp};
 use crate::error::{Failure, Kind};
 use crate::host::Waited;
 use crate::host::protocol::{Decision, Json, PastWait, Wait, WaitFor};
-use crate::store::runs::{NewWait, WaitEnd, WaitRow, Write};
+use crate::store::runs::{NewWait, WaitEnd, WaitRow};
 
 /// A wait for a time that is no longer than this is waited for on the spot, and not put on record.
 const SHORT_SECONDS: f64 = 1.0;
@@ -52,6 +53,20 @@ impl Pending {
         Arc::new(Self { id, place, step_id, request, due, answer: watch::Sender::new(None) })
     }
 
+    /// As those see it who follow the run.
+    pub(super) fn shown(&self, since: Timestamp) -> Awaited {
+        let kind = self.request.what.kind();
+        let what = serde_json::to_value(&self.request.what).ok().and_then(|what| what.get(kind).cloned()).unwrap_or_default();
+        Awaited {
+            id: self.id.clone(),
+            kind: kind.to_owned(),
+            step_id: self.step_id.clone(),
+            details: Awaited::details(what, self.request.child.as_deref()),
+            since,
+            until: self.due.map(Timestamp),
+        }
+    }
+
     /// One that an earlier process left.
     pub(super) fn restored(row: &WaitRow) -> Option<Arc<Self>> {
         let request = serde_json::from_str(&row.request).ok()?;
@@ -86,7 +101,7 @@ pub(super) async fn wait(live: Arc<Live>, wait: Wait, within: Option<Duration>, 
     let hold = wait.hold;
     let pending = match known {
         Some(pending) => pending,
-        None => begin(&live, wait).await?,
+        None => begin(&live, wait, within).await?,
     };
     // On record before anything comes of it: a person's answer, a child that is started.
     live.inner.store.durable().await.map_err(Error::from)?;
@@ -121,7 +136,7 @@ async fn sleep(seconds: f64, cancel: &CancellationToken) -> Result<Waited, Failu
 }
 
 /// Puts a wait on record.
-async fn begin(live: &Arc<Live>, wait: Wait) -> Result<Arc<Pending>, Failure> {
+async fn begin(live: &Arc<Live>, wait: Wait, within: Option<Duration>) -> Result<Arc<Pending>, Failure> {
     let now = Timestamp::now().0;
     check(live, &wait.what).await?;
     let after = |seconds: f64| i64::try_from(Duration::from_secs_f64(seconds.clamp(0.0, MAX_SECONDS)).as_micros()).unwrap_or(i64::MAX);
@@ -146,11 +161,12 @@ async fn begin(live: &Arc<Live>, wait: Wait) -> Result<Arc<Pending>, Failure> {
         request: serde_json::to_string(&request).map_err(|error| Failure::new(Kind::ValidationError, error.to_string()))?,
         hold: wait.hold,
         due,
+        until: within.map(|within| now.saturating_add(after(within.as_secs_f64()))),
         created_at: now,
+        start_event: 0,
     };
     let pending = Pending::new(row.id.clone(), wait.place, wait.step_id, request, due);
-    live.inner.store.write(Write::Wait(Box::new(row))).map_err(Error::from)?;
-    live.put_pending(&pending);
+    live.begin_wait(&pending, row)?;
     Ok(pending)
 }
 
@@ -221,7 +237,7 @@ pub(super) async fn over(live: &Arc<Live>, pending: &Arc<Pending>, cancel: &Canc
         Came::By(came) => came,
         // An answer from outside is on record before it is told here.
         Came::Answer(answer) => {
-            live.drop_pending(pending);
+            live.end_wait(pending);
             return answer.ok_or_else(cancelled);
         }
         Came::Cancel => {
@@ -232,12 +248,12 @@ pub(super) async fn over(live: &Arc<Live>, pending: &Arc<Pending>, cancel: &Canc
     let end = end_of(&came);
     match live.inner.store.end_wait(&pending.id, end).await {
         Ok(true) => {
-            live.drop_pending(pending);
+            live.end_wait(pending);
             Ok(came)
         }
         // Somebody answered in the last moment.
         Ok(false) => {
-            live.drop_pending(pending);
+            live.end_wait(pending);
             let row = live.inner.store.wait(&pending.id).await.map_err(Error::from)?;
             Ok(row.and_then(past).map_or(came, |(_, past)| past))
         }

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 
 use super::programs::{PreparedGraph, Programs};
+use super::versions::Author;
 use super::{Error, Runs, Timestamp};
 use crate::error::Failure;
 use crate::policy::is_device;
+use crate::store::versions::{NewVersion, Versioned};
 use crate::store::workflows::{WorkflowIndex, WorkflowRow};
 use crate::workflow::{Drawing, Fields, Graph, Problem, Trigger};
 
@@ -92,9 +94,16 @@ pub struct DrawnTrigger {
 #[derive(Clone)]
 pub struct Workflows {
     pub(super) runs: Runs,
+    pub(super) author: Author,
 }
 
 impl Workflows {
+    /// The same for somebody: the versions that they make say so.
+    #[must_use]
+    pub fn by(&self, author: Author) -> Self {
+        Self { author, ..self.clone() }
+    }
+
     /// Tells `observer` of each change from now on.
     pub fn observe(&self, observer: Arc<dyn Observer>) {
         self.runs.observers.all.lock().unwrap_or_else(PoisonError::into_inner).push(observer);
@@ -115,7 +124,8 @@ impl Workflows {
     pub async fn create_drawn(&self, drawing: Drawing) -> Result<Workflow, Failure> {
         let id = new_id(drawing.graph().id.as_deref())?;
         let row = row(&id, &drawing);
-        self.runs.inner.store.create_workflow(row.clone(), index(&id, drawing.graph())).await?;
+        let version = self.version(&row, self.author.clone());
+        self.runs.inner.store.create_workflow(row.clone(), index(&id, drawing.graph()), version).await?;
         self.stored(row, drawing).await
     }
 
@@ -133,8 +143,22 @@ impl Workflows {
     /// As [`Workflows::update`].
     pub async fn update_drawn(&self, id: &str, drawing: Drawing) -> Result<Workflow, Failure> {
         same_id(id, drawing.graph().id.as_deref(), "workflow")?;
-        let row = self.runs.inner.store.update_workflow(row(id, &drawing), index(id, drawing.graph())).await?;
+        let row = row(id, &drawing);
+        let version = self.version(&row, self.author.clone());
+        let row = self.runs.inner.store.update_workflow(row, index(id, drawing.graph()), version).await?;
         self.stored(row, drawing).await
+    }
+
+    /// Stores a workflow as it was, whether it is there or not.
+    pub(super) async fn restored(&self, id: &str, drawing: Drawing, body: String, author: Author) -> Result<Workflow, Failure> {
+        let row = WorkflowRow { body, ..row(id, &drawing) };
+        let version = self.version(&row, author);
+        let row = self.runs.inner.store.restore_workflow(row, index(id, drawing.graph()), version).await?;
+        self.stored(row, drawing).await
+    }
+
+    fn version(&self, row: &WorkflowRow, author: Author) -> NewVersion {
+        self.runs.versions().new_version(Versioned::Workflow, &row.id, &row.body, author)
     }
 
     /// The workflow of that id, with its problems.
@@ -156,7 +180,7 @@ impl Workflows {
         Ok(WorkflowPage { workflows: rows.into_iter().map(workflow).collect(), count })
     }
 
-    /// Removes a workflow; its runs stay on record.
+    /// Removes a workflow; its runs and versions stay on record.
     ///
     /// # Errors
     /// `NOT_FOUND`; `CONFLICT` while it runs.
@@ -277,7 +301,7 @@ impl Workflows {
         self.runs.inner.graph(id).await
     }
 
-    async fn compile(&self, graph: Graph) -> Result<PreparedGraph, Error> {
+    pub(super) async fn compile(&self, graph: Graph) -> Result<PreparedGraph, Error> {
         self.runs.inner.compile(graph).await
     }
 

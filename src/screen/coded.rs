@@ -249,9 +249,9 @@ mod tests {
                 let count = usize::from(bytes[0]) + 1;
                 let colours: Vec<[u8; 3]> = bytes[1..=count * 3].chunks(3).map(|colour| colour.try_into().unwrap()).collect();
                 let bits = match count {
-                    ..=2 => 1,
-                    ..=4 => 2,
-                    ..=16 => 4,
+                    1..=2 => 1,
+                    3..=4 => 2,
+                    5..=16 => 4,
                     _ => 8,
                 };
                 let raw = inflated(&bytes[1 + count * 3..]);

@@ -16,7 +16,12 @@ pub struct ScriptFile {
     pub source: String,
     /// What its header says.
     pub header: ScriptHeader,
+    /// What it imports, as it was when it went live: it stays with it, whatever becomes of the files.
+    pub(super) modules: Modules,
 }
+
+/// The scripts that a text imports, and those that they import, by the names that imports have for them.
+pub(super) type Modules = BTreeMap<String, Arc<ScriptFile>>;
 
 /// What is wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -71,24 +76,15 @@ pub struct Candidate {
     pub source: String,
 }
 
-/// What is known of a file's text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// It compiles.
-    Good,
-    /// It does not.
-    Broken(LibraryError),
-    /// Nothing yet: what was live stays so meanwhile.
-    Unknown,
-}
-
 /// Everything the folders hold, at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     pub(super) generation: u64,
-    node_types: BTreeMap<String, Arc<NodeType>>,
-    scripts: BTreeMap<String, Arc<ScriptFile>>,
-    errors: BTreeMap<String, LibraryError>,
+    pub(super) node_types: BTreeMap<String, Arc<NodeType>>,
+    /// What node types of the folders import.
+    pub(super) node_modules: BTreeMap<String, Modules>,
+    pub(super) scripts: BTreeMap<String, Arc<ScriptFile>>,
+    pub(super) errors: BTreeMap<String, LibraryError>,
 }
 
 impl Catalog {
@@ -117,15 +113,14 @@ impl Catalog {
         self.errors.get(path).or_else(|| self.errors.get(&format!("{path}.rhai")))
     }
 
+    /// Whether there is a file at `path`, broken or not.
+    pub fn holds(&self, path: &str) -> bool {
+        self.is_live(path) || self.errors.contains_key(path)
+    }
+
     /// The node types that come from the folders, not with TRAE.
     pub fn own_node_types(&self) -> impl Iterator<Item = &Arc<NodeType>> {
         self.node_types.values().filter(|node_type| !node_type.builtin)
-    }
-
-    /// What an `import` may name: every script, by its path without `.rhai`.
-    pub fn modules(&self) -> Vec<(String, String)> {
-        let module = |script: &Arc<ScriptFile>| (script.path.trim_end_matches(".rhai").to_owned(), script.source.clone());
-        self.scripts.values().map(module).collect()
     }
 }
 
@@ -141,58 +136,20 @@ impl NodeTypes for Catalog {
 
 impl Catalog {
     /// Adds what comes with TRAE.
-    pub(super) fn add_builtin(&mut self, old: &Self, name: &str, source: String) {
-        self.add_node_type(old, name, &format!("stdlib/nodes/{name}.rhai"), source, true, Standing::Good);
-    }
-
-    /// Adds the file of a node type. True where its text has yet to be compiled.
-    pub(super) fn add_node_type(&mut self, old: &Self, name: &str, file: &str, source: String, builtin: bool, standing: Standing) -> bool {
-        let before = old.node_types.get(name).filter(|node_type| node_type.file == file);
-        let unchanged = before.filter(|node_type| node_type.source == source);
-        let made = match unchanged {
-            Some(same) => Ok(Arc::clone(same)),
-            None => node_type(name, file, &source, builtin).map(Arc::new),
-        };
-        let (live, pending) = self.settle(old, file, made, before.filter(|_| unchanged.is_none()), unchanged.is_some(), standing);
-        self.node_types.extend(live.map(|live| (name.to_owned(), live)));
-        pending
-    }
-
-    /// Adds the file of a script. True where its text has yet to be compiled.
-    pub(super) fn add_script(&mut self, old: &Self, path: String, source: String, standing: Standing) -> bool {
-        let before = old.scripts.get(&path);
-        let unchanged = before.filter(|script| script.source == source);
-        let made = match unchanged {
-            Some(same) => Ok(Arc::clone(same)),
-            None => ScriptFile::read(&path, source).map(Arc::new),
-        };
-        let (live, pending) = self.settle(old, &path, made, before.filter(|_| unchanged.is_none()), unchanged.is_some(), standing);
-        self.scripts.extend(live.map(|live| (path, live)));
-        pending
-    }
-
-    /// Decides which version of a file is live: the text as it is now (`made`), or the last good one (`before`).
-    fn settle<T>(
-        &mut self,
-        old: &Self,
-        file: &str,
-        made: Result<Arc<T>, LibraryError>,
-        before: Option<&Arc<T>>,
-        is_live: bool,
-        standing: Standing,
-    ) -> (Option<Arc<T>>, bool) {
-        match (made, standing) {
-            (Ok(made), Standing::Good) => (Some(made), false),
-            (Ok(made), Standing::Unknown) => {
-                // What is shown of it stays as it was, too.
-                self.errors.extend(old.errors.get(file).map(|error| (file.to_owned(), error.clone())));
-                (before.cloned().or_else(|| is_live.then_some(made)), true)
-            }
-            (Err(error), _) | (Ok(_), Standing::Broken(error)) => {
-                self.errors.insert(file.to_owned(), error);
-                (before.cloned(), false)
-            }
+    pub(super) fn add_builtin(&mut self, old: &Self, name: &str, source: &str) {
+        let file = format!("stdlib/nodes/{name}.rhai");
+        let before = old.node_types.get(name).filter(|before| before.file == file && before.source == source).cloned();
+        match before.map_or_else(|| node_type(name, &file, source, true).map(Arc::new), Ok) {
+            Ok(node_type) => drop(self.node_types.insert(name.to_owned(), node_type)),
+            Err(error) => drop(self.errors.insert(file, error)),
         }
+    }
+
+    /// Adds a node type of the folders, with what it imports.
+    pub(super) fn add_node_type(&mut self, node_type: Arc<NodeType>, modules: Modules) {
+        let name = node_type.node_type.clone();
+        self.node_modules.insert(name.clone(), modules);
+        self.node_types.insert(name, node_type);
     }
 
     /// What happened between `old` and this.
@@ -231,10 +188,15 @@ pub(super) fn node_type(name: &str, file: &str, source: &str, builtin: bool) -> 
 }
 
 impl ScriptFile {
+    /// A file of which only the path is known.
+    pub fn bare(path: &str) -> Self {
+        Self { path: path.to_owned(), source: String::new(), header: ScriptHeader::default(), modules: Modules::new() }
+    }
+
     /// Reads the header of a script's text.
     pub fn read(path: &str, source: String) -> Result<Self, LibraryError> {
         let failed = |line: u32, message: String| LibraryError { path: path.to_owned(), line, column: 1, message };
         let header = ScriptHeader::parse(&source).map_err(|error| failed(error.line, error.message))?;
-        Ok(Self { path: path.to_owned(), source, header })
+        Ok(Self { path: path.to_owned(), source, header, modules: Modules::new() })
     }
 }

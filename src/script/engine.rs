@@ -48,7 +48,7 @@ impl Loaded {
         }
         let mut engine = engine(&program.limits, &program.permissions, stdlib).map_err(|error| vec![error])?;
         let mut errors = Vec::new();
-        engine.set_module_resolver(Imports::new(program.modules));
+        let imports = Imports::new(program.modules);
         let mut node_types = HashMap::new();
         for source in program.node_types {
             let name = source.name.clone();
@@ -61,6 +61,13 @@ impl Loaded {
         }
         let scope = constants(Dynamic::UNIT, Dynamic::UNIT, Dynamic::UNIT, Dynamic::UNIT);
         let ast = engine.compile_with_scope(&scope, &program.source).map_err(|e| error::of_parsing(&e, &program.name));
+        if errors.is_empty() {
+            errors.extend(node_types.values().flat_map(|code: &Rc<NodeCode>| imports.check(&engine, &code.ast, &code.file)));
+        }
+        if let Ok(ast) = &ast {
+            errors.extend(imports.check(&engine, ast, &program.name));
+        }
+        engine.set_module_resolver(imports);
         match ast {
             Ok(ast) if errors.is_empty() => Ok(Self {
                 engine,

@@ -118,7 +118,7 @@ fn clipped(text: &str) -> String {
     text
 }
 
-fn placed(code: Kind, message: String, file: &str, position: Position) -> ScriptError {
+pub(super) fn placed(code: Kind, message: String, file: &str, position: Position) -> ScriptError {
     let mut error = ScriptError { code, message, node_id: None, file: Some(file.to_owned()), line: None, column: None, details: None };
     place(&mut error, position);
     error

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -19,6 +20,10 @@ const MAX_FILE: u64 = 1 << 20;
 /// Bytes of a path at most, and of each name in it: file systems take 255, and a draft's name is longer.
 const MAX_PATH: usize = 512;
 const MAX_NAME: usize = 200;
+/// An empty file that is younger is being written.
+const UNFINISHED: Duration = Duration::from_millis(100);
+/// What is still being written after so long belongs to a server that died.
+const ABANDONED: Duration = Duration::from_secs(60);
 /// Characters that make a name look like another: marks of direction, those without width, and wide or slanted points and strokes.
 const UNSEEN: [RangeInclusive<char>; 8] = [
     '\u{200b}'..='\u{200f}',
@@ -69,20 +74,32 @@ impl Classify for FolderError {
 }
 
 impl Library {
-    /// Puts a text that was found to compile into the folders, in one move, and makes it live. With `draft` it is kept beside what is live.
-    /// Blocks.
+    /// Puts a text that was found to compile into the folders, in one move, and makes it live. First `keep` keeps it for good: it blocks,
+    /// and where it fails with a reason nothing is written. Blocks.
     ///
     /// # Errors
     /// [`FolderError`]; nothing was changed then.
-    pub fn save(&self, path: &str, source: &str, draft: bool) -> Result<(), FolderError> {
+    pub fn save(&self, path: &str, source: &str, keep: impl FnOnce() -> Result<(), String>) -> Result<(), FolderError> {
+        let file = self.file(path)?;
+        self.accept(path, source, || {
+            keep().map_err(|reason| FolderError::Disk { path: path.to_owned(), reason })?;
+            replace(&file, source).map_err(|error| FolderError::Disk { path: path.to_owned(), reason: error.to_string() })
+        })
+    }
+
+    /// Keeps any text beside what is live. Blocks.
+    ///
+    /// # Errors
+    /// [`FolderError`]; nothing was changed then.
+    pub fn save_draft(&self, path: &str, source: &str) -> Result<(), FolderError> {
+        let written = replace(&beside(&self.file(path)?), source);
+        written.map_err(|error| FolderError::Disk { path: path.to_owned(), reason: error.to_string() })
+    }
+
+    /// Where a file is to be written; the folders on the way are made.
+    fn file(&self, path: &str) -> Result<PathBuf, FolderError> {
         let file = self.place(path, true)?;
-        if file.is_dir() {
-            return Err(FolderError::Taken(path.to_owned()));
-        }
-        let written = if draft { replace(&beside(&file), source) } else { self.accept(path, source, || replace(&file, source)) };
-        written.map_err(|error| FolderError::Disk { path: path.to_owned(), reason: error.to_string() })?;
-        self.reload();
-        Ok(())
+        if file.is_dir() { Err(FolderError::Taken(path.to_owned())) } else { Ok(file) }
     }
 
     /// A text as it would be the file at `path`.
@@ -118,6 +135,8 @@ impl Library {
         });
         self.reload();
         let [live, draft] = removed;
+        // Where the folder is gone as well, nothing is to be made to last.
+        let _ = sync_folder(&file);
         if live? | draft? { Ok(()) } else { Err(FolderError::Missing(path.to_owned())) }
     }
 
@@ -161,7 +180,7 @@ impl Library {
 
 /// Whether a text is a path of the library: names between slashes, none of them hidden, leading upwards, a device of Windows or
 /// looking like another, with `.rhai` at the end.
-fn is_path(path: &str) -> bool {
+pub(super) fn is_path(path: &str) -> bool {
     let name = |part: &str| {
         (1..=MAX_NAME).contains(&part.len())
             && !part.starts_with('.')
@@ -173,47 +192,73 @@ fn is_path(path: &str) -> bool {
 }
 
 /// The name of the node type that a path below a folder holds, if it holds one.
-fn node_type(path: &str) -> Option<String> {
+pub(super) fn node_type(path: &str) -> Option<String> {
     let name = path.strip_prefix("nodes/")?.strip_suffix(".rhai")?;
     (!name.contains('/')).then(|| name.to_owned())
 }
 
+/// What came of reading the folders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// Everything was read.
+    Whole,
+    /// A file was being written; it is as it was before, and is to be read again soon.
+    Unfinished,
+}
+
+/// A file that was found; without a text where it is being written.
+type Found = (String, Option<String>);
+
 /// Every file of all folders, by its path in the library. The first folder's are named by their path in it, those of the others by the
-/// folder's name and their path.
-pub(super) fn read_all(folders: &[PathBuf]) -> Vec<Candidate> {
-    let mut all = Vec::new();
+/// folder's name and their path. Of a file that is being written, `before` tells the text.
+pub(super) fn read_all(folders: &[PathBuf], before: impl Fn(&str) -> Option<String>) -> (Vec<Candidate>, Read) {
+    let (mut all, mut read) = (Vec::new(), Read::Whole);
     for (position, folder) in folders.iter().enumerate() {
         let prefix = match (position, folder.file_name()) {
             (1.., Some(name)) => format!("{}/", name.to_string_lossy()),
             _ => String::new(),
         };
-        let file = |(path, source): (String, String)| Candidate { node_type: node_type(&path), path: format!("{prefix}{path}"), source };
-        all.extend(read_folder(folder).into_iter().map(file));
+        for (name, source) in read_folder(folder) {
+            let (node_type, path) = (node_type(&name), format!("{prefix}{name}"));
+            if source.is_none() {
+                read = Read::Unfinished;
+            }
+            all.extend(source.or_else(|| before(&path)).map(|source| Candidate { path, node_type, source }));
+        }
     }
-    all
+    (all, read)
 }
 
 /// Every `.rhai` file below `folder`, by its path in it. Links are not followed: a folder holds what is in it.
-fn read_folder(folder: &Path) -> Vec<(String, String)> {
+fn read_folder(folder: &Path) -> Vec<Found> {
     let mut found = Vec::new();
     let mut waiting = vec![folder.to_path_buf()];
     while let Some(directory) = waiting.pop() {
-        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
+        let Ok(entries) = fs::read_dir(&directory) else { continue };
         for entry in entries.flatten() {
             let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
             if kind.is_dir() && waiting.len() < 1000 {
                 waiting.push(path);
-                continue;
-            }
-            let readable =
-                kind.is_file() && path.extension().is_some_and(|e| e == "rhai") && entry.metadata().is_ok_and(|m| m.len() <= MAX_FILE);
-            if let (true, Ok(name), Ok(source)) = (readable, path.strip_prefix(folder), std::fs::read_to_string(&path)) {
+            } else if kind.is_file()
+                && path.extension().is_some_and(|ending| ending == "rhai")
+                && let (Ok(name), Some(source)) = (path.strip_prefix(folder), read_whole(&path))
+            {
                 found.push((name.to_string_lossy().replace('\\', "/"), source));
             }
         }
     }
     found.sort();
     found
+}
+
+/// A file's text: none within where it is just being written, none at all where it is none that can be a script.
+fn read_whole(file: &Path) -> Option<Option<String>> {
+    let state = || fs::metadata(file).ok().map(|data| (data.len(), data.modified().ok()));
+    let before = state().filter(|(length, _)| *length <= MAX_FILE)?;
+    let text = fs::read_to_string(file).ok()?;
+    // Most programs make a file empty first, and write it then.
+    let fresh = before.1.and_then(|at| at.elapsed().ok()).is_some_and(|age| age < UNFINISHED);
+    Some((state() == Some(before) && !(text.is_empty() && fresh)).then_some(text))
 }
 
 /// A regular file's text; a link is none.
@@ -229,19 +274,49 @@ fn beside(file: &Path) -> PathBuf {
     name.into()
 }
 
-/// Writes beside the file and moves the result over it: whoever reads sees the old text or the new one.
+/// Writes beside the file and moves the result over it: whoever reads sees the old text or the new one, also after the machine lost its
+/// power. This is the one place where a script is written.
 fn replace(file: &Path, text: &str) -> io::Result<()> {
     let aside = file.with_file_name(format!(".{}.tmp", uuid::Uuid::now_v7().simple()));
-    let moved = (|| {
-        let mut written = File::create_new(&aside)?;
-        written.write_all(text.as_bytes())?;
-        written.sync_all()?;
-        fs::rename(&aside, file)
-    })();
+    let moved = write_through(&aside, text).and_then(|()| fs::rename(&aside, file));
     if moved.is_err() {
         let _ = fs::remove_file(&aside);
+        return moved;
     }
-    moved
+    sync_folder(file)
+}
+
+/// Removes what was being written when a server died, some time ago: nobody moves it any more.
+pub(super) fn tidy(folders: &[PathBuf]) {
+    let mut waiting = folders.to_vec();
+    while let Some(directory) = waiting.pop() {
+        let Ok(entries) = fs::read_dir(&directory) else { continue };
+        for entry in entries.flatten() {
+            let (name, Ok(data)) = (entry.file_name(), entry.metadata()) else { continue };
+            let ours = name
+                .to_str()
+                .and_then(|name| name.strip_prefix('.')?.strip_suffix(".tmp"))
+                .is_some_and(|id| uuid::Uuid::parse_str(id).is_ok());
+            let old = data.modified().ok().and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ABANDONED);
+            if data.is_dir() && waiting.len() < 1000 {
+                waiting.push(entry.path());
+            } else if data.is_file() && ours && old {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// Writes a new file, down to the disk.
+fn write_through(file: &Path, text: &str) -> io::Result<()> {
+    let mut written = File::create_new(file)?;
+    written.write_all(text.as_bytes())?;
+    written.sync_all()
+}
+
+/// Makes what a file is called in its folder last.
+fn sync_folder(file: &Path) -> io::Result<()> {
+    file.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]
@@ -277,6 +352,29 @@ mod tests {
             assert!(!is_path(path), "{path:?}");
         }
         assert!(!is_path(&format!("{}.rhai", "x".repeat(512))));
+    }
+
+    #[test]
+    fn what_a_dead_server_left_is_tidied_away_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("deep");
+        fs::create_dir(&deep).unwrap();
+        let id = uuid::Uuid::now_v7().simple().to_string();
+        let make = |path: PathBuf, old: bool| {
+            let file = File::create(&path).unwrap();
+            if old {
+                file.set_modified(std::time::SystemTime::now() - ABANDONED * 2).unwrap();
+            }
+            path
+        };
+        let left = [make(folder.path().join(format!(".{id}.tmp")), true), make(deep.join(format!(".{id}.tmp")), true)];
+        let others = [
+            make(deep.join(format!(".{}.tmp", uuid::Uuid::now_v7().simple())), false),
+            make(deep.join(".mine.tmp"), true),
+            make(deep.join("a.rhai"), true),
+        ];
+        tidy(&[folder.path().to_path_buf()]);
+        assert!(left.iter().all(|path| !path.exists()) && others.iter().all(|path| path.exists()));
     }
 
     #[test]

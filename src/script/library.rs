@@ -1,21 +1,24 @@
 //! The scripts and node types there are, kept up to date while the server runs.
 //!
 //! A reload builds everything aside and swaps it in; a file that is broken keeps its last good version and shows its error. A text that
-//! has changed is compiled first, where that can do no harm ([`Checker`]), and goes live once it is known to compile. A run keeps what
-//! it started with, because it holds the [`Catalog`] it was compiled from.
+//! has changed is compiled first, where that can do no harm ([`Checker`]), and goes live once it is known to compile, with what it
+//! imports: when that changes, it is compiled anew (`live.rs`). A run keeps what it started with, because its program holds all of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use futures_util::future::BoxFuture;
 use rust_embed::RustEmbed;
 use tokio::runtime::Handle;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch as watched};
 
-use super::catalog::{Candidate, Catalog, LibraryError, LibraryEvent, Standing};
-use super::folder;
+use super::catalog::{Candidate, Catalog, LibraryError, LibraryEvent};
+use super::folder::{self, Read};
+use super::imports::module_name;
+use super::live::{File, Finding, Findings, Pending, Settling, Standing, same};
 use super::watch::{self, Watching};
+use crate::host::protocol::Program;
 
 #[derive(RustEmbed)]
 #[folder = "stdlib/"]
@@ -53,50 +56,69 @@ pub struct Settings {
 
 /// Compiles the text of a file where that can do no harm.
 pub trait Checker: Send + Sync {
-    /// What is wrong with it, beside `catalog`; nothing where it compiles, or where that cannot be found out now.
-    fn check(&self, catalog: Arc<Catalog>, candidate: Candidate) -> BoxFuture<'static, Option<LibraryError>>;
+    /// What is wrong with `program`, which the file at `path` would be; nothing where it compiles, or where that cannot be found out now.
+    fn check(&self, path: String, program: Program) -> BoxFuture<'static, Option<LibraryError>>;
+}
+
+/// Keeps the texts that go live.
+pub trait Keeper: Send + Sync {
+    /// Keeps texts, by the paths of their files. What is handed over first is kept first, whoever awaits what; false where it is not kept.
+    fn keep(&self, texts: Vec<(String, String)>) -> BoxFuture<'static, bool>;
 }
 
 /// The scripts and node types there are.
 pub struct Library {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     watching: Mutex<Option<Watching>>,
+}
+
+/// Who compiles texts, who keeps them, and on what.
+#[derive(Clone)]
+struct Helpers {
+    checker: Arc<dyn Checker>,
+    keeper: Arc<dyn Keeper>,
+    runtime: Handle,
 }
 
 pub(super) struct Shared {
     pub(super) settings: Settings,
     current: RwLock<Arc<Catalog>>,
-    reloading: Mutex<()>,
     events: broadcast::Sender<LibraryEvent>,
-    checking: Mutex<Option<(Arc<dyn Checker>, Handle)>>,
-    /// What is known of each file: the text it was found out for, and what came of it (nothing yet, while it is being compiled).
-    known: Mutex<BTreeMap<String, (String, Option<Standing>)>>,
+    /// One reload at a time.
+    state: Mutex<State>,
+    /// Counts the texts that were compiled.
+    compiled: watched::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    helpers: Option<Helpers>,
+    builtin: Vec<(String, String)>,
+    /// The files as they were last read.
+    files: Vec<Arc<File>>,
+    findings: Findings,
+    number: u64,
 }
 
 impl Library {
     /// Reads the folders. A folder that is not there counts as empty.
     pub fn open(settings: Settings) -> Self {
         let (events, _) = broadcast::channel(1024);
-        let shared = Shared {
-            settings,
-            current: RwLock::default(),
-            reloading: Mutex::default(),
-            events,
-            checking: Mutex::default(),
-            known: Mutex::default(),
-        };
+        let shared = Shared { settings, current: RwLock::default(), events, state: Mutex::default(), compiled: watched::Sender::new(0) };
         let shared = Arc::new(shared);
         shared.reload();
         Self { shared, watching: Mutex::default() }
     }
 
-    /// Compiles with `checker` what is there and what changes from now on, on `runtime`, and watches the folders where the settings say so.
+    /// Compiles with `checker` what is there and what changes from now on, has `keeper` keep what is good, on `runtime`, and watches the
+    /// folders where the settings say so.
     ///
     /// # Errors
     /// Where the system does not let folders be watched, as a sentence that says what to do about it.
-    pub fn start(&self, checker: Arc<dyn Checker>, runtime: Handle) -> Result<(), String> {
+    pub fn start(&self, checker: Arc<dyn Checker>, keeper: Arc<dyn Keeper>, runtime: Handle) -> Result<(), String> {
         self.stop();
-        *self.shared.checking.lock().unwrap_or_else(PoisonError::into_inner) = Some((checker, runtime));
+        folder::tidy(&self.shared.settings.folders);
+        self.shared.state().helpers = Some(Helpers { checker, keeper, runtime });
         if self.shared.settings.reload {
             *self.watching() = Some(watch::start(&self.shared)?);
         }
@@ -119,6 +141,23 @@ impl Library {
         }
     }
 
+    /// Resolves when nothing is being compiled that imports the file at `path`.
+    pub async fn followed(&self, path: &str) {
+        let name = module_name(path);
+        let mut compiled = self.shared.compiled.subscribe();
+        loop {
+            compiled.borrow_and_update();
+            let follows = |finding: &Finding| {
+                finding.standing == Standing::Unknown && finding.modules.as_ref().is_some_and(|modules| modules.contains_key(name))
+            };
+            if !self.shared.state().findings.all.values().any(follows) {
+                return;
+            }
+            // Its sender is ours.
+            let _ = compiled.changed().await;
+        }
+    }
+
     /// Whether the folders are watched.
     pub fn is_watching(&self) -> bool {
         self.watching().is_some()
@@ -129,7 +168,7 @@ impl Library {
         self.shared.catalog()
     }
 
-    /// Reads the folders again, now.
+    /// Reads the folders again, now. Blocks.
     pub fn reload(&self) {
         self.shared.reload();
     }
@@ -144,12 +183,18 @@ impl Library {
         &self.shared.settings.folders
     }
 
-    /// `source` was found to compile as the file at `path`, which `write` makes it: it goes live with the next reload.
-    pub(super) fn accept<T>(&self, path: &str, source: &str, write: impl FnOnce() -> T) -> T {
-        // A reload in between would find no such file, and forget what is known of it.
-        let _no_reload = self.shared.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        self.shared.known().insert(path.to_owned(), (source.to_owned(), Some(Standing::Good)));
-        write()
+    /// `source` was found to compile as the file at `path`, which `write` makes it: it goes live. Where writing fails, nothing is known of
+    /// it.
+    pub(super) fn accept<E>(&self, path: &str, source: &str, write: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+        // Whoever decides in between would know no such file, and forget what is known of it.
+        let mut state = self.shared.state();
+        write()?;
+        state.number += 1;
+        let number = state.number;
+        let good = Finding { source: source.to_owned(), modules: None, standing: Standing::Good, number, kept: true };
+        state.findings.all.insert(path.to_owned(), good);
+        self.shared.read(&mut state);
+        Ok(())
     }
 
     fn watching(&self) -> MutexGuard<'_, Option<Watching>> {
@@ -162,47 +207,56 @@ impl Shared {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn known(&self) -> MutexGuard<'_, BTreeMap<String, (String, Option<Standing>)>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn reload(self: &Arc<Self>) {
-        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let checking = self.checking.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    /// Reads the folders, and puts live what is good.
+    pub(super) fn reload(self: &Arc<Self>) -> Read {
+        self.read(&mut self.state())
+    }
+
+    fn read(self: &Arc<Self>, state: &mut State) -> Read {
+        state.builtin = embedded(|path| path.strip_prefix("nodes/")?.strip_suffix(".rhai").map(str::to_owned));
+        let before = std::mem::take(&mut state.files);
+        let before: HashMap<_, _> = before.into_iter().map(|file| (file.candidate.path.clone(), file)).collect();
+        // An empty text that was stored is no file that is being written.
+        let stored = |path: &str| state.findings.all.get(path).is_some_and(|finding| finding.source.is_empty());
+        let text = |path: &str| {
+            if stored(path) { Some(String::new()) } else { before.get(path).map(|file| file.candidate.source.clone()) }
+        };
+        let (found, read) = folder::read_all(&self.settings.folders, text);
+        let file = |candidate: Candidate| match before.get(&candidate.path) {
+            Some(same) if same.candidate == candidate => Arc::clone(same),
+            _ => Arc::new(File::new(candidate)),
+        };
+        state.files = found.into_iter().map(file).collect();
+        self.settle(state);
+        read
+    }
+
+    /// Decides which version of each file is live, and has compiled what has yet to be.
+    fn settle(self: &Arc<Self>, state: &mut State) {
+        let State { helpers, builtin, files, findings, .. } = state;
         let old = self.catalog();
-        let mut new = Catalog::default();
-        for (name, source) in embedded(|path| path.strip_prefix("nodes/")?.strip_suffix(".rhai").map(str::to_owned)) {
-            new.add_builtin(&old, &name, source);
+        let (new, pending) = Settling::new(&old, builtin, helpers.as_ref().map(|_| &mut *findings)).settle(files);
+        let new = self.swap(&old, new);
+        if let Some(helpers) = state.helpers.clone() {
+            pending.into_iter().for_each(|pending| self.find_out(state, &helpers, &new, pending));
+            self.keep(state, &helpers);
         }
-        let mut pending = Vec::new();
-        let mut seen = BTreeSet::new();
-        for candidate in folder::read_all(&self.settings.folders) {
-            let Candidate { path, node_type, source } = candidate.clone();
-            seen.insert(path.clone());
-            let standing = if checking.is_some() { self.standing(&path, &source) } else { Standing::Good };
-            let unknown = match &node_type {
-                Some(name) => new.add_node_type(&old, name, &path, source, false, standing),
-                None => new.add_script(&old, path, source, standing),
-            };
-            if unknown {
-                pending.push(candidate);
-            }
-        }
-        self.known().retain(|path, _| seen.contains(path));
-        if let Some((checker, runtime)) = checking {
-            pending.into_iter().for_each(|candidate| self.find_out(&checker, &runtime, &old, candidate));
-        }
-        self.swap(&old, new);
     }
 
-    /// Puts the new catalog in the old one's place, if anything is different, and tells who listens.
-    fn swap(&self, old: &Catalog, mut new: Catalog) {
+    /// Puts the new catalog in the old one's place, if anything is different, and tells who listens. This is the one place where anything
+    /// goes live.
+    fn swap(&self, old: &Arc<Catalog>, mut new: Catalog) -> Arc<Catalog> {
         let events = new.differences(old);
         if events.is_empty() && old.generation > 0 {
-            return;
+            return Arc::clone(old);
         }
         new.generation = old.generation + 1;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        let new = Arc::new(new);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
         for event in events {
             match &event {
                 LibraryEvent::Failed(error) => tracing::warn!(%error, "a script is broken; its last good version stays"),
@@ -212,38 +266,70 @@ impl Shared {
             // Nobody listening is fine.
             let _ = self.events.send(event);
         }
+        new
     }
 
-    fn standing(&self, path: &str, source: &str) -> Standing {
-        match self.known().get(path) {
-            Some((text, Some(standing))) if text == source => standing.clone(),
-            _ => Standing::Unknown,
-        }
-    }
-
-    /// Has a text compiled, unless it is being compiled already; then reads the folders again.
-    fn find_out(self: &Arc<Self>, checker: &Arc<dyn Checker>, runtime: &Handle, catalog: &Arc<Catalog>, candidate: Candidate) {
-        let Candidate { path, source, .. } = candidate.clone();
-        let before = self.known().insert(path.clone(), (source.clone(), None));
-        if before.is_some_and(|(text, standing)| text == source && standing.is_none()) {
+    /// Has a text compiled, unless it is being compiled already; then decides again.
+    fn find_out(self: &Arc<Self>, state: &mut State, helpers: &Helpers, catalog: &Catalog, pending: Pending) {
+        let Pending { candidate, modules } = pending;
+        let path = candidate.path.clone();
+        let known = state.findings.all.get(&path).filter(|known| known.source == candidate.source);
+        if known.is_some_and(|known| known.modules.as_ref().is_some_and(|theirs| same(theirs, &modules))) {
             return;
         }
-        let checked = checker.check(Arc::clone(catalog), candidate);
+        let kept = known.is_some_and(|known| known.kept);
+        state.number += 1;
+        let number = state.number;
+        let program = catalog.program_with(&candidate, &modules);
+        let finding = Finding { source: candidate.source, modules: Some(modules), standing: Standing::Unknown, number, kept };
+        state.findings.all.insert(path.clone(), finding);
+        let checked = program.map(|program| helpers.checker.check(path.clone(), program));
         let shared = Arc::clone(self);
-        runtime.spawn(async move {
-            let standing = checked.await.map_or(Standing::Good, Standing::Broken);
-            // It reads files.
-            let done = tokio::task::spawn_blocking(move || {
-                let mut known = shared.known();
-                // The file may have changed again meanwhile: what was found out is then of no use.
-                match known.get_mut(&path) {
-                    Some((text, found)) if *text == source && found.is_none() => *found = Some(standing),
-                    _ => return,
+        helpers.runtime.spawn(async move {
+            let found = match checked {
+                Ok(checked) => checked.await,
+                Err(error) => Some(error),
+            };
+            // It may wait for a reload that reads files.
+            let deciding = Arc::clone(&shared);
+            drop(tokio::task::spawn_blocking(move || deciding.found(&path, number, found)).await);
+            shared.compiled.send_modify(|texts| *texts += 1);
+        });
+    }
+
+    /// Notes what came of compiling a text.
+    fn found(self: &Arc<Self>, path: &str, number: u64, error: Option<LibraryError>) {
+        let mut state = self.state();
+        // The file may have changed again meanwhile: what was found out is then of no use.
+        let Some(finding) = state.findings.all.get_mut(path).filter(|finding| finding.number == number) else { return };
+        finding.standing = error.map_or(Standing::Good, Standing::Broken);
+        self.settle(&mut state);
+    }
+
+    /// Has the good texts kept that are not yet.
+    fn keep(self: &Arc<Self>, state: &mut State, helpers: &Helpers) {
+        let fresh = state.findings.all.iter_mut().filter(|(_, finding)| !finding.kept && finding.standing == Standing::Good);
+        let texts: Vec<_> = fresh
+            .map(|(path, finding)| {
+                finding.kept = true;
+                (path.clone(), finding.source.clone())
+            })
+            .collect();
+        if texts.is_empty() {
+            return;
+        }
+        let kept = helpers.keeper.keep(texts.clone());
+        let shared = Arc::clone(self);
+        helpers.runtime.spawn(async move {
+            if kept.await {
+                return;
+            }
+            // Tried again with the next reload.
+            for (path, source) in texts {
+                if let Some(finding) = shared.state().findings.all.get_mut(&path).filter(|finding| finding.source == source) {
+                    finding.kept = false;
                 }
-                drop(known);
-                shared.reload();
-            });
-            drop(done.await);
+            }
         });
     }
 }

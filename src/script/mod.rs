@@ -14,14 +14,17 @@ pub mod header;
 mod imports;
 mod library;
 mod link;
+mod live;
 mod program;
 pub mod reference;
 pub mod runner;
+mod starter;
 mod steps;
 mod values;
 mod watch;
 
 pub use catalog::{Candidate, Catalog, LibraryError, LibraryEvent, ScriptFile};
 pub use folder::FolderError;
-pub use library::{Checker, Library, Settings, starters};
+pub use library::{Checker, Keeper, Library, Settings, starters};
 pub use program::node_source;
+pub use starter::Starter;

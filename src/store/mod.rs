@@ -1,7 +1,7 @@
 //! The database: the only room that says SQLite.
 //!
 //! One thread writes, and commits everything that waits in one transaction; a few connections read beside it. What is written is
-//! plain rows ([`runs`], [`workflows`], [`keys`], [`node_configs`], [`shell`], [`snapshots`], [`templates`]); what they mean is the
+//! plain rows ([`runs`], [`workflows`], [`keys`], [`node_configs`], [`shell`], [`snapshots`], [`templates`], [`versions`]); what they mean is the
 //! business of the rooms above.
 
 mod error;
@@ -15,6 +15,7 @@ pub mod shell;
 pub mod snapshots;
 pub mod templates;
 mod triggers;
+pub mod versions;
 pub mod workflows;
 mod writer;
 
@@ -186,10 +187,18 @@ impl Store {
 
     /// Does `work` in the next transaction; resolves after its commit. An error undoes it, and nothing else.
     async fn transact<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+        self.ask(work).await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Has `work` done in the next transaction, before what is asked for later; tells after its commit.
+    fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> oneshot::Receiver<Result<T, Error>> {
         let (reply, committed) = oneshot::channel();
         let task = WorkFor { work: Some(work), value: None, reply };
         self.inner.queue.ask(Item::Task(Box::new(task)));
-        committed.await.unwrap_or(Err(Error::Closed))
+        committed
     }
 
     /// Reads what is committed.

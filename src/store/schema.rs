@@ -19,7 +19,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_keys.sql"),
     include_str!("migrations/0006_triggers.sql"),
     include_str!("migrations/0007_resuming.sql"),
+    VERSIONS,
 ];
+
+/// The one that has workflows begin with a version each.
+const VERSIONS: &str = include_str!("migrations/0008_versions.sql");
 
 /// Files up to this size are checked whole when they are opened; larger ones where they are read.
 const CHECKED_WHOLE: u64 = 8 << 20;
@@ -66,6 +70,9 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
     for (index, migration) in MIGRATIONS.iter().enumerate().skip(version) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(migration)?;
+        if *migration == VERSIONS {
+            super::versions::begin(&transaction)?;
+        }
         transaction.pragma_update(None, "user_version", u32::try_from(index + 1).unwrap_or(u32::MAX))?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.commit()?;

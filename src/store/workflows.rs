@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::versions::{self, NewVersion};
 use super::{Error, Store};
 
 /// A stored workflow.
@@ -50,49 +51,35 @@ fn missing(id: &str) -> Error {
 }
 
 impl Store {
-    /// Keeps a new workflow.
+    /// Keeps a new workflow, and its version.
     ///
     /// # Errors
     /// [`Error::Taken`] where the id is in use.
-    pub async fn create_workflow(&self, row: WorkflowRow, index: WorkflowIndex) -> Result<(), Error> {
+    pub async fn create_workflow(&self, row: WorkflowRow, index: WorkflowIndex, version: NewVersion) -> Result<(), Error> {
         self.transact(move |connection| {
-            let sql = "INSERT INTO workflows (id, name, description, body, created_at, updated_at, search) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING";
-            let added = connection.prepare_cached(sql)?.execute(params![
-                row.id,
-                row.name,
-                row.description,
-                row.body,
-                row.created_at,
-                row.updated_at,
-                index.search
-            ])?;
-            if added == 0 {
+            if !insert(connection, &row, &index)? {
                 return Err(Error::Taken { kind: "workflow", id: row.id });
             }
-            name_configs(connection, &row.id, &index.configs)
+            versions::add(connection, &version)?;
+            Ok(())
         })
         .await
     }
 
-    /// Replaces a workflow's graph; gives the row as it is now. Its time of change always grows.
+    /// Replaces a workflow's graph, and keeps its version; gives the row as it is now. Its time of change always grows.
     ///
     /// # Errors
     /// [`Error::Missing`].
-    pub async fn update_workflow(&self, row: WorkflowRow, index: WorkflowIndex) -> Result<WorkflowRow, Error> {
+    pub async fn update_workflow(&self, row: WorkflowRow, index: WorkflowIndex, version: NewVersion) -> Result<WorkflowRow, Error> {
         self.transact(move |connection| {
-            let sql = format!(
-                "UPDATE workflows SET name = ?2, description = ?3, body = ?4, updated_at = max(?5, updated_at + 1), search = ?6 WHERE id = ?1 RETURNING {COLUMNS}"
-            );
-            let values = params![row.id, row.name, row.description, row.body, row.updated_at, index.search];
-            let changed = connection.prepare_cached(&sql)?.query_row(values, WorkflowRow::from_row).optional()?;
-            let changed = changed.ok_or_else(|| missing(&row.id))?;
-            name_configs(connection, &changed.id, &index.configs)?;
+            let changed = update(connection, &row, &index)?.ok_or_else(|| missing(&row.id))?;
+            versions::add(connection, &version)?;
             Ok(changed)
         })
         .await
     }
 
-    /// Removes a workflow. Its runs stay.
+    /// Removes a workflow. Its runs and versions stay.
     ///
     /// # Errors
     /// [`Error::Missing`].
@@ -139,6 +126,38 @@ impl Store {
         })
         .await
     }
+}
+
+/// Stores a workflow, whether it is there or not.
+pub(super) fn put(connection: &Connection, row: &WorkflowRow, index: &WorkflowIndex) -> Result<WorkflowRow, Error> {
+    match update(connection, row, index)? {
+        Some(changed) => Ok(changed),
+        None => insert(connection, row, index).map(|_| row.clone()),
+    }
+}
+
+/// False where the id is in use.
+fn insert(connection: &Connection, row: &WorkflowRow, index: &WorkflowIndex) -> Result<bool, Error> {
+    let sql = "INSERT INTO workflows (id, name, description, body, created_at, updated_at, search) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING";
+    let values = params![row.id, row.name, row.description, row.body, row.created_at, row.updated_at, index.search];
+    if connection.prepare_cached(sql)?.execute(values)? == 0 {
+        return Ok(false);
+    }
+    name_configs(connection, &row.id, &index.configs)?;
+    Ok(true)
+}
+
+/// None where there is no such workflow.
+fn update(connection: &Connection, row: &WorkflowRow, index: &WorkflowIndex) -> Result<Option<WorkflowRow>, Error> {
+    let sql = format!(
+        "UPDATE workflows SET name = ?2, description = ?3, body = ?4, updated_at = max(?5, updated_at + 1), search = ?6 WHERE id = ?1 RETURNING {COLUMNS}"
+    );
+    let values = params![row.id, row.name, row.description, row.body, row.updated_at, index.search];
+    let changed = connection.prepare_cached(&sql)?.query_row(values, WorkflowRow::from_row).optional()?;
+    if let Some(changed) = &changed {
+        name_configs(connection, &changed.id, &index.configs)?;
+    }
+    Ok(changed)
 }
 
 /// Notes which stored node configs a workflow names.

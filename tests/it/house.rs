@@ -91,6 +91,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("reqwest", &["fetch", "integrations"]),
     ("rhai", &["script"]),
     ("rusqlite", &["store"]),
+    ("similar", &["runs"]),
     ("sysinfo", &["system"]),
     ("tokio_rustls", &["api"]),
     ("tower_http", &["api"]),

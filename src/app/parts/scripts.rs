@@ -5,23 +5,24 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
-use super::super::checks::Checks;
+use super::super::checks::{Checks, Kept};
 use super::{blocking, counted};
 use crate::error::{Failure, Kind};
-use crate::script::{Checker, Library};
+use crate::script::{Checker, Keeper, Library};
 use crate::services::Service;
 
 /// The folders' watcher. Stopped, what is live stays so and changes go unnoticed; a restart reads all of it again.
 pub(super) struct Folders {
     pub(super) library: Arc<Library>,
     pub(super) checks: Arc<Checks>,
+    pub(super) kept: Arc<Kept>,
 }
 
 impl Service for Folders {
     fn start(&self) -> BoxFuture<'_, Result<(), Failure>> {
-        let (library, checks) = (Arc::clone(&self.library), Arc::clone(&self.checks));
+        let (library, checks, kept) = (Arc::clone(&self.library), Arc::clone(&self.checks), Arc::clone(&self.kept));
         Box::pin(blocking(move || {
-            let started = library.start(checks as Arc<dyn Checker>, Handle::current());
+            let started = library.start(checks as Arc<dyn Checker>, kept as Arc<dyn Keeper>, Handle::current());
             started.map_err(|reason| Failure::new(Kind::ServiceUnavailable, reason))
         }))
     }

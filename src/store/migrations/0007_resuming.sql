@@ -19,20 +19,25 @@ ALTER TABLE steps ADD COLUMN would TEXT;
 -- `loose`: written outside steps.
 ALTER TABLE logs ADD COLUMN loose INTEGER NOT NULL DEFAULT 0;
 
--- `place` names the wait within its run. `hold`: the run could not be let go. `due`: when it is over by itself.
+-- `place` names the wait within its run. `hold`: the run could not be let go. `due`: when it is over by itself. `until`: when the
+-- step in which it stands is out of time. The events are the numbers of
+-- those that say it began and ended.
 CREATE TABLE waits (
-    id          TEXT PRIMARY KEY,
-    run         INTEGER NOT NULL REFERENCES runs (key) ON DELETE CASCADE,
-    place       TEXT NOT NULL,
-    step_id     TEXT,
-    kind        TEXT NOT NULL,
-    request     TEXT NOT NULL,
-    hold        INTEGER NOT NULL,
-    due         INTEGER,
-    created_at  INTEGER NOT NULL,
-    answer      TEXT,
-    failure     TEXT,
-    answered_at INTEGER,
+    id           TEXT PRIMARY KEY,
+    run          INTEGER NOT NULL REFERENCES runs (key) ON DELETE CASCADE,
+    place        TEXT NOT NULL,
+    step_id      TEXT,
+    kind         TEXT NOT NULL,
+    request      TEXT NOT NULL,
+    hold         INTEGER NOT NULL,
+    due          INTEGER,
+    until        INTEGER,
+    created_at   INTEGER NOT NULL,
+    start_event  INTEGER NOT NULL,
+    answer       TEXT,
+    failure      TEXT,
+    answered_at  INTEGER,
+    finish_event INTEGER,
     UNIQUE (run, place)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX waits_open ON waits (kind, created_at) WHERE answered_at IS NULL;

@@ -167,7 +167,8 @@ fn open_run(connection: &Connection, run: RunRow) -> Result<OpenRun, Error> {
         })
     })?;
     let sql = "SELECT max(coalesce(max(start_event), 0), coalesce(max(finish_event), 0), \
-               coalesce((SELECT max(event_id) FROM logs WHERE run = ?1), 0)), coalesce(max(seq) + 1, 0) FROM steps WHERE run = ?1";
+               coalesce((SELECT max(event_id) FROM logs WHERE run = ?1), 0), \
+               coalesce((SELECT max(max(start_event), coalesce(max(finish_event), 0)) FROM waits WHERE run = ?1), 0)), coalesce(max(seq) + 1, 0) FROM steps WHERE run = ?1";
     let (last, next): (i64, u32) = connection.prepare_cached(sql)?.query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))?;
     open.last_event = open.last_event.max(last);
     open.next_seq = next;

@@ -25,8 +25,12 @@ pub struct NewWait {
     pub hold: bool,
     /// Microseconds since 1970: when it is over by itself.
     pub due: Option<i64>,
+    /// Microseconds since 1970: when the step in which it stands is out of time.
+    pub until: Option<i64>,
     /// Microseconds since 1970.
     pub created_at: i64,
+    /// The number of the event that says so.
+    pub start_event: i64,
 }
 
 /// How a wait ended.
@@ -63,30 +67,55 @@ pub struct WaitRow {
     pub hold: bool,
     /// Microseconds since 1970.
     pub due: Option<i64>,
+    /// Microseconds since 1970: when the step in which it stands is out of time.
+    pub until: Option<i64>,
     /// Microseconds since 1970.
     pub created_at: i64,
+    /// The number of the event that says it began.
+    pub start_event: i64,
     /// What it gave.
     pub answer: Option<Json>,
     /// Why it failed, as JSON.
     pub failure: Option<String>,
     /// Microseconds since 1970.
     pub answered_at: Option<i64>,
+    /// The number of the event that says it ended.
+    pub finish_event: Option<i64>,
 }
 
-const INSERT: &str = "INSERT INTO waits (id, run, place, step_id, kind, request, hold, due, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) \
+const INSERT: &str = "INSERT INTO waits (id, run, place, step_id, kind, request, hold, due, until, created_at, start_event) \
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
                       ON CONFLICT (run, place) DO NOTHING";
 const END: &str = "UPDATE waits SET answer = ?, failure = ?, answered_at = ? WHERE id = ? AND answered_at IS NULL";
+const TOLD: &str = "UPDATE waits SET finish_event = ? WHERE id = ?";
 const SELECT: &str = "SELECT w.id, w.run, r.run_id, r.workflow_id, w.place, w.step_id, w.kind, w.request, w.hold, w.due, w.created_at, \
-                      w.answer, w.failure, w.answered_at FROM waits w JOIN runs r ON r.key = w.run";
+                      w.start_event, w.answer, w.failure, w.answered_at, w.finish_event, w.until FROM waits w JOIN runs r ON r.key = w.run";
 
 pub(super) fn insert(connection: &Connection, wait: &NewWait) -> rusqlite::Result<()> {
-    let NewWait { id, run, place, step_id, kind, request, hold, due, created_at } = wait;
-    connection.prepare_cached(INSERT)?.execute(params![id, run.0, place, step_id, kind, request, hold, due, created_at])?;
+    let NewWait { id, run, place, step_id, kind, request, hold, due, until, created_at, start_event } = wait;
+    connection.prepare_cached(INSERT)?.execute(params![
+        id,
+        run.0,
+        place,
+        step_id,
+        kind,
+        request,
+        hold,
+        due,
+        until,
+        created_at,
+        start_event
+    ])?;
     Ok(())
 }
 
 pub(super) fn end(connection: &Connection, id: &str, end: &WaitEnd) -> rusqlite::Result<usize> {
     connection.prepare_cached(END)?.execute(params![end.answer.as_ref().map(|json| json.get()), end.failure, end.at, id])
+}
+
+/// The end of a wait was told under that number.
+pub(super) fn told(connection: &Connection, id: &str, event: i64) -> rusqlite::Result<usize> {
+    connection.prepare_cached(TOLD)?.execute(params![event, id])
 }
 
 fn wait_row(row: &Row<'_>) -> rusqlite::Result<WaitRow> {
@@ -102,9 +131,12 @@ fn wait_row(row: &Row<'_>) -> rusqlite::Result<WaitRow> {
         hold: row.get(8)?,
         due: row.get(9)?,
         created_at: row.get(10)?,
-        answer: json(row, 11)?,
-        failure: row.get(12)?,
-        answered_at: row.get(13)?,
+        start_event: row.get(11)?,
+        answer: json(row, 12)?,
+        failure: row.get(13)?,
+        answered_at: row.get(14)?,
+        finish_event: row.get(15)?,
+        until: row.get(16)?,
     })
 }
 

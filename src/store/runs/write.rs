@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
-use super::waits::{self, NewWait, WaitEnd};
+use super::waits::{self, NewWait};
 use super::{Json, LogRow, NewRun, NewStep, ProgramRow, RunEnd, RunKey, StepEnd};
 
 /// A row to be written. Applied in the order in which they were queued.
@@ -61,12 +61,12 @@ pub enum Write {
     },
     /// A run begins to wait.
     Wait(Box<NewWait>),
-    /// A wait is over.
-    WaitEnd {
+    /// The end of a wait was told.
+    WaitTold {
         /// Its id.
         id: String,
-        /// How.
-        end: Box<WaitEnd>,
+        /// The number of the event.
+        event: i64,
     },
     /// A line of log.
     Log {
@@ -110,7 +110,7 @@ impl Write {
             | Self::RunStatus { .. }
             | Self::RunLoose(_)
             | Self::RunCrashes { .. }
-            | Self::WaitEnd { .. } => true,
+            | Self::WaitTold { .. } => true,
             Self::Program(_) | Self::Run(_) | Self::Step(_) | Self::StepNote { .. } | Self::Wait(_) | Self::Log { .. } => false,
         }
     }
@@ -120,10 +120,14 @@ impl Write {
         let json = |json: &Option<super::Json>| json.as_ref().map_or(0, |json| json.get().len());
         let end = |end: &StepEnd| json(&end.output) + end.error.as_ref().map_or(0, String::len);
         match self {
-            Self::Program(_) | Self::RunStarted { .. } | Self::RunStatus { .. } | Self::RunLoose(_) | Self::RunCrashes { .. } => 0,
+            Self::Program(_)
+            | Self::RunStarted { .. }
+            | Self::RunStatus { .. }
+            | Self::RunLoose(_)
+            | Self::RunCrashes { .. }
+            | Self::WaitTold { .. } => 0,
             Self::StepNote { note, .. } => note.get().len(),
             Self::Wait(wait) => wait.request.len(),
-            Self::WaitEnd { end, .. } => json(&end.answer),
             Self::Run(row) => {
                 let result = row.end.as_ref().map_or(0, |end| json(&end.result));
                 row.parameters.get().len() + row.input.get().len() + result
@@ -171,8 +175,8 @@ impl Write {
                 connection.prepare_cached(RUN_CRASHES)?.execute(params![crashes, run.0])?;
             }
             Self::Wait(wait) => waits::insert(connection, wait)?,
-            Self::WaitEnd { id, end } => {
-                waits::end(connection, id, end)?;
+            Self::WaitTold { id, event } => {
+                waits::told(connection, id, *event)?;
             }
             Self::Log { run, row } => {
                 connection.prepare_cached(LOG)?.execute(params![run.0, row.event_id, row.at, row.level, row.message, row.loose])?;

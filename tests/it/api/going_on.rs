@@ -376,3 +376,68 @@ second
     assert_eq!(said, ["begin", "end"]);
     assert_eq!(lines(&server, "script.txt"), ["first", "second"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_waits_runs_out_of_its_own_time_also_across_a_restart() {
+    let server = start().await;
+    let nodes = json!([
+        node("start", "manual_trigger", json!({})),
+        settled("ask", "approval", json!({ "message": "?" }), json!({ "timeout": 2.5, "on_error": "continue" })),
+        node("then", "transform", json!({ "expression": "nodes.ask.error.code" })),
+    ]);
+    let edges = json!([
+        { "id": "a", "source": "start", "target": "ask" },
+        { "id": "b", "source": "ask", "source_handle": "approved", "target": "then" }
+    ]);
+    let (_, stored) = server.post("/api/workflows/", &json!({ "id": "late", "name": "late", "nodes": nodes, "edges": edges })).await;
+    assert_eq!(stored["problems"], json!([]), "{stored}");
+    let run_id = id_of(&execute(&server, "late", json!({})).await);
+    until(&server, &run_id, |run| run["status"] == "waiting").await;
+    let server = server.restarted().await;
+    let run = ended(&server, &run_id).await;
+    assert_eq!((&run["steps"][1]["status"], &run["steps"][1]["error"]["code"]), (&json!("failed"), &json!("TIMEOUT")), "{run}");
+}
+
+/// The runners of this process: the only children of tests that are TRAE.
+fn runners() -> Vec<i32> {
+    let own = std::process::id().to_string();
+    let pids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<i32>().ok());
+    let is_runner = |pid: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1).map(str::to_owned));
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        parent.as_deref() == Some(own.as_str()) && line.split(|byte| *byte == 0).any(|word| word == b"runner")
+    };
+    pids.filter(is_runner).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_runner_dies_goes_on_until_that_happens_three_times_in_a_row() {
+    let server = start().await;
+    let nodes = json!([
+        node("start", "manual_trigger", json!({})),
+        settled("slow", "shell_command", json!({ "command": "echo begun >> log.txt; sleep 60" }), json!({ "on_interrupt": "retry" })),
+    ]);
+    draw(&server, "dies", nodes, &["start -> slow"]).await;
+    let run_id = id_of(&execute(&server, "dies", json!({})).await);
+    for times in 1..=3 {
+        let patience = Instant::now() + Duration::from_secs(30);
+        while lines(&server, "log.txt").len() < times {
+            assert!(Instant::now() < patience, "attempt {times} does not begin");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        for pid in runners() {
+            rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::KILL).unwrap();
+        }
+    }
+    let run = ended(&server, &run_id).await;
+    assert_eq!((&run["status"], &run["error"]["code"]), (&json!("failed"), &json!("RUNNER_CRASHED")), "{run}");
+    assert_eq!(run["error"]["details"], json!({ "quarantined": true, "crashes": 3 }), "{run}");
+    assert_eq!(steps(&run), ["start succeeded", "slow interrupted", "slow interrupted", "slow failed"]);
+    let server = server.restarted().await;
+    let (_, run) = server.get(&format!("/api/runs/{run_id}")).await;
+    assert_eq!(run["status"], "failed", "and stays that way");
+    let (status, again) = server.post(&format!("/api/runs/{run_id}/retry"), &json!({ "all": true })).await;
+    assert_eq!(status, 202, "{again}");
+    assert_eq!(server.post(&format!("/api/runs/{}/cancel", id_of(&again)), &json!({})).await.0, 200);
+}

@@ -7,6 +7,8 @@ mod doctor;
 mod hello;
 mod keys;
 mod log;
+mod new;
+mod reload;
 mod run;
 mod settings;
 pub mod trae;

@@ -141,3 +141,42 @@ fn ctrl_c_cancels_the_run_and_leaves_nothing_behind() {
     let left = std::process::Command::new("pgrep").args(["-f", "sleep 600.25"]).output().unwrap();
     assert!(left.stdout.is_empty(), "the command goes on");
 }
+
+/// What `trae run --step` says when these lines are typed.
+fn stepped(folder: &Folder, typed: &str) -> Done {
+    use std::io::Write;
+    let mut child = folder
+        .command(env!("CARGO_BIN_EXE_trae"))
+        .args(["run", "--step", "flow.json", "--param", "name=Zoë"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+    child.wait_with_output().unwrap().into()
+}
+
+#[test]
+fn step_by_step_each_is_looked_at_before_it_begins() {
+    let folder = Folder::new();
+    folder.write("flow.json", &greeting());
+    let done = stepped(&folder, "\n\ni\ni set\ni nowhere\nc\n");
+    assert_eq!(done.code, 0, "{done:?}");
+    for said in ["next: start (manual_trigger)", "next: wait (delay)", "input: {", "set: {", "Hello Zoë", "no step of that id is over"] {
+        assert!(done.err.contains(said), "{said}: {done:?}");
+    }
+    let done = stepped(&folder, "\n\nq\n");
+    assert_eq!(done.code, 1, "{done:?}");
+    assert!(done.err.contains("the run was cancelled") && !done.err.contains("info: Hello"), "{done:?}");
+}
+
+#[test]
+fn a_dry_run_prints_what_would_be_done() {
+    let folder = Folder::new();
+    let nodes = [("start", "manual_trigger", json!({})), ("write", "send_to_filesystem", json!({ "path": "a.txt", "content": "hello" }))];
+    let done = folder.write("flow.json", &chain(&nodes)).trae(&["run", "--dry-run", "flow.json"]);
+    let run: Value = serde_json::from_str(&done.out).unwrap_or_else(|error| panic!("{error}: {done:?}"));
+    assert_eq!((done.code, &run["steps"][1]["would"]["calls"][0]["file_write"]["path"]), (0, &json!("a.txt")), "{run}");
+    assert!(!folder.path().join("data/files/a.txt").exists());
+}

@@ -31,6 +31,8 @@ struct Row {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct Effect {
+    /// What is put there first: paths and bodies.
+    puts: Vec<(String, Value)>,
     /// A request, and what of the last answer is compared.
     get: Option<String>,
     post: Option<String>,
@@ -151,6 +153,10 @@ impl Effect {
 
     async fn answered(&self, served: &Served) -> Result<(), String> {
         let client = reqwest::Client::new();
+        for (path, body) in &self.puts {
+            let status = client.put(served.url(path)).json(body).send().await.unwrap().status();
+            same(status.is_success(), status)?;
+        }
         for left in (0..self.times.unwrap_or(1)).rev() {
             let mut request = match (&self.get, &self.post) {
                 (Some(path), _) => client.get(served.url(path)),
