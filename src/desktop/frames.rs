@@ -97,6 +97,11 @@ impl Viewer {
         }
     }
 
+    /// The newest picture there is, also one that this viewer has had. Who asks again when it is needed need not keep it.
+    pub fn current(&self) -> Option<Arc<Shot>> {
+        self.newest.borrow().as_ref()?.as_ref().ok().map(Arc::clone)
+    }
+
     /// Asks for at most so many pictures a second from now on.
     pub fn set_pace(&self, fps: u32) {
         self.wish(|wish| wish.fps = fps.max(1));

@@ -1,6 +1,5 @@
 //! A stream in the format `binary`: which update is due when, and where the pointer is.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -26,6 +25,8 @@ pub(super) struct Painting {
     pace: Pace,
     /// The next update is to stand for itself.
     renew: bool,
+    /// The picture that was drawn last.
+    drawn: Option<u64>,
     /// When the last message was sent.
     said: Option<Instant>,
     size: (u32, u32),
@@ -35,6 +36,11 @@ pub(super) struct Painting {
 }
 
 impl Painting {
+    /// A client that has nothing before it.
+    pub(super) fn new() -> Self {
+        Self { renew: true, ..Self::default() }
+    }
+
     pub(super) fn acknowledged(&mut self, sequence: u32) {
         self.pace.acknowledged(sequence);
     }
@@ -45,7 +51,7 @@ impl Painting {
 
     /// What the client has before it counts no more; nor does what is just being made.
     pub(super) fn begin_anew(&mut self) {
-        (self.canvas, self.making, self.shape) = (None, None, None);
+        (self.canvas, self.making, self.drawn, self.shape, self.renew) = (None, None, None, None, true);
     }
 
     /// When something has to be sent at the latest.
@@ -116,7 +122,8 @@ impl Stream {
             let rests = painting.canvas.as_ref().and_then(Canvas::rests).map(Instant::from_std);
             let wanted = if self.fresh || painting.renew { Some(earliest) } else { rests.map(|rests| rests.max(earliest)) };
             let wanted = if is_open { wanted } else { wanted.and(painting.pace.at_last()) };
-            if let Some(newest) = self.newest.as_ref().filter(|_| wanted.is_some_and(|wanted| wanted <= now)) {
+            let wanted = wanted.filter(|_| self.viewer.current().is_some());
+            if let Some(shot) = self.viewer.current().filter(|_| wanted.is_some_and(|wanted| wanted <= now)) {
                 // Counted from when it was due, so that being late once does not make it slower for good.
                 self.begun = Some(if now < earliest + pace { earliest } else { now });
                 self.fresh = false;
@@ -124,7 +131,8 @@ impl Stream {
                 if std::mem::take(&mut painting.renew) {
                     canvas.forget();
                 }
-                let (shot, area) = (Arc::clone(newest), newest.frame().region());
+                painting.drawn = Some(shot.generation());
+                let area = shot.frame().region();
                 painting.making = Some(tokio::spawn(canvas.update(shot, self.showing.look())));
                 if area != self.view.area {
                     self.view = View::new(area, self.showing.scale_factor);
@@ -137,15 +145,12 @@ impl Stream {
                 // While no picture can be sent none is looked at either.
                 return Ok(Due::Update(painting.alive(self.fresh || !is_open)));
             }
-            let wake = [wanted.filter(|_| self.newest.is_some()), alive_at].into_iter().flatten().min();
+            let wake = [wanted, alive_at].into_iter().flatten().min();
             tokio::select! {
                 biased;
                 () = self.session.cancelled() => return Err(self.stopped()),
                 seen = self.viewer.either() => match seen? {
-                    Seen::Picture(shot) => {
-                        self.newest = Some(shot);
-                        self.fresh = true;
-                    }
+                    Seen::Picture(shot) => self.fresh = painting.drawn != Some(shot.generation()),
                     Seen::Pointer(pointer) => return Ok(Due::Pointer(painting.cursor(&pointer, &self.view))),
                 },
                 () = sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}

@@ -33,7 +33,8 @@ pub(super) struct Stream {
     wanted: Change,
     pub(super) showing: Showing,
     pub(super) view: View,
-    pub(super) newest: Option<Arc<Shot>>,
+    /// In the format `jpeg` the one that is shown. A client that does not read must not keep one for itself in the format `binary`.
+    newest: Option<Arc<Shot>>,
     /// The newest was not sent yet.
     pub(super) fresh: bool,
     /// The newest, on its way to be a picture. Kept, so that a busy client does not make it begin again and again.
@@ -99,15 +100,15 @@ impl Stream {
             return;
         }
         self.making = None;
-        self.fresh = self.newest.is_some();
         self.viewer.set_busy(false);
-        self.painting = match format {
-            StreamFormat::Jpeg => None,
+        (self.newest, self.painting) = match format {
+            StreamFormat::Jpeg => (self.viewer.current(), None),
             StreamFormat::Binary => {
                 self.viewer.follow_pointer();
-                Some(Painting::default())
+                (None, Some(Painting::new()))
             }
         };
+        self.fresh = self.newest.is_some();
     }
 
     /// Shows it otherwise from now on.
