@@ -33,6 +33,7 @@ pub fn measure() {
                 Ok(terminal) => {
                     scrolls(&served, 30);
                     scrolls(&served, 60);
+                    crowd(&served);
                     silent(&served);
                     drop(terminal);
                 }
@@ -158,6 +159,39 @@ fn scrolls(served: &Served, fps: u32) {
     show(&name, "a second", if fps == 60 { AtLeast(50.0) } else { Untargeted }, rates);
     show("  processor time for each", "ms", AtMost(9.0), costs);
     show("  bytes of each", "kB", AtMost(120.0), sizes);
+}
+
+/// How many of its pictures the first of 20 viewers keeps, beside those it has alone.
+fn crowd(served: &Served) {
+    const FPS: u32 = 10;
+    let seen = |viewer: &mut Viewer| {
+        let (begun, mut frames) = (Instant::now(), 0.0);
+        while begun.elapsed() < Duration::from_secs(4) {
+            frames += f64::from(u8::from(viewer.next().0));
+        }
+        frames / begun.elapsed().as_secs_f64()
+    };
+    let mut first = Viewer::open(served, FPS);
+    for _ in 0..FPS {
+        first.next();
+    }
+    let alone = seen(&mut first);
+    let stop = AtomicBool::new(false);
+    let rates = std::thread::scope(|scope| {
+        for _ in 1..20 {
+            scope.spawn(|| {
+                let mut viewer = Viewer::open(served, FPS);
+                while !stop.load(Ordering::Relaxed) {
+                    viewer.next();
+                }
+            });
+        }
+        std::thread::sleep(Duration::from_secs(1));
+        let rates = (0..ROUNDS).map(|_| seen(&mut first) / alone).collect();
+        stop.store(true, Ordering::Relaxed);
+        rates
+    });
+    show("first of 20 viewers, 10 fps asked, by itself alone", "×", AtLeast(0.9), rates);
 }
 
 fn idle(served: &Served) {

@@ -367,6 +367,40 @@ async fn an_idle_screen_sends_signs_of_life_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_display_that_ends_is_told_and_a_new_stream_shows_the_next() {
+    let server = served::start().await;
+    let (desktop, name) = desktop(&server).await;
+    let mut client = Client::connect(&server, json!({ "fps": 30 })).await;
+    client.settle(&desktop).await;
+    let pid = crate::desktop::targets::server(&name);
+    assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+    assert_eq!(client.hear_of("error").await["error_code"], "SERVICE_UNAVAILABLE");
+    client.hear_of("stream_stopped").await;
+    // Late acknowledgements are no mistake, and a picture cannot be asked for.
+    client.acknowledge(1).await;
+    client.say(json!({ "type": "keyframe" })).await;
+    assert_eq!(client.hear_of("error").await["error_code"], "CONFLICT");
+    let end = Instant::now() + PATIENCE;
+    loop {
+        client.say(json!({ "type": "start_stream", "config": { "format": "binary" } })).await;
+        let answer = loop {
+            match client.next().await {
+                Came::Said(said) if said["type"] != "cursor" => break said,
+                _ => {}
+            }
+        };
+        if answer["type"] == "stream_started" {
+            break;
+        }
+        assert!(Instant::now() < end, "it does not come back: {answer}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let desktop = server.app.desktops.ready().await.unwrap();
+    assert!(client.update().await.whole);
+    client.settle(&desktop).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_never_read_cost_little() {
     let server = served::start().await;
     let (desktop, name) = desktop(&server).await;
