@@ -98,6 +98,7 @@ fn fill(data: &std::path::Path) {
                 created_at: at,
                 started_at: Some(at),
                 end: None,
+                firing: None,
             })))
             .unwrap();
         for seq in 0..3 {
