@@ -95,6 +95,7 @@ fn fill(data: &std::path::Path) {
                 retry_of: None,
                 depth: 0,
                 priority: 0,
+                firing: None,
                 created_at: at,
                 started_at: Some(at),
                 end: None,
