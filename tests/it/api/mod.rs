@@ -6,6 +6,7 @@ mod bodies;
 mod description;
 mod desktop;
 mod desktop_stream;
+mod desktop_windows;
 mod door;
 mod errors;
 mod filesystem;
