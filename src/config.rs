@@ -39,6 +39,8 @@ pub struct Config {
     pub security: Security,
     /// Where it keeps things.
     pub storage: Storage,
+    /// Runs of workflows and scripts.
+    pub runs: Runs,
     /// Kept pictures.
     pub snapshots: Snapshots,
     /// The screen it works on.
@@ -154,6 +156,21 @@ pub struct Storage {
     pub reload: bool,
     /// `VERSIONS_KEPT`, default `0`: so many versions of each workflow and script are kept, the newest; `0` keeps all.
     pub versions_kept: u32,
+}
+
+/// Runs of workflows and scripts.
+#[derive(Debug, Clone, Copy)]
+pub struct Runs {
+    /// `MAX_RUNS`, default `64`: so many at once; the others wait.
+    pub max: usize,
+    /// `MAX_QUEUED_RUNS`, default `10000`: so many may wait; further ones are refused with 429.
+    pub max_queued: usize,
+    /// `RUNS_KEPT`, default `100000`: so many stay on record, the newest; `0` keeps all.
+    pub kept: Option<u64>,
+    /// `RUNS_KEPT_DAYS`, default `90`: they stay so long after their end; `0` for ever.
+    pub kept_for: Option<Duration>,
+    /// `STEP_IMAGES`, default `true`: pictures of the screen before and after each step that uses mouse or keyboard.
+    pub step_images: bool,
 }
 
 /// Kept pictures.
@@ -344,6 +361,15 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         reload: r.get("RELOAD", true),
         versions_kept: r.within("VERSIONS_KEPT", 0, 0..=1_000_000),
     };
+    let runs = Runs {
+        max: r.within("MAX_RUNS", 64, 1..=1024),
+        max_queued: r.within("MAX_QUEUED_RUNS", 10_000, 0..=1_000_000),
+        kept: Some(r.within("RUNS_KEPT", 100_000, 0..=1 << 40)).filter(|count| *count > 0),
+        kept_for: Some(r.within("RUNS_KEPT_DAYS", 90, 0..=36_500))
+            .filter(|days: &u64| *days > 0)
+            .map(|days| Duration::from_secs(days * 86_400)),
+        step_images: r.get("STEP_IMAGES", true),
+    };
     let days: u32 = r.within("SNAPSHOT_MAX_AGE_DAYS", 30, 0..=36_500);
     let total: u64 = r.within("SNAPSHOT_MAX_TOTAL_BYTES", 1 << 30, 0..=1 << 50);
     let snapshots =
@@ -392,6 +418,7 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         websockets,
         security,
         storage,
+        runs,
         snapshots,
         desktop,
         shell,

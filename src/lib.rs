@@ -20,6 +20,7 @@ pub mod logging;
 pub mod ocr;
 pub mod policy;
 pub mod runs;
+pub mod schedule;
 pub mod screen;
 pub mod script;
 pub mod services;

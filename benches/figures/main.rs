@@ -15,6 +15,7 @@
 mod cancel;
 mod chains;
 mod desktop;
+mod history;
 mod load;
 mod peer;
 mod reload;
@@ -29,12 +30,13 @@ const ROUNDS: usize = 5;
 /// A group of figures, and the word that asks for it.
 type Group = (&'static str, fn());
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     ("chains", chains::measure),
     ("server", server::measure),
     ("desktop", desktop::measure),
     ("cancel", cancel::measure),
     ("shell", shell::measure),
+    ("history", history::measure),
     ("reload", reload::measure),
 ];
 
@@ -42,7 +44,7 @@ fn main() {
     // Cargo adds `--bench`.
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let Some(unknown) = asked.iter().find(|word| !GROUPS.iter().any(|(name, _)| name == word)) {
-        println!("there is no group {unknown:?}: chains, server, desktop, cancel, shell, reload");
+        println!("there is no group {unknown:?}: chains, server, desktop, cancel, shell, history, reload");
         std::process::exit(2);
     }
     report::head();

@@ -35,6 +35,7 @@ const TABLE: &[(&str, Need, Need)] = &[
     ("/api/health", READ, ADMIN),
     ("/api/keys", ADMIN, ADMIN),
     ("/api/node-configs", READ, SCRIPTS),
+    ("/api/queue", READ, WORKFLOWS),
     ("/api/runs", READ, WORKFLOWS),
     ("/api/script-versions", READ, SCRIPTS),
     ("/api/scripts", READ, SCRIPTS),
@@ -45,6 +46,7 @@ const TABLE: &[(&str, Need, Need)] = &[
     ("/api/triggers", READ, WORKFLOWS),
     // Webhooks have secrets of their own.
     ("/api/webhooks", Need::Open, Need::Open),
+    ("/api/webhooks-test", WORKFLOWS, WORKFLOWS),
     ("/api/workflows", READ, WORKFLOWS),
     ("/docs", Need::Open, Need::Open),
     ("/metrics", READ, READ),

@@ -7,7 +7,7 @@
 use std::any::Any;
 
 use axum::extract::OriginalUri;
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{SecondsFormat, Utc};
@@ -135,10 +135,14 @@ impl IntoResponse for Error {
                 map.insert("request_id".to_owned(), json!(request_id));
             }
         }
+        let retry_after = details.as_ref().and_then(|details| details.get("retry_after")?.as_u64());
         let body = ErrorResponse { error: failure.message, error_code: failure.code.code(), details, timestamp: now() };
         let mut response = (status, axum::Json(body)).into_response();
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let (StatusCode::TOO_MANY_REQUESTS, Some(seconds)) = (status, retry_after) {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
         response.headers_mut().extend(headers);
         response

@@ -12,6 +12,7 @@ use super::error::{Error, Result};
 use crate::error::{Failure, Kind};
 use crate::host::protocol::{Json, Mode};
 use crate::runs::{Execute, RunStatus, Ticket};
+use crate::workflow::MAX_PRIORITY;
 
 /// How to run.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -26,6 +27,9 @@ pub(crate) struct ExecuteRequest {
     /// Wait at most so many seconds; the run goes on after that.
     #[schema(exclusive_minimum = 0, maximum = 86400)]
     pub(super) timeout: Option<f64>,
+    /// Runs of a higher priority go first, -10–10; without it what the workflow's settings say, or 0.
+    #[schema(minimum = -10, maximum = 10)]
+    pub(super) priority: Option<i8>,
     /// Describe what would be done instead of doing it: the answer is the finished run, its steps are `skipped` and say what they `would`
     /// have done.
     pub(super) dry_run: bool,
@@ -68,7 +72,10 @@ impl ExecuteRequest {
         }
         let input = raw(&self.input.clone().unwrap_or_default(), "/input")?;
         let mode = Mode { dry: self.dry_run, pinned: self.pinned, until: self.until.clone(), ..Mode::default() };
-        Ok(Execute { parameters, input, mode, ..Execute::default() })
+        if self.priority.is_some_and(|priority| !(-MAX_PRIORITY..=MAX_PRIORITY).contains(&priority)) {
+            return Err(Error::invalid_at("/priority", format!("write a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}")));
+        }
+        Ok(Execute { parameters, input, mode, priority: self.priority, ..Execute::default() })
     }
 
     /// Refuses what only a graph has.

@@ -67,6 +67,8 @@ fn page(state: &super::State) -> Vec<Figure> {
     let sizes = parts.map(|(name, bytes)| (vec![("part", name.to_owned())], Value::Gauge(bytes as f64)));
     page.push(Figure { rows: sizes.into(), ..figure("store", "The size of the database, and of its write-ahead log").in_(Unit::Bytes) });
     page.push(figure("store_waiting", "Rows that wait to be written to the database").one(gauge(runs.stored.waiting)));
+    let firings = state.triggers().firings().into_iter().map(|(kind, count)| (vec![("type", kind.to_owned())], Value::Counter(count)));
+    page.push(Figure { rows: firings.collect(), ..figure("trigger_firings", "Runs that triggers started, by type") });
     let (mut up, mut restarts) = (Vec::new(), Vec::new());
     for (name, report) in state.services().reports().filter(|(_, report)| report.status != Status::Disabled) {
         let labels = vec![("service", name.as_str().to_owned())];

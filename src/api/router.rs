@@ -18,7 +18,8 @@ use super::state::State;
 use super::visit;
 use super::{
     approvals, auth, automation, describe, desktop, desktop_stream, docs, echo, error, filesystem, health, keys, metrics, node_configs,
-    node_templates, runs, scripts, shell, shell_terminal, snapshots, triggers, versions, webhooks, workflow_automation, workflows,
+    node_templates, queue, run_files, runs, scripts, shell, shell_terminal, snapshots, triggers, versions, webhooks, workflow_automation,
+    workflows,
 };
 
 /// A route at once, and its description when somebody asks: a server that nobody asks for it never makes it.
@@ -124,6 +125,10 @@ fn table() -> Table {
         .add(routes!(runs::cancel))
         .add(routes!(runs::retry))
         .add(routes!(runs::events))
+        .add(routes!(queue::get))
+        .add(routes!(run_files::image))
+        .add(routes!(run_files::value))
+        .add(routes!(run_files::export))
         .add(routes!(approvals::list))
         .add(routes!(approvals::get, approvals::decide))
         // shell
@@ -141,10 +146,11 @@ fn table() -> Table {
         .add(routes!(shell::processes::suspend))
         .add(routes!(shell::processes::resume))
         // triggers
-        .add(routes!(triggers::list))
-        .add(routes!(triggers::get, triggers::change))
+        .add(routes!(triggers::list, triggers::create))
+        .add(routes!(triggers::get, triggers::change, triggers::delete))
         // webhooks
         .add(routes!(webhooks::receive))
+        .add(routes!(webhooks::try_out))
         // sockets
         .add(routes!(echo::health))
         .add(routes!(echo::open))
@@ -242,6 +248,7 @@ impl Table {
 fn routed(path: &str) -> String {
     match path.trim_end_matches('/') {
         "/api/webhooks/{path}" => "/api/webhooks/{*path}".to_owned(),
+        "/api/webhooks-test/{path}" => "/api/webhooks-test/{*path}".to_owned(),
         "/api/scripts/{path}" | "/api/scripts/{path}/run" => "/api/scripts/{*path}".to_owned(),
         path => path.to_owned(),
     }

@@ -7,24 +7,25 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use chrono::DateTime;
 use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::error::{Error, ErrorResponse, Result};
+use super::error::{Error, ErrorResponse, Invalid, Result};
 use super::execute::{Started, answer};
 use super::extract::{OptionalJson, Path, Query};
 use super::success::SuccessResponse;
 use super::workflows::{fifty, within_limit};
 use crate::error::Kind;
-use crate::runs::{Retry, Run, RunFilter, RunPage, RunStatus};
+use crate::runs::{Retry, Run, RunFilter, RunPage, RunStatus, Timestamp};
 use crate::services::Name;
 
 /// How long a stream of events may be silent, lest something on the way closes it.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Which runs.
+/// Which runs. Each that is named narrows the list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
@@ -32,15 +33,85 @@ pub(crate) struct ListQuery {
     workflow_id: Option<String>,
     /// Only this script's.
     script: Option<String>,
-    /// Only with this status.
+    /// Only with this status, or with one of several with commas between them: `queued`, `running`, `waiting`, `succeeded`, `failed`,
+    /// `cancelled`, `interrupted`.
+    #[param(example = "failed,interrupted")]
+    status: Option<String>,
+    /// Only started by this (`webhook:orders`), or by anything of this kind (`webhook`).
+    #[param(example = "manual")]
+    trigger: Option<String>,
+    /// Only workflows or only scripts.
     #[param(inline)]
-    status: Option<RunStatus>,
+    kind: Option<RunKind>,
+    /// Only created at this moment or later, RFC 3339.
+    #[param(format = DateTime, example = "2026-01-31T12:00:00Z")]
+    since: Option<String>,
+    /// Only created before this moment, RFC 3339.
+    #[param(format = DateTime, example = "2026-02-01T12:00:00Z")]
+    until: Option<String>,
+    /// Only finished ones with all these words in error, parameters, result or log; also in id, script, workflow and trigger. `word*`
+    /// is every word that begins so.
+    #[param(example = "order 42")]
+    search: Option<String>,
     /// At most so many, 1–500.
     #[serde(default = "fifty")]
     #[param(minimum = 1, maximum = 500, default = 50)]
     limit: u32,
     /// Only those before this run.
     before: Option<String>,
+}
+
+/// What runs.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RunKind {
+    Workflow,
+    Script,
+}
+
+impl ListQuery {
+    fn filter(self) -> Result<RunFilter> {
+        let mut wrong = Vec::new();
+        let mut invalid = |path: &str, message: String| wrong.push(Invalid { path: path.to_owned(), message });
+        let mut statuses = Vec::new();
+        for word in self.status.iter().flat_map(|list| list.split(',')) {
+            match RunStatus::parse(word.trim()) {
+                Some(status) => statuses.push(status),
+                None => invalid(
+                    "/query/status",
+                    format!("{word:?} is no status of a run: queued, running, waiting, succeeded, failed, cancelled, interrupted"),
+                ),
+            }
+        }
+        let mut moment = |path, text: Option<&String>| {
+            let text = text?;
+            let read = DateTime::parse_from_rfc3339(text);
+            if read.is_err() {
+                invalid(path, "write a moment as RFC 3339 has it, such as 2026-01-31T12:00:00Z".to_owned());
+            }
+            read.ok().map(|at| Timestamp(at.timestamp_micros()))
+        };
+        let (since, until) = (moment("/query/since", self.since.as_ref()), moment("/query/until", self.until.as_ref()));
+        if !wrong.is_empty() {
+            return Err(Error::invalid(wrong));
+        }
+        let kind = self.kind.map(|kind| match kind {
+            RunKind::Workflow => "workflow".to_owned(),
+            RunKind::Script => "script".to_owned(),
+        });
+        Ok(RunFilter {
+            workflow_id: self.workflow_id,
+            script: self.script,
+            statuses,
+            trigger: self.trigger,
+            kind,
+            since,
+            until,
+            search: self.search,
+            limit: Some(within_limit(self.limit)?),
+            before: self.before,
+        })
+    }
 }
 
 /// From where on.
@@ -54,9 +125,7 @@ pub(crate) struct EventsQuery {
 /// Runs, newest first.
 #[utoipa::path(get, path = "/api/runs", tag = "runs", operation_id = "runs_list", params(ListQuery), responses((status = 200, body = RunPage), (status = 422, body = ErrorResponse)))]
 pub(crate) async fn list(State(state): State<super::State>, Query(query): Query<ListQuery>) -> Result<axum::Json<RunPage>> {
-    let ListQuery { workflow_id, script, status, limit, before } = query;
-    let filter = RunFilter { workflow_id, script, status, limit: Some(within_limit(limit)?), before };
-    let page = state.runs().list(filter).await.map_err(|failure| match failure.code {
+    let page = state.runs().list(query.filter()?).await.map_err(|failure| match failure.code {
         // The one run that a list names.
         Kind::NotFound => Error::invalid_at("/query/before", failure.message),
         _ => failure.into(),

@@ -22,7 +22,7 @@ use crate::services::{Name, Services};
 use crate::shell::Shells;
 use crate::snapshots::Snapshots;
 use crate::system::System;
-use crate::triggers::Webhooks;
+use crate::triggers::Triggers;
 
 /// What handlers reach. Cheap to clone.
 #[derive(Clone)]
@@ -51,8 +51,8 @@ pub struct Parts {
     pub workflows: Workflows,
     /// Runs.
     pub runs: Runs,
-    /// Webhooks.
-    pub webhooks: Arc<Webhooks>,
+    /// What starts runs by itself.
+    pub triggers: Triggers,
     /// Stored node configs.
     pub node_configs: NodeConfigs,
     /// The desktops.
@@ -135,9 +135,9 @@ impl State {
         }
     }
 
-    /// Webhooks.
-    pub fn webhooks(&self) -> &Webhooks {
-        &self.0.parts.webhooks
+    /// What starts runs by itself.
+    pub fn triggers(&self) -> &Triggers {
+        &self.0.parts.triggers
     }
 
     /// Scripts and node types as they are now.

@@ -1,4 +1,4 @@
-//! `/api/webhooks/{path}`: calls from elsewhere that start workflows.
+//! `/api/webhooks/{path}`: calls from elsewhere that start workflows and scripts; `/api/webhooks-test/{path}`: the same, to try it out.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,8 @@ use crate::host::Answer;
 use crate::services::Name;
 use crate::triggers::{Delivery, Fired, Respond};
 
-/// Starts the workflows whose webhook has that path. What is answered, and when, is the webhook's to say.
+/// Starts the workflows and scripts whose webhook has that path. What is answered, and when, is the webhook's to say. A call that repeats
+/// another one (by the webhook's `dedupe_key`) starts nothing and is answered with the first one's run and `duplicate: true`.
 #[utoipa::path(
     method(get, post, put, patch, delete),
     path = "/api/webhooks/{path}",
@@ -36,21 +37,66 @@ pub(crate) async fn receive(
     headers: HeaderMap,
     Raw(raw): Raw,
 ) -> Result<Response> {
+    enter(&state)?;
+    let delivery = delivery(path, &method, &uri, &headers, raw.into());
+    if let Some(run_id) = state.triggers().resume(&delivery).await? {
+        return Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run_ids": [run_id] }))).into_response());
+    }
+    answer(&state, state.triggers().fire(delivery).await?).await
+}
+
+/// The same for somebody who draws a workflow and tries its webhook out: also one that is switched off, without a signature, and as often as
+/// one likes.
+#[utoipa::path(
+    method(get, post, put, patch, delete),
+    path = "/api/webhooks-test/{path}",
+    tag = "webhooks",
+    params(("path" = String, Path, description = "The webhook's path, with any number of slashes")),
+    request_body(content = Object, description = "JSON, or anything else as a text"),
+    responses(
+        (status = 200, description = "The first run is over, or its own answer", body = Object),
+        (status = 202, description = "The runs were started: `{run_ids}`", body = Object),
+        (status = 404, body = ErrorResponse), (status = 405, body = ErrorResponse), (status = 422, body = ErrorResponse)
+    )
+)]
+pub(crate) async fn try_out(
+    State(state): State<super::State>,
+    Path(path): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    Raw(raw): Raw,
+) -> Result<Response> {
+    enter(&state)?;
+    let delivery = delivery(path, &method, &uri, &headers, raw.into());
+    answer(&state, state.triggers().try_out(delivery, &state.runs()).await?).await
+}
+
+fn enter(state: &super::State) -> Result<()> {
     state.enter(Name::Triggers)?;
     state.enter(Name::GraphExecution)?;
-    let delivery = Delivery {
+    Ok(())
+}
+
+fn delivery(path: String, method: &Method, uri: &Uri, headers: &HeaderMap, body: Vec<u8>) -> Delivery {
+    Delivery {
         method: method.as_str().to_owned(),
         path,
         query: url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect(),
-        headers: joined(&headers),
-        body: raw.into(),
-    };
-    if let Some(run_id) = state.webhooks().resume(&delivery).await? {
-        return Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run_ids": [run_id] }))).into_response());
+        headers: joined(headers),
+        body,
     }
-    let Fired { mut runs, respond: when } = state.webhooks().fire(delivery).await?;
-    let run_ids: Vec<_> = runs.iter().map(|ticket| ticket.run_id.clone()).collect();
-    let Some(first) = runs.first_mut().filter(|_| when != Respond::Immediately) else {
+}
+
+/// What the caller gets, when the webhook says.
+async fn answer(state: &super::State, fired: Fired) -> Result<Response> {
+    let Fired { mut runs, respond: when } = fired;
+    let run_ids: Vec<_> = runs.iter().map(|run| run.run_id.clone()).collect();
+    if runs.iter().all(|run| run.ticket.is_none()) {
+        return repeated(state, when, &run_ids).await;
+    }
+    let first = runs.iter_mut().find_map(|run| run.ticket.as_mut());
+    let Some(first) = first.filter(|_| when != Respond::Immediately) else {
         return Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run_ids": run_ids }))).into_response());
     };
     if when == Respond::ResponseNode
@@ -61,6 +107,21 @@ pub(crate) async fn receive(
     let ended = first.recorded().await?;
     let answer =
         json!({ "run_id": first.run_id, "status": ended.status, "result": ended.result, "error": ended.error, "run_ids": run_ids });
+    Ok(axum::Json(answer).into_response())
+}
+
+/// What the caller gets who said the same before: where the first call's run stands.
+async fn repeated(state: &super::State, when: Respond, run_ids: &[String]) -> Result<Response> {
+    let first = match run_ids.first().filter(|_| when != Respond::Immediately) {
+        Some(id) => state.runs().get(id).await?,
+        None => None,
+    };
+    let Some(run) = first else {
+        return Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run_ids": run_ids, "duplicate": true }))).into_response());
+    };
+    let answer = json!({
+        "run_id": run.run_id, "status": run.status, "result": run.result, "error": run.error, "run_ids": run_ids, "duplicate": true
+    });
     Ok(axum::Json(answer).into_response())
 }
 

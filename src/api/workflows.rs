@@ -17,7 +17,7 @@ use super::success::SuccessResponse;
 use super::visit;
 use crate::runs::{Author, Checked, Run, RunFilter, RunStatus, Workflow, WorkflowPage, Workflows};
 use crate::services::{Name, Status};
-use crate::workflow::{Drawing, Graph, Problem};
+use crate::workflow::{Drawing, Graph, Problem, WorkflowSettings};
 
 /// A graph as it is drawn. What is not named here (React Flow's `viewport`, `measured`, …) survives a round trip.
 #[derive(Debug, ToSchema)]
@@ -41,6 +41,9 @@ pub(crate) struct WorkflowDefinition {
     /// In which order.
     #[schema(required = false)]
     edges: Vec<WorkflowEdge>,
+    /// What holds for all its runs: `concurrency` (so many at once), `priority` (-10–10), `timeout` (seconds for a whole run), …
+    #[schema(value_type = Option<Object>, example = json!({ "concurrency": 1, "priority": 5, "timeout": 600 }))]
+    settings: Option<WorkflowSettings>,
     /// Anything else worth keeping.
     #[schema(required = false, value_type = Object)]
     metadata: Map<String, Value>,
@@ -222,7 +225,7 @@ pub(crate) async fn status(State(state): State<super::State>) -> Result<axum::Js
     let (status, details) = report.map_or((Status::Disabled, String::new()), |report| (report.status, report.details));
     let stored = state.workflows().list(None, 1, 0).await?;
     let runs = state.runs();
-    let of = |status| runs.list(RunFilter { status: Some(status), limit: Some(1), ..RunFilter::default() });
+    let of = |status| runs.list(RunFilter { statuses: vec![status], limit: Some(1), ..RunFilter::default() });
     let (running, queued) = (of(RunStatus::Running).await?.count, of(RunStatus::Queued).await?.count);
     Ok(axum::Json(WorkflowsStatus { status, details, workflows: stored.count, running, queued }))
 }

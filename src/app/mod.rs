@@ -28,7 +28,7 @@ use crate::script::{self, Library};
 use crate::services::Services;
 use crate::snapshots::{self, Snapshots};
 use crate::store::Store;
-use crate::triggers::Webhooks;
+use crate::triggers::{self, SystemClock, Triggers};
 use crate::{api, fetch, ocr, shell, system};
 
 pub use programs::Programs;
@@ -45,8 +45,8 @@ pub struct App {
     pub runs: Runs,
     /// The stored workflows.
     pub workflows: Workflows,
-    /// The webhooks of stored workflows.
-    pub webhooks: Arc<Webhooks>,
+    /// What starts runs by itself.
+    pub triggers: Triggers,
     /// The desktops.
     pub desktops: Arc<Desktops>,
     /// Kept pictures.
@@ -111,19 +111,18 @@ impl App {
             fetch: Arc::clone(&fetch),
             system: Arc::clone(&system),
         };
-        let settings = host::Settings { runner: options.runner, max_runners: 64 };
+        let settings = host::Settings { runner: options.runner, max_runners: config.runs.max };
         let host = Host::new(capabilities, settings)
             .map_err(|error| Failure::new(Kind::Internal, format!("no thread could be started: {error}")))?;
-        let host = Arc::new(host.behind(Arc::new(gate::Gate(Arc::clone(&services)))));
+        let host = host.behind(Arc::new(gate::Gate(Arc::clone(&services))));
+        let host = Arc::new(if config.runs.step_images { host.picturing() } else { host });
         let library = Arc::new(Library::open(script_settings(&config)));
         let programs = Arc::new(Programs::new(Arc::clone(&library)));
-        let runs = Runs::new(
-            store.clone(),
-            Arc::new(HostRunner(Arc::clone(&host))),
-            programs,
-            runs::Settings { versions_kept: config.storage.versions_kept, ..runs::Settings::new(files.clone(), options.allowed) },
-        );
-        let webhooks = Arc::new(Webhooks::new(runs.clone()));
+        let watching = Grant::new(vec![options.allowed.clone()], files.clone());
+        let runs =
+            Runs::new(store.clone(), Arc::new(HostRunner(Arc::clone(&host))), programs, run_settings(&config, &files, options.allowed));
+        let settings = triggers::Settings { store: store.clone(), grant: watching, clock: Arc::new(SystemClock) };
+        let triggers = Triggers::new(runs.clone(), settings);
         let snapshots = Snapshots::new(store.clone(), Arc::clone(&desktops), Arc::clone(&ocr), snapshot_settings(&config));
         let rooms = parts::Rooms {
             config: &config,
@@ -136,7 +135,7 @@ impl App {
             shells: &shells,
             snapshots: &snapshots,
             store: &store,
-            webhooks: &webhooks,
+            triggers: &triggers,
         };
         services.start(parts::parts(&rooms)).await;
         Ok(Self {
@@ -145,7 +144,7 @@ impl App {
             library,
             host,
             runs,
-            webhooks,
+            triggers,
             desktops,
             snapshots,
             services,
@@ -166,6 +165,7 @@ impl App {
         if let Err(failure) = self.runs.recover().await {
             tracing::error!(error = %failure, "the runs that were left behind cannot be read");
         }
+        self.runs.tend(self.shutdown.clone());
         let state = State::new(Parts {
             config: Arc::clone(&self.config),
             grant: Grant::new(vec![Permissions::all()], self.files.clone()),
@@ -176,7 +176,7 @@ impl App {
             library: Arc::clone(&self.library),
             runs: self.runs.clone(),
             workflows: self.workflows.clone(),
-            webhooks: Arc::clone(&self.webhooks),
+            triggers: self.triggers.clone(),
             desktops: Arc::clone(&self.desktops),
             snapshots: self.snapshots.clone(),
             node_configs: self.runs.node_configs(),
@@ -197,8 +197,11 @@ impl App {
     /// own is closed.
     pub async fn shutdown(&self) {
         self.shutdown.cancel();
+        // What would start now would be stopped at once.
+        self.triggers.disarm().await;
         self.runs.shutdown().await;
         self.services.stop().await;
+        self.host.settled().await;
         self.host.shutdown();
         self.desktops.shutdown();
         self.store.close();
@@ -212,6 +215,28 @@ impl App {
 pub fn keys(config: &Config) -> Result<Keys, Failure> {
     prepare(&config.storage.data_dir)?;
     open_keys(config, Store::open(&config.storage.data_dir.join("trae.db"))?)
+}
+
+/// The runs of the data folder, for whoever only looks at them: nothing can be run, and nothing is started. The folder is made if it is
+/// not there.
+///
+/// # Errors
+/// As [`keys`].
+pub fn history(config: &Config) -> Result<Runs, Failure> {
+    let files = prepare(&config.storage.data_dir)?;
+    let store = Store::open(&config.storage.data_dir.join("trae.db"))?;
+    let programs = Arc::new(Programs::new(Arc::new(Library::open(script_settings(config)))));
+    Ok(Runs::new(store, Arc::new(Nobody), programs, run_settings(config, &files, Permissions::default())))
+}
+
+/// Runs nothing.
+struct Nobody;
+
+impl runs::Runner for Nobody {
+    fn run(&self, _: Job) -> BoxFuture<'_, Outcome> {
+        let failure = Failure::new(Kind::ServiceUnavailable, "nothing is run by who only looks at the record");
+        Box::pin(async { Outcome::Failed(failure.into()) })
+    }
 }
 
 /// The first script folder of the data folder, for whoever starts nothing else: `trae new`. It is made if it is not there.
@@ -234,6 +259,10 @@ struct HostRunner(Arc<Host>);
 impl runs::Runner for HostRunner {
     fn run(&self, job: Job) -> BoxFuture<'_, Outcome> {
         Box::pin(self.0.run(job))
+    }
+
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.settled())
     }
 }
 
@@ -281,6 +310,12 @@ fn desktop_settings(config: &Config) -> desktop::Settings {
 fn snapshot_settings(config: &Config) -> snapshots::Settings {
     let folder = config.storage.data_dir.join("snapshots");
     snapshots::Settings { folder, max_age: config.snapshots.max_age, max_total: config.snapshots.max_total }
+}
+
+fn run_settings(config: &Config, files: &Path, allowed: Permissions) -> runs::Settings {
+    let config::Runs { max, max_queued, kept, kept_for, .. } = config.runs;
+    let versions_kept = config.storage.versions_kept;
+    runs::Settings { max_runs: max, max_queued, kept, kept_for, versions_kept, ..runs::Settings::new(files, allowed) }
 }
 
 /// The shells by name, as command lines, and where they begin.

@@ -28,7 +28,7 @@ use crate::services::{Name, Part, Service};
 use crate::shell::Shells;
 use crate::snapshots::Snapshots;
 use crate::store::Store;
-use crate::triggers::Webhooks;
+use crate::triggers::Triggers;
 
 /// What the parts are made of.
 pub(super) struct Rooms<'a> {
@@ -42,7 +42,7 @@ pub(super) struct Rooms<'a> {
     pub(super) shells: &'a Arc<Shells>,
     pub(super) snapshots: &'a Snapshots,
     pub(super) store: &'a Store,
-    pub(super) webhooks: &'a Arc<Webhooks>,
+    pub(super) triggers: &'a Triggers,
 }
 
 /// All parts, in the order in which they start.
@@ -66,7 +66,7 @@ fn service(name: Name, rooms: &Rooms<'_>) -> Result<Arc<dyn Service>, String> {
             Arc::new(scripts::Folders { library: Arc::clone(rooms.library), checks, kept: Arc::new(Kept(rooms.runs.versions())) })
         }
         Name::Storage => Arc::new(storage::Database(rooms.store.clone())),
-        Name::Triggers => Arc::new(triggers::Armed(Arc::clone(rooms.webhooks))),
+        Name::Triggers => Arc::new(triggers::Armed::new(rooms.triggers.clone(), Arc::clone(rooms.library))),
         Name::ClickAutomation => {
             switched(config.services.click_automation, "ENABLE_CLICK_AUTOMATION")?;
             Arc::new(desktop::ClickAutomation::new(Arc::clone(rooms.desktops)))

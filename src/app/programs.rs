@@ -8,6 +8,7 @@ use crate::error::Failure;
 use crate::host::protocol::{Limits, Program};
 use crate::runs::{CompiledGraph, LoadedScript};
 use crate::script::expression::RhaiExpressions;
+use crate::script::header::declared_trigger;
 use crate::script::{Catalog, Library, ScriptFile, node_source};
 use crate::workflow::{self, Graph, NodeTypes, StoredConfigs};
 
@@ -42,7 +43,7 @@ impl crate::runs::Library for Programs {
                 modules: catalog.modules_of(&node_types),
                 node_types,
                 permissions: compiled.permissions.clone(),
-                limits: Limits { source: MAX_COMPILED, ..Limits::default() },
+                limits: Limits { source: MAX_COMPILED, timeout: compiled.settings.timeout, ..Limits::default() },
                 resumable: false,
             }
         })
@@ -60,6 +61,12 @@ impl crate::runs::Library for Programs {
         let catalog = self.library.catalog();
         let script = catalog.script(path)?;
         Some(Arc::new(load(&catalog, &script)))
+    }
+
+    fn script_triggers(&self) -> Vec<(String, Vec<(String, Value)>)> {
+        let catalog = self.library.catalog();
+        let declared = catalog.scripts().filter(|script| !script.header.triggers.is_empty());
+        declared.map(|script| (script.path.clone(), script.header.triggers.iter().filter_map(declared_trigger).collect())).collect()
     }
 
     fn source(&self, name: &str, source: &str) -> Result<LoadedScript, Failure> {

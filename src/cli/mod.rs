@@ -12,6 +12,7 @@ mod permit;
 mod print;
 mod progress;
 mod run;
+mod runs;
 mod serve;
 mod step;
 mod table;
@@ -57,6 +58,9 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// List, show and export what ran
+    #[command(subcommand)]
+    Runs(runs::Runs),
     /// Tell what this machine has, and how to get what is missing
     Doctor(doctor::Doctor),
 }
@@ -93,6 +97,7 @@ pub(super) fn main() -> ExitCode {
         Command::Docs { json } => docs(json),
         Command::New(new) => new.execute(),
         Command::Keys(keys) => keys.execute(),
+        Command::Runs(runs) => runs.execute(),
         Command::Doctor(doctor) => doctor.execute(),
         Command::Config(place) => place.config(BTreeMap::new()).map(|config| {
             for setting in config.settings() {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::net::TcpListener;
@@ -95,7 +96,14 @@ fn lock(data: &Path) -> Result<Option<File>, ExitCode> {
         print::complaint(&format!("the data folder {} cannot be written: {error}; free space there, or set DATA_DIR", data.display()));
         ExitCode::from(exit::CANNOT_WRITE)
     })?;
-    match file.try_lock() {
+    // A child that a killed server was just starting holds on to its files for a moment.
+    let until = Instant::now() + Duration::from_secs(1);
+    let mut locked = file.try_lock();
+    while matches!(locked, Err(std::fs::TryLockError::WouldBlock)) && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => Ok(Some(file)),
         Err(std::fs::TryLockError::WouldBlock) => {
             print::complaint(&format!("another server uses the data folder {}: end it, or set DATA_DIR to another folder", data.display()));

@@ -158,6 +158,11 @@ impl Desktop {
         self.turn.holder()
     }
 
+    /// Who waits for it, the next one first.
+    pub fn waiting(&self) -> Vec<String> {
+        self.turn.waiting()
+    }
+
     /// Waits for `who`'s turn at the desktop: one holder at a time, in the order in which they came.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Whose turn it is: one holder at a time of mouse and keyboard, in the order in which they came.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,20 @@ use super::Error;
 pub(super) struct Turn {
     free: Arc<Semaphore>,
     holder: Mutex<Option<String>>,
+    /// Who waits for it, in the order of their turns.
+    waiting: Mutex<VecDeque<Arc<str>>>,
+}
+
+/// Somebody who waits. Dropped, they do no longer.
+struct Waiting<'a> {
+    turn: &'a Turn,
+    who: Arc<str>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.turn.queue().retain(|other| !Arc::ptr_eq(other, &self.who));
+    }
 }
 
 /// The right to use a desktop's mouse and keyboard. Given back when dropped.
@@ -35,12 +50,21 @@ impl Drop for Lease {
 
 impl Turn {
     pub(super) fn new() -> Self {
-        Self { free: Arc::new(Semaphore::new(1)), holder: Mutex::default() }
+        Self { free: Arc::new(Semaphore::new(1)), holder: Mutex::default(), waiting: Mutex::default() }
     }
 
     /// Who has it.
     pub(super) fn holder(&self) -> Option<String> {
         self.name().clone()
+    }
+
+    /// Who waits for it, the next one first.
+    pub(super) fn waiting(&self) -> Vec<String> {
+        self.queue().iter().map(|who| who.to_string()).collect()
+    }
+
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Arc<str>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn is_taken(&self) -> bool {
@@ -49,6 +73,8 @@ impl Turn {
 
     /// Waits for it, however long that takes.
     pub(super) async fn wait(self: &Arc<Self>, who: &str, cancel: &CancellationToken) -> Result<Lease, Error> {
+        let waiting = Waiting { turn: self, who: who.into() };
+        self.queue().push_back(Arc::clone(&waiting.who));
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(Error::Cancelled),

@@ -4,6 +4,7 @@
 //! nowhere. A file is replaced in one move, so that a crash or a full disk leaves either the old content or the new. Blocking.
 
 mod error;
+mod inbox;
 mod place;
 mod watch;
 mod words;
@@ -17,6 +18,7 @@ use rustix::io::Errno;
 
 use crate::policy::AllowedPath;
 pub use error::Error;
+pub use inbox::{Aside, Found, Listing, digest, find, remove_same, set_aside, tells_of_changes};
 use place::Place;
 pub use watch::{Change, Watch};
 pub use words::*;

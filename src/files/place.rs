@@ -1,7 +1,7 @@
 //! Getting at a path without following any link on the way.
 
 use std::ffi::OsStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
@@ -99,14 +99,18 @@ fn open_or_create(folder: &Path) -> Result<OwnedFd, Errno> {
     Ok(opened)
 }
 
-/// Opens without following links: anywhere on the way where the system can (Linux 5.6), else at the end.
 fn open(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    open_in(CWD, path, flags)
+}
+
+/// Opens without following links: anywhere on the way where the system can (Linux 5.6), else at the end.
+pub(super) fn open_in(folder: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     #[cfg(target_os = "linux")]
-    match rustix::fs::openat2(CWD, path, flags, Mode::empty(), rustix::fs::ResolveFlags::NO_SYMLINKS) {
+    match rustix::fs::openat2(&folder, path, flags, Mode::empty(), rustix::fs::ResolveFlags::NO_SYMLINKS) {
         // Older kernels lack it, and some sandboxes refuse what they do not know.
         Err(Errno::NOSYS | Errno::PERM) => {}
         other => return other,
     }
-    rustix::fs::openat(CWD, path, flags, Mode::empty())
+    rustix::fs::openat(&folder, path, flags, Mode::empty())
 }

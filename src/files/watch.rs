@@ -41,7 +41,7 @@ pub enum Change {
     Removed(PathBuf),
 }
 
-/// Follows folders and all below them. Ends when dropped.
+/// Follows folders, and all below them unless told otherwise. Ends when dropped.
 #[derive(Debug)]
 pub struct Watch {
     changes: mpsc::Receiver<Change>,
@@ -53,6 +53,18 @@ impl Watch {
     /// # Errors
     /// [`Error::NotAFolder`], [`Error::TooManyEntries`]; [`Error::Unwatchable`] where the system does not tell of changes.
     pub fn start(folders: &[AllowedPath]) -> Result<Self, Error> {
+        Self::following(folders, true)
+    }
+
+    /// The same for what lies in one folder itself, not in folders of it.
+    ///
+    /// # Errors
+    /// As [`Watch::start`].
+    pub fn shallow(folder: &AllowedPath) -> Result<Self, Error> {
+        Self::following(std::slice::from_ref(folder), false)
+    }
+
+    fn following(folders: &[AllowedPath], deep: bool) -> Result<Self, Error> {
         let unwatchable = |error: &dyn std::fmt::Display| Error::Unwatchable(error.to_string());
         let (hint, hints) = sync_channel(HINTS);
         let overrun = Arc::new(AtomicBool::new(false));
@@ -82,7 +94,7 @@ impl Watch {
             if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_dir()) {
                 return Err(Error::NotAFolder(path.to_string_lossy().into_owned()));
             }
-            roots.push(Root { path, identity: None, files: BTreeMap::new() });
+            roots.push(Root { path, deep, identity: None, files: BTreeMap::new() });
         }
         let mut following = Following { watcher: watcher.map_err(|error| unwatchable(&error))?, roots };
         for index in 0..following.roots.len() {
@@ -142,6 +154,8 @@ impl Stamp {
 /// A folder and what is known to be in it.
 struct Root {
     path: PathBuf,
+    /// Whether what lies in folders of it counts.
+    deep: bool,
     /// Which folder of that name is watched.
     identity: Option<(u64, u64)>,
     files: BTreeMap<PathBuf, Stamp>,
@@ -180,7 +194,8 @@ impl Following {
         // It may be gone already, along with what it watched.
         let _ = self.watcher.unwatch(&root.path);
         let now = identity(&root.path);
-        match self.watcher.watch(&root.path, RecursiveMode::Recursive) {
+        let mode = if root.deep { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
+        match self.watcher.watch(&root.path, mode) {
             Err(error) if now.is_some() && identity(&root.path) == now => return Err(error),
             // Gone in between: the next look finds out.
             Err(_) => root.identity = None,
@@ -193,11 +208,12 @@ impl Following {
     fn look_at(&mut self, index: usize, path: Option<&Path>) -> Vec<Change> {
         let Some(root) = self.roots.get_mut(index) else { return Vec::new() };
         let path = path.unwrap_or(&root.path).to_path_buf();
-        if !path.starts_with(&root.path) {
+        if !path.starts_with(&root.path) || !root.deep && path != root.path && path.parent() != Some(&root.path) {
             return Vec::new();
         }
         let mut found = BTreeMap::new();
-        walk(&path, &mut found);
+        let deep = if root.deep { usize::MAX } else { usize::from(path == root.path) };
+        walk(&path, deep, &mut found);
         let mut changes = Vec::new();
         let before: Vec<_> =
             root.files.range(path.clone()..).take_while(|(file, _)| file.starts_with(&path)).map(|(f, s)| (f.clone(), *s)).collect();
@@ -226,15 +242,15 @@ impl Following {
     }
 }
 
-/// Every regular file at `path` and below.
-fn walk(path: &Path, found: &mut BTreeMap<PathBuf, Stamp>) {
-    let mut waiting = vec![path.to_path_buf()];
-    while let Some(path) = waiting.pop() {
+/// Every regular file at `path` and so many folders below.
+fn walk(path: &Path, deep: usize, found: &mut BTreeMap<PathBuf, Stamp>) {
+    let mut waiting = vec![(path.to_path_buf(), 0)];
+    while let Some((path, depth)) = waiting.pop() {
         let Ok(there) = fs::symlink_metadata(&path) else { continue };
         if there.is_file() {
             found.insert(path, Stamp::of(&there));
-        } else if there.is_dir() && found.len() < MOST_ENTRIES {
-            waiting.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+        } else if there.is_dir() && depth < deep && found.len() < MOST_ENTRIES {
+            waiting.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| (entry.path(), depth + 1)));
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::protocol::{Call, ImageRef, Json, Record, Wait, WaitFor};
-use super::{Gate, Job, Journal, Waited, dry};
+use super::{Encoder, Gate, Job, Journal, Pictures, Waited, dry};
 use crate::desktop::{Desktop, Desktops, Lease};
 use crate::error::{Failure, Kind};
 use crate::policy::{Access, Grant, Program};
@@ -54,12 +54,14 @@ pub(super) struct Broker {
     lease: Arc<tokio::sync::Mutex<Option<Lease>>>,
     /// Effects are described, not done.
     dry: bool,
+    /// None where steps have no pictures.
+    pictures: Option<Pictures>,
     /// The first refusal. It fails the run, whatever the script makes of it.
     pub(super) refused: Option<Failure>,
 }
 
 impl Broker {
-    pub(super) fn new(who: String, capabilities: Capabilities, gate: Arc<dyn Gate>, job: &Job) -> Self {
+    pub(super) fn new(who: String, capabilities: Capabilities, gate: Arc<dyn Gate>, job: &Job, encoder: Option<&Arc<Encoder>>) -> Self {
         Self {
             who,
             capabilities,
@@ -71,7 +73,17 @@ impl Broker {
             images: Arc::default(),
             lease: Arc::default(),
             dry: job.start.mode.dry,
+            pictures: encoder.map(|encoder| Pictures::new(Arc::clone(encoder), Arc::clone(&job.journal))),
             refused: None,
+        }
+    }
+
+    /// Takes the picture that a step's end calls for.
+    pub(super) async fn note(&mut self, record: &Record) {
+        match (&mut self.pictures, record) {
+            (Some(pictures), Record::StepStarted(step)) => pictures.step_started(step),
+            (Some(pictures), Record::StepFinished(finished)) => pictures.step_finished(&finished.step).await,
+            _ => {}
         }
     }
 
@@ -80,7 +92,13 @@ impl Broker {
         Self {
             images: Arc::clone(&self.images),
             lease: Arc::clone(&self.lease),
-            ..Self::new(self.who.clone(), self.capabilities.clone(), Arc::clone(&self.gate), job)
+            ..Self::new(
+                self.who.clone(),
+                self.capabilities.clone(),
+                Arc::clone(&self.gate),
+                job,
+                self.pictures.as_ref().map(Pictures::encoder),
+            )
         }
     }
 
@@ -294,6 +312,9 @@ impl Broker {
         let mut lease = self.lease.lock().await;
         if lease.is_none() {
             *lease = Some(desktop.lease(&self.who, &self.cancel).await?);
+        }
+        if let Some(pictures) = &mut self.pictures {
+            pictures.before(&desktop).await;
         }
         let cancel = self.cancel.clone();
         json(&blocking(move || act(&desktop, &cancel)).await?)

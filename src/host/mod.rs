@@ -5,6 +5,7 @@
 
 mod broker;
 mod dry;
+mod pictures;
 mod pool;
 pub mod protocol;
 mod rounds;
@@ -26,6 +27,8 @@ use protocol::{Call, FromRunner, Json, Past, Pause, Program, Record, Reply, Scri
 use rounds::Worker;
 
 pub use broker::Capabilities;
+use pictures::{Encoder, Pictures};
+pub use pictures::{Moment, StepPicture};
 pub use protocol::Answer;
 
 /// So many records of one run may wait for the disk. The script waits for it then, and its end does not have to.
@@ -75,6 +78,8 @@ pub trait Journal: Send + Sync {
     fn past(&self) -> BoxFuture<'_, Result<Past, Failure>>;
     /// A step is about to begin; resolves once it may.
     fn pause(&self, pause: Pause) -> BoxFuture<'_, Result<(), Failure>>;
+    /// Keeps a picture of a step, some time after it was taken: the run may be over by then.
+    fn picture(&self, _picture: StepPicture) {}
 }
 
 /// What came of a wait so far.
@@ -100,6 +105,8 @@ pub struct Host {
     capabilities: Capabilities,
     pool: Arc<Pool>,
     gate: Arc<dyn Gate>,
+    /// None where steps have no pictures.
+    encoder: Option<Arc<Encoder>>,
 }
 
 /// Says whether what a call needs is at work.
@@ -133,7 +140,7 @@ impl Host {
     /// A host that acts through `capabilities`. No runner is started yet.
     pub fn new(capabilities: Capabilities, settings: Settings) -> std::io::Result<Self> {
         let pool = Pool::new(settings.runner, settings.max_runners, Arc::clone(&capabilities.system))?;
-        Ok(Self { capabilities, pool, gate: Arc::new(Open) })
+        Ok(Self { capabilities, pool, gate: Arc::new(Open), encoder: None })
     }
 
     /// The same host, which asks `gate` before each call.
@@ -142,10 +149,23 @@ impl Host {
         Self { gate, ..self }
     }
 
+    /// The same host, which takes pictures of the screen around what steps do with mouse and keyboard.
+    #[must_use]
+    pub fn picturing(self) -> Self {
+        Self { encoder: Some(Arc::new(Encoder::new())), ..self }
+    }
+
+    /// Resolves once all pictures taken so far are on their way to the record.
+    pub async fn settled(&self) {
+        if let Some(encoder) = &self.encoder {
+            encoder.settled().await;
+        }
+    }
+
     /// Runs a job to its end. Whatever the script or its runner does, this returns with a reason.
     pub async fn run(&self, job: Job) -> Outcome {
         let who = format!("run {}", job.start.run_id);
-        let broker = Broker::new(who, self.capabilities.clone(), Arc::clone(&self.gate), &job);
+        let broker = Broker::new(who, self.capabilities.clone(), Arc::clone(&self.gate), &job, self.encoder.as_ref());
         self.work(job, broker, None).await
     }
 
@@ -226,6 +246,7 @@ impl Host {
             };
             match message {
                 Some(FromRunner::Record(record)) => {
+                    broker.note(&record).await;
                     job.journal.record(record);
                     ahead += 1;
                     if ahead == AHEAD {

@@ -11,7 +11,7 @@ use super::record::{RunError, RunStatus};
 use super::waits::{Pending, null};
 use super::{Error, Execute, Timestamp};
 use crate::error::{Failure, Kind};
-use crate::host::protocol::{Json, PastWait, WaitFor};
+use crate::host::protocol::{Json, PastWait, ScriptError, WaitFor};
 use crate::policy::Permissions;
 use crate::store::runs::RunRow;
 
@@ -116,6 +116,43 @@ async fn start(parent: &Arc<Live>, what: &WaitFor, child: &str) -> Result<Arc<Li
     Ok(inner.launch(order, execute, place)?)
 }
 
+/// What a run that another one's failure starts says of itself: it starts no further one.
+const ERROR: &str = "error:";
+
+/// Starts the workflow that the settings of a failed run's workflow name, once. On record with the failure, or before it.
+pub(super) async fn on_error(failed: &Arc<Live>, error: &ScriptError) {
+    let head = &failed.head;
+    let Some(workflow_id) = head.workflow_id.as_ref().filter(|_| !failed.mode.dry && !head.trigger.starts_with(ERROR)) else { return };
+    if let Err(failure) = start_handler(failed, workflow_id, error).await {
+        tracing::warn!(run_id = head.run_id, workflow_id, error = %failure, "the error workflow of a failed run could not be started");
+    }
+}
+
+async fn start_handler(failed: &Arc<Live>, workflow_id: &str, error: &ScriptError) -> Result<(), Failure> {
+    let (inner, head) = (&failed.inner, &failed.head);
+    let Some(handler) = inner.graph(workflow_id).await?.compiled.settings.error_workflow.clone() else { return Ok(()) };
+    let trigger = format!("{ERROR}{}", head.run_id);
+    inner.store.durable().await.map_err(Error::from)?;
+    if inner.store.has_child(&head.run_id, &trigger).await.map_err(Error::from)? {
+        return Ok(());
+    }
+    let prepared = inner.graph(&handler).await?.ready()?;
+    let order = Order { kind: "workflow", workflow_id: Some(handler), script: None, prepared };
+    let told = serde_json::json!({
+        "run_id": head.run_id,
+        "workflow_id": workflow_id,
+        "trigger": head.trigger,
+        "error": RunError::from(error.clone()),
+    });
+    let told = raw(&told.to_string());
+    let execute = Execute { parameters: told.clone(), input: told, trigger, mode: failed.mode.for_child(), ..Execute::default() };
+    // It is held to what whoever started the failed run may do, not to what that declared.
+    let within = failed.grant.layers().iter().skip(2).cloned().collect();
+    let place = Place { within, depth: failed.depth, parent: Some(head.run_id.clone()), free: true, ..Place::default() };
+    inner.launch(order, execute, place)?;
+    Ok(())
+}
+
 /// What a child may do at most: what its parent may.
 fn within(parent: &Live) -> Vec<Permissions> {
     parent.grant.layers().to_vec()
@@ -139,6 +176,6 @@ fn find(inner: &Inner, run_id: &str) -> Option<Arc<Live>> {
 /// How a run ended that was put down with the server.
 pub(super) fn put_down() -> Ended {
     let failure = Failure::new(Kind::ServiceUnavailable, "the server was stopped: the run goes on when it is up again");
-    let error = Some(crate::host::protocol::ScriptError::from(failure).into());
+    let error = Some(ScriptError::from(failure).into());
     Ended { status: RunStatus::Interrupted, result: None, error, finished_at: Timestamp::now() }
 }

@@ -43,6 +43,17 @@ impl Counts {
         self.runs.add(duration(micros));
     }
 
+    /// How long a run takes, where any ended.
+    pub(super) fn mean(&self) -> Option<Duration> {
+        let totals = self.runs.totals();
+        (totals.count > 0).then(|| Duration::try_from_secs_f64(totals.seconds / totals.count as f64).unwrap_or_default())
+    }
+
+    /// How many ended in all.
+    pub(super) fn all_ended(&self) -> u64 {
+        self.ended.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
     /// A step ended, after so many microseconds.
     pub(super) fn step(&self, micros: i64) {
         self.steps.add(duration(micros));

@@ -52,8 +52,13 @@ pub enum Error {
     #[error("{}", list(.0))]
     Validation(Vec<(String, String)>),
     /// Too many runs wait.
-    #[error("{0} runs wait already: try again later, or cancel some")]
-    Full(usize),
+    #[error("{waiting} runs wait already: try again in {retry_after} s, or cancel some")]
+    Full {
+        /// So many.
+        waiting: usize,
+        /// After so many seconds some of them have probably had their turn.
+        retry_after: u64,
+    },
     /// Scripts that start each other without end.
     #[error("scripts call each other {0} deep: let {1:?} not start itself, directly or through others")]
     TooDeep(u32, String),
@@ -88,7 +93,7 @@ impl Classify for Error {
             Self::Finished { .. } | Self::GoesOn { .. } | Self::Answered { .. } | Self::Running { .. } => Kind::Conflict,
             Self::Invalid(_) => Kind::InvalidWorkflow,
             Self::Validation(_) => Kind::ValidationError,
-            Self::Full(_) => Kind::RateLimited,
+            Self::Full { .. } => Kind::RateLimited,
             Self::TooDeep(..) => Kind::LimitDepth,
             Self::Stopped | Self::Stopping => Kind::ServiceUnavailable,
             Self::Store(error) => error.kind(),
@@ -106,7 +111,7 @@ impl Classify for Error {
                 let errors: Vec<_> = errors.iter().map(|(path, message)| json!({ "path": path, "message": message })).collect();
                 Some(json!({ "errors": errors }))
             }
-            Self::Full(_) => Some(json!({ "retry_after": 1 })),
+            Self::Full { retry_after, .. } => Some(json!({ "retry_after": retry_after })),
             Self::Stopped => Some(json!({ "service": "graph_execution", "hint": "GET /api/health/service/graph_execution says why" })),
             Self::Stopping => Some(json!({ "service": "graph_execution", "hint": "wait until the server is up again" })),
             Self::TooDeep(..) => None,

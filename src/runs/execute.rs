@@ -9,22 +9,25 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio::sync::broadcast;
 
 use super::counts::Counts;
 use super::event::Event;
 use super::library::Runner;
-use super::live::{Ended, Live, LiveJournal};
+use super::live::{Live, LiveJournal};
 use super::programs::{Prepared, Programs};
-use super::record::{Run, RunStatus, RunSummary};
+use super::queue::{self, Claim, Entered, Queue};
+use super::record::{RunStatus, RunSummary};
+use super::ticket::Ticket;
 use super::waits::{self, Pending};
 use super::{Error, Settings, Timestamp};
 use crate::error::{Failure, Kind};
 use crate::host::protocol::{AwaitedCall, Json, Mode, Past, Pause, ScriptError, Start, WaitFor};
-use crate::host::{Answer, Job, Outcome};
+use crate::host::{Job, Outcome};
 use crate::policy::{Grant, Permissions};
 use crate::store::Store;
 use crate::store::runs::{NewRun, Write};
+use crate::store::triggers::NewFiring;
 
 /// A run whose runner died so often in a row, without a step that ended in between, is not gone on with.
 const MAX_CRASHES: u32 = 3;
@@ -39,7 +42,7 @@ pub(super) struct Inner {
     pub(super) everyone: OnceLock<broadcast::Sender<Event>>,
     pub(super) owner: Arc<str>,
     live: Mutex<HashMap<String, Arc<Live>>>,
-    turns: Arc<Semaphore>,
+    pub(super) queue: Queue,
     halted: AtomicU8,
     pub(super) counts: Counts,
 }
@@ -69,6 +72,10 @@ pub struct Execute {
     /// Whoever starts the run waits for its answer or its end, which come after everything before them is on record: so nobody waits
     /// for the record of its beginning alone.
     pub awaited: bool,
+    /// Higher ones go first, -10–10; without it what the workflow's settings say, or 0.
+    pub priority: Option<i8>,
+    /// What starts it, where a trigger does: put on record with the run, or neither is.
+    pub firing: Option<Arc<NewFiring>>,
     /// Permissions beside the declared ones, for a script that is in no folder: what a person at their own terminal grants it.
     pub lent: Permissions,
     /// How it is done.
@@ -93,6 +100,8 @@ impl Default for Execute {
             trigger: "manual".to_owned(),
             start_node: None,
             awaited: false,
+            priority: None,
+            firing: None,
             lent: Permissions::default(),
             mode: Mode::default(),
             stepper: None,
@@ -103,71 +112,6 @@ impl Default for Execute {
 /// JSON text that is known to be such.
 pub(super) fn raw(text: &str) -> Json {
     RawValue::from_string(text.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
-}
-
-/// A run that was started.
-pub struct Ticket {
-    /// Its id.
-    pub run_id: String,
-    live: Arc<Live>,
-}
-
-impl Ticket {
-    pub(super) fn of(live: &Arc<Live>) -> Self {
-        Self { run_id: live.head.run_id.clone(), live: Arc::clone(live) }
-    }
-
-    /// Where it stands now.
-    pub fn status(&self) -> RunStatus {
-        self.live.summary().status
-    }
-
-    /// Waits for its end. Reads nothing: enough for an answer that wants no steps.
-    pub async fn ended(&mut self) -> Arc<Ended> {
-        let mut progress = self.live.progress.subscribe();
-        let ended = progress.wait_for(|progress| progress.ended.is_some()).await;
-        // The sender lives as long as this ticket, so that the wait cannot fail.
-        ended
-            .ok()
-            .and_then(|progress| progress.ended.clone())
-            .unwrap_or_else(|| Arc::new(Ended { status: RunStatus::Interrupted, result: None, error: None, finished_at: Timestamp::now() }))
-    }
-
-    /// Waits for its end, and reads the whole record. Its end is committed by then.
-    pub async fn finished(&mut self) -> Run {
-        self.ended().await;
-        match self.live.inner.store.whole_run(&self.run_id, -1).await {
-            Ok(Some(whole)) if whole.run.finished_at.is_some() => whole.into(),
-            // The disk is full: the record cannot be read in full, but how it ended is known.
-            _ => Run::bare(self.live.summary()),
-        }
-    }
-
-    /// The same, for whoever was not told yet that the run was taken ([`Execute::awaited`]).
-    ///
-    /// # Errors
-    /// `STORAGE_FULL`: it is not on record.
-    pub async fn recorded(&mut self) -> Result<Arc<Ended>, Failure> {
-        let ended = self.ended().await;
-        match &ended.error {
-            Some(error) if error.code == Kind::StorageFull => Err(Failure::new(error.code, error.message.clone())),
-            _ => Ok(ended),
-        }
-    }
-
-    /// Waits for the answer that the run gives to its webhook, and until all that came before it is on record. None where it ended
-    /// without one.
-    ///
-    /// # Errors
-    /// `STORAGE_FULL`: it is not on record.
-    pub async fn answered(&mut self) -> Result<Option<Arc<Answer>>, Failure> {
-        let mut progress = self.live.progress.subscribe();
-        let answer = match progress.wait_for(|progress| progress.answer.is_some() || progress.ended.is_some()).await {
-            Ok(progress) => progress.answer.clone(),
-            Err(_) => None,
-        };
-        answer.transpose()
-    }
 }
 
 /// What is to be run, and what the record says of it.
@@ -197,7 +141,10 @@ pub(super) struct Place {
 
 /// Takes part in the queue, or not: a run within a run must not wait for its parent's turn.
 enum Turn {
-    Taken(OwnedSemaphorePermit),
+    Taken(queue::Turn),
+    /// It has its place.
+    Queued(queue::Place),
+    /// It has none yet.
     Waits,
     Free,
 }
@@ -211,7 +158,7 @@ impl Inner {
             everyone: OnceLock::new(),
             owner: super::owner::this_process().into(),
             live: Mutex::default(),
-            turns: Arc::new(Semaphore::new(settings.max_runs.max(1))),
+            queue: Queue::new(settings.max_runs, settings.max_queued),
             halted: AtomicU8::new(Halt::No as u8),
             counts: Counts::default(),
             settings,
@@ -269,14 +216,14 @@ impl Inner {
         let place = Place { within: within.into_iter().cloned().collect(), ..Place::default() };
         let live = self.launch(order, execute, place)?;
         if awaited {
-            return Ok(Ticket { run_id: live.head.run_id.clone(), live });
+            return Ok(Ticket::of(&live));
         }
         if let Err(error) = self.store.durable().await {
             // It may have begun; whoever asked for it hears that it was not taken, so it must not go on, even if there is room again.
             live.refuse(error.clone().into());
             return Err(error.into());
         }
-        Ok(Ticket { run_id: live.head.run_id.clone(), live })
+        Ok(Ticket::of(&live))
     }
 
     /// Puts a run on record and sets it going.
@@ -289,19 +236,22 @@ impl Inner {
     /// Puts a run on record, for whoever has something to do before it is set going.
     pub(super) fn make(self: &Arc<Self>, order: Order, execute: Execute, place: Place) -> Result<(Arc<Live>, Drive), Error> {
         self.check_halt()?;
-        let turn = match (place.free, Arc::clone(&self.turns).try_acquire_owned()) {
-            (true, _) => Turn::Free,
-            (false, Ok(permit)) => Turn::Taken(permit),
-            (false, Err(_)) => Turn::Waits,
-        };
-        let waiting = self.live().len();
-        if matches!(turn, Turn::Waits) && waiting >= self.settings.max_runs + self.settings.max_queued {
-            return Err(Error::Full(waiting));
-        }
-        let now = Timestamp::now();
-        let at_once = !matches!(turn, Turn::Waits);
-        let key = self.store.next_key(now.0);
         let run_id = place.run_id.unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+        let settings = &order.prepared.settings;
+        let priority = execute.priority.or(settings.priority).unwrap_or(0);
+        let turn = if place.free {
+            Turn::Free
+        } else {
+            let bound = order.workflow_id.as_deref().map(Arc::from).zip(settings.bound());
+            match self.queue.enter(Claim { run_id: run_id.clone(), priority, bound }) {
+                Ok(Entered::Now(turn)) => Turn::Taken(turn),
+                Ok(Entered::Waits(place)) => Turn::Queued(place),
+                Err(waiting) => return Err(Error::Full { waiting, retry_after: self.retry_after(waiting) }),
+            }
+        };
+        let now = Timestamp::now();
+        let at_once = !matches!(turn, Turn::Queued(_));
+        let key = self.store.next_key(now.0);
         self.programs.put_on_record(&self.store, &order.prepared)?;
         let row = NewRun {
             key,
@@ -314,6 +264,7 @@ impl Inner {
             parameters: execute.parameters.clone(),
             input: execute.input.clone(),
             start_node: execute.start_node.clone(),
+            firing: execute.firing.clone(),
             program: Arc::clone(&order.prepared.row.hash),
             owner: Arc::clone(&self.owner),
             within: (!place.within.is_empty()).then(|| serde_json::to_string(&place.within).unwrap_or_default()),
@@ -321,6 +272,7 @@ impl Inner {
             parent: place.parent.clone(),
             retry_of: place.retry_of.clone(),
             depth: place.depth,
+            priority,
             created_at: now.0,
             started_at: at_once.then_some(now.0),
             end: None,
@@ -336,6 +288,7 @@ impl Inner {
             dry_run: execute.mode.dry,
             parent: place.parent,
             retry_of: place.retry_of,
+            priority,
             parameters: execute.parameters.clone().into(),
             result: None,
             error: None,
@@ -361,6 +314,15 @@ impl Inner {
         }
         let drive = Drive { live: Arc::clone(&live), prepared: order.prepared, start, turn, resting: None, crashes: 0 };
         Ok((live, drive))
+    }
+
+    /// In how many seconds there is probably room for another one, as long as runs take here.
+    fn retry_after(&self, waiting: usize) -> u64 {
+        let (turns, _) = self.queue.limits();
+        let each = self.counts.mean().unwrap_or(Duration::from_secs(1));
+        let all = each.as_secs_f64() * waiting.max(1) as f64 / turns as f64;
+        // Half of them are gone by then.
+        Duration::try_from_secs_f64((all / 2.0).ceil()).map_or(60, |wait| wait.as_secs().clamp(1, 60))
     }
 
     fn check_halt(&self) -> Result<(), Error> {
@@ -454,6 +416,11 @@ impl Drive {
                 return live.put_down();
             }
             note_end(&live, &outcome);
+            if let Outcome::Failed(error) = &outcome
+                && error.code != Kind::Cancelled
+            {
+                super::children::on_error(&live, error).await;
+            }
             live.end(outcome).await;
             return;
         }
@@ -494,6 +461,19 @@ impl Drive {
         None
     }
 
+    /// What it asks of the queue: with the bound that its workflow has now.
+    async fn claim(&self) -> Claim {
+        let head = &self.live.head;
+        let bound = match &head.workflow_id {
+            Some(id) => match self.live.inner.graph(id).await {
+                Ok(graph) => graph.compiled.settings.bound(),
+                Err(_) => self.prepared.settings.bound(),
+            },
+            None => None,
+        };
+        Claim { run_id: head.run_id.clone(), priority: head.priority, bound: head.workflow_id.as_deref().map(Arc::from).zip(bound) }
+    }
+
     /// When it must be over as a whole.
     fn deadline(&self) -> Option<Instant> {
         let whole = Duration::try_from_secs_f64(self.prepared.program.limits.timeout?).ok()?;
@@ -506,13 +486,30 @@ impl Drive {
         let live = Arc::clone(&self.live);
         let inner = Arc::clone(&live.inner);
         let permit = match std::mem::replace(&mut self.turn, Turn::Free) {
-            Turn::Taken(permit) => Some(permit),
+            Turn::Taken(turn) => Some(turn),
             Turn::Free => None,
-            Turn::Waits => tokio::select! {
-                biased;
-                () = live.cancel.cancelled() => return Some(Outcome::Cancelled),
-                permit = Arc::clone(&inner.turns).acquire_owned() => permit.ok(),
-            },
+            waits => {
+                let place = match waits {
+                    Turn::Queued(place) => Entered::Waits(place),
+                    _ => inner.queue.enter_again(self.claim().await),
+                };
+                let turn = async {
+                    match place {
+                        Entered::Now(turn) => turn,
+                        Entered::Waits(place) => {
+                            if live.has_begun() {
+                                live.shows(RunStatus::Queued);
+                            }
+                            place.turn().await
+                        }
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    () = live.cancel.cancelled() => return Some(Outcome::Cancelled),
+                    turn = turn => Some(turn),
+                }
+            }
         };
         if live.has_begun() {
             live.shows(RunStatus::Running);

@@ -10,9 +10,10 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::event::{Event, replay};
+use super::execute::Inner;
 use super::live::Live;
 use super::record::{Run, RunPage, RunStatus, RunSummary};
-use super::{Error, Runs};
+use super::{Error, Runs, Timestamp, values};
 use crate::error::Failure;
 use crate::store::runs::RunQuery;
 
@@ -26,12 +27,30 @@ pub struct RunFilter {
     pub workflow_id: Option<String>,
     /// Of the script at this path.
     pub script: Option<String>,
-    /// In this status.
-    pub status: Option<RunStatus>,
+    /// In one of these statuses; empty for any.
+    pub statuses: Vec<RunStatus>,
+    /// Started by this (`webhook:orders`), or by anything of this kind (`webhook`).
+    pub trigger: Option<String>,
+    /// `workflow` or `script`.
+    pub kind: Option<String>,
+    /// Created at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Created before this moment.
+    pub until: Option<Timestamp>,
+    /// With all these words (`word*`: words that begin so) in error, parameters, result or log.
+    pub search: Option<String>,
     /// At most so many; 50 without it, never more than 500.
     pub limit: Option<u32>,
     /// Older than the run of this id.
     pub before: Option<String>,
+}
+
+impl Inner {
+    /// What all runs have queued is committed before it is read, with the pictures that are just being written down.
+    pub(super) async fn settle(&self) {
+        self.runner.settled().await;
+        drop(self.store.durable().await);
+    }
 }
 
 impl Runs {
@@ -40,8 +59,10 @@ impl Runs {
     /// # Errors
     /// Where the database cannot be read.
     pub async fn get(&self, run_id: &str) -> Result<Option<Run>, Failure> {
-        self.catch_up(run_id).await;
-        Ok(self.inner.store.whole_run(run_id, -1).await?.map(Run::from))
+        self.inner.settle().await;
+        let whole = self.inner.store.run_to_show(run_id, -1, values::SHOWN_WHOLE, values::at_its_url).await?;
+        let queue = self.inner.queue.find(run_id);
+        Ok(whole.map(|whole| Run { queue, ..whole.into() }))
     }
 
     /// Runs, newest first.
@@ -51,16 +72,27 @@ impl Runs {
     pub async fn list(&self, filter: RunFilter) -> Result<RunPage, Failure> {
         // Without room on the disk, what is committed is still worth reading.
         drop(self.inner.store.durable().await);
+        if filter.search.is_some() {
+            drop(self.read_words().await);
+        }
         let (rows, count) = self
             .inner
             .store
-            .runs(RunQuery {
-                workflow_id: filter.workflow_id,
-                script: filter.script,
-                status: filter.status.map(|status| status.as_str().to_owned()),
-                before: filter.before,
-                limit: filter.limit.unwrap_or(50).min(500),
-            })
+            .runs(
+                RunQuery {
+                    workflow_id: filter.workflow_id,
+                    script: filter.script,
+                    statuses: filter.statuses.iter().map(|status| status.as_str().to_owned()).collect(),
+                    trigger: filter.trigger,
+                    kind: filter.kind,
+                    since: filter.since.map(|at| at.0),
+                    until: filter.until.map(|at| at.0),
+                    search: filter.search,
+                    before: filter.before,
+                    limit: filter.limit.unwrap_or(50).min(500),
+                },
+                values::at_its_url,
+            )
             .await?;
         Ok(RunPage { runs: rows.into_iter().map(RunSummary::from).collect(), count })
     }
@@ -113,7 +145,8 @@ impl Runs {
     async fn replay(&self, run_id: &str, after: u64) -> Result<Option<VecDeque<Event>>, Failure> {
         self.catch_up(run_id).await;
         let after_id = i64::try_from(after).unwrap_or(i64::MAX);
-        Ok(self.inner.store.whole_run(run_id, after_id).await?.map(|whole| replay(whole, after).into()))
+        let whole = self.inner.store.run_to_show(run_id, after_id, u64::MAX, values::at_its_url).await?;
+        Ok(whole.map(|whole| replay(whole, after).into()))
     }
 }
 

@@ -8,12 +8,16 @@ use serde_json::{Map, Value};
 use crate::error::Failure;
 use crate::host::protocol::Program;
 use crate::host::{Job, Outcome};
-use crate::workflow::{Compiled, Graph, Problem, StoredConfigs, Trigger};
+use crate::workflow::{Compiled, Graph, Problem, StoredConfigs, Trigger, WorkflowSettings};
 
 /// Runs a program, as the host does.
 pub trait Runner: Send + Sync {
     /// Runs `job` to its end.
     fn run(&self, job: Job) -> BoxFuture<'_, Outcome>;
+    /// Resolves once what it still had to say of runs, also of such that are over, is on its way to the record.
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// Makes programs, out of graphs and of the scripts there are.
@@ -30,6 +34,10 @@ pub trait Library: Send + Sync {
     fn check_config(&self, node_type: &str, config: &Map<String, Value>) -> Result<Vec<(String, String)>, String>;
     /// The script at that path, as it last compiled.
     fn script(&self, path: &str) -> Option<Arc<LoadedScript>>;
+    /// The triggers that scripts declare in their headers, by the script's path: each its type and its fields.
+    fn script_triggers(&self) -> Vec<(String, Vec<(String, Value)>)> {
+        Vec::new()
+    }
     /// A script that is in no folder.
     ///
     /// # Errors
@@ -46,6 +54,8 @@ pub struct CompiledGraph {
     pub nodes: Vec<(String, String)>,
     /// Its triggers.
     pub triggers: Vec<Trigger>,
+    /// What holds for all runs of it.
+    pub settings: WorkflowSettings,
     /// All that is wrong with it.
     pub problems: Vec<Problem>,
 }
@@ -54,7 +64,7 @@ impl CompiledGraph {
     /// What came of a graph; `program` makes its program, where it can run.
     pub fn new(compiled: Compiled, program: impl FnOnce(&Compiled) -> Program) -> Self {
         let program = compiled.is_valid().then(|| program(&compiled));
-        Self { program, nodes: compiled.nodes, triggers: compiled.triggers, problems: compiled.problems }
+        Self { program, nodes: compiled.nodes, triggers: compiled.triggers, settings: compiled.settings, problems: compiled.problems }
     }
 }
 

@@ -16,7 +16,7 @@ use super::waits::{self, Pending};
 use super::{Error, Timestamp};
 use crate::error::Failure;
 use crate::host::protocol::{Json, Mode, Past, Pause, Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted, Wait};
-use crate::host::{Answer, Journal, Outcome, Waited};
+use crate::host::{Answer, Journal, Outcome, StepPicture, Waited};
 use crate::policy::Grant;
 use crate::store::runs::{LogRow, NewStep, RunEnd, RunKey, StepEnd, Write};
 
@@ -540,6 +540,10 @@ impl Journal for LiveJournal {
             });
             live.progress.send_modify(|progress| progress.answer = Some(answer));
         });
+    }
+
+    fn picture(&self, picture: StepPicture) {
+        super::values::keep_picture(&self.0.inner.store, self.0.key, picture);
     }
 
     fn wait(&self, wait: Wait, within: Option<Duration>, cancel: CancellationToken) -> BoxFuture<'_, Result<Waited, Failure>> {

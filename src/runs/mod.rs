@@ -9,6 +9,7 @@ mod counts;
 mod error;
 mod event;
 mod execute;
+mod export;
 mod going_on;
 mod graphs;
 mod history;
@@ -17,31 +18,42 @@ mod live;
 mod node_configs;
 mod owner;
 mod programs;
+mod queue;
+mod queued;
 mod record;
 mod resume;
+mod retention;
+mod ticket;
 mod timestamp;
+mod values;
 mod versions;
 mod waits;
 mod workflows;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use approvals::{Approval, AwaitedWebhook, Decide};
 pub use counts::Figures;
 pub use error::Error;
 pub use event::{Event, Happening};
-pub use execute::{Execute, Stepper, Ticket};
+pub use execute::{Execute, Stepper};
 use execute::{Halt, Inner, Order};
+pub use export::Export;
 pub use history::RunFilter;
 pub use library::{CompiledGraph, Library, LoadedScript, Runner};
 pub use live::Ended;
 pub use node_configs::{NodeConfig, NodeConfigDraft, NodeConfigPage, NodeConfigs};
+pub use queue::Queued;
+pub use queued::{QueueLimits, QueueView, RunInQueue};
 pub use record::{Awaited, LogLine, Run, RunError, RunPage, RunStatus, RunSummary, SharedJson, Step, StepStatus};
 pub use resume::{Recovered, Retry};
+pub use ticket::Ticket;
 pub use timestamp::Timestamp;
+pub use values::{RunFile, StepImages, ValueRef};
 pub use versions::{Author, Difference, MadeBy, ShownAs, Thing, Version, VersionPage, Versions};
-pub use workflows::{Checked, DrawnTrigger, Observer, Workflow, WorkflowPage, Workflows};
+pub use workflows::{Checked, Observer, Workflow, WorkflowPage, Workflows};
 
 use crate::error::Failure;
 use crate::policy::Permissions;
@@ -60,6 +72,10 @@ pub struct Settings {
     pub max_runs: usize,
     /// So many may be queued (10,000); the others are refused.
     pub max_queued: usize,
+    /// So many runs that are over stay on record (100,000), the newest; none for all.
+    pub kept: Option<u64>,
+    /// They stay so long after their end (90 days); none for ever.
+    pub kept_for: Option<Duration>,
     /// So many versions of each workflow and script are kept; 0 (the usual) keeps all.
     pub versions_kept: u32,
 }
@@ -67,7 +83,9 @@ pub struct Settings {
 impl Settings {
     /// The usual numbers.
     pub fn new(files: impl Into<PathBuf>, allowed: Permissions) -> Self {
-        Self { files: files.into(), allowed, max_runs: 64, max_queued: 10_000, versions_kept: 0 }
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        let (kept, kept_for) = (Some(100_000), Some(days(90)));
+        Self { files: files.into(), allowed, max_runs: 64, max_queued: 10_000, kept, kept_for, versions_kept: 0 }
     }
 }
 
@@ -111,6 +129,16 @@ impl Runs {
     /// Grows whenever a script or a node type changed.
     pub fn library_generation(&self) -> u64 {
         self.inner.programs.library.generation()
+    }
+
+    /// The triggers that scripts declare in their headers, by the script's path: each its type and its fields.
+    pub fn script_triggers(&self) -> Vec<(String, Vec<(String, serde_json::Value)>)> {
+        self.inner.programs.library.script_triggers()
+    }
+
+    /// Whether there is a script at that path.
+    pub fn has_script(&self, path: &str) -> bool {
+        self.inner.programs.library.script(path).is_some()
     }
 
     /// Runs a stored workflow. Resolves once the run is on record (at once for one that is [`Execute::awaited`]); it may have begun by

@@ -12,13 +12,15 @@ use crate::error::Failure;
 use crate::host::protocol::{Json, Program};
 use crate::store::runs::{ProgramRow, Write};
 use crate::store::{self, Store};
-use crate::workflow::{Graph, StoredConfigs};
+use crate::workflow::{Graph, StoredConfigs, WorkflowSettings};
 
 /// So many programs are kept; past that the cache begins anew.
 const KEPT: usize = 512;
 
 /// A program that is ready to run, and its row.
 pub(super) struct Prepared {
+    /// What holds for all runs of the workflow that it was made of; nothing does for a script.
+    pub(super) settings: WorkflowSettings,
     pub(super) program: Arc<Program>,
     pub(super) row: Arc<ProgramRow>,
 }
@@ -124,7 +126,10 @@ impl Programs {
     /// Compiles a graph, whose nodes may name one of `configs`.
     pub(super) fn compile(&self, graph: &Graph, configs: &StoredConfigs) -> PreparedGraph {
         let mut compiled = self.library.graph(graph, configs);
-        let prepared = compiled.program.take().map(|program| Arc::new(prepare(program, &compiled.nodes)));
+        let prepared = compiled
+            .program
+            .take()
+            .map(|program| Arc::new(Prepared { settings: compiled.settings.clone(), ..prepare(program, &compiled.nodes) }));
         PreparedGraph { compiled, prepared }
     }
 
@@ -157,7 +162,7 @@ impl Programs {
         let program: Program = serde_json::from_str(source)
             .map_err(|error| Error::Validation(vec![("/program".to_owned(), format!("the program on record cannot be read: {error}"))]))?;
         let row = ProgramRow { hash: hash.as_str().into(), source: source.clone(), nodes: nodes.clone() };
-        let prepared = Arc::new(Prepared { program: Arc::new(program), row: Arc::new(row) });
+        let prepared = Arc::new(Prepared { settings: WorkflowSettings::default(), program: Arc::new(program), row: Arc::new(row) });
         state.recalled.retain(|_, known| known.strong_count() > 0);
         state.recalled.insert(hash.clone(), Arc::downgrade(&prepared));
         Ok(prepared)
@@ -169,6 +174,12 @@ impl Programs {
         check(validator(loaded.parameters.as_ref()).as_deref(), &execute.parameters)?;
         loaded.program.permissions.merge(&execute.lent);
         Ok(Arc::new(prepare(loaded.program, &[])))
+    }
+
+    /// These are about to be removed from the record, as nothing refers to them: whoever runs one puts it there anew.
+    pub(super) fn off_record(&self, hashes: &HashSet<String>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.on_record.retain(|hash| !hashes.contains(hash.as_ref()));
     }
 
     /// Sees to it that the program is on record before a run that refers to it.
@@ -192,7 +203,11 @@ fn prepare(program: Program, nodes: &[(String, String)]) -> Prepared {
     digest.update(&source);
     digest.update(&nodes);
     let hash: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Prepared { program: Arc::new(program), row: Arc::new(ProgramRow { hash: hash.into(), source, nodes }) }
+    Prepared {
+        settings: WorkflowSettings::default(),
+        program: Arc::new(program),
+        row: Arc::new(ProgramRow { hash: hash.into(), source, nodes }),
+    }
 }
 
 fn validator(schema: Option<&Value>) -> Option<Arc<jsonschema::Validator>> {

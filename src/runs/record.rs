@@ -8,6 +8,8 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::Timestamp;
+use super::queue::Queued;
+use super::values::{StepImages, images_of};
 use crate::error::Kind;
 use crate::host::protocol::{Mode, ScriptError};
 use crate::store::runs::{LogRow, RunRow, StepRow, WaitRow, WholeRun};
@@ -19,7 +21,7 @@ pub type SharedJson = Arc<RawValue>;
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(example = json!({
     "run_id": "0199c3a0-5f0e-7c3a-9b1e-0d2f4a6b8c04", "kind": "workflow", "workflow_id": "workflow_123", "script": null,
-    "trigger": "manual", "status": "succeeded", "dry_run": false, "parent": null, "retry_of": null, "parameters": {}, "result": { "x": 100, "y": 200 }, "error": null,
+    "trigger": "manual", "status": "succeeded", "dry_run": false, "parent": null, "retry_of": null, "priority": 0, "parameters": {}, "result": { "x": 100, "y": 200 }, "error": null,
     "steps": [{
         "step_id": "node1", "node_id": "node1", "node_type": "click_action", "status": "succeeded", "attempt": 1,
         "input": {}, "output": { "x": 100, "y": 200 }, "handle": null, "error": null,
@@ -48,6 +50,8 @@ pub struct Run {
     pub parent: Option<String>,
     /// The run that it does again.
     pub retry_of: Option<String>,
+    /// Higher ones go first, -10–10.
+    pub priority: i8,
     /// Its parameters.
     #[schema(value_type = Value)]
     pub parameters: SharedJson,
@@ -62,6 +66,9 @@ pub struct Run {
     pub waits: Vec<Awaited>,
     /// Its log.
     pub logs: Vec<LogLine>,
+    /// How it waits for its turn, while it is `queued`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queued>,
     /// When it was asked for.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -94,6 +101,8 @@ pub struct RunSummary {
     pub parent: Option<String>,
     /// The run that it does again.
     pub retry_of: Option<String>,
+    /// Higher ones go first, -10–10.
+    pub priority: i8,
     /// Its parameters.
     #[schema(value_type = Value)]
     pub parameters: SharedJson,
@@ -118,7 +127,7 @@ pub struct RunSummary {
 #[schema(example = json!({
     "runs": [{
         "run_id": "0199c3a0-5f0e-7c3a-9b1e-0d2f4a6b8c04", "kind": "workflow", "workflow_id": "workflow_123", "script": null,
-        "trigger": "manual", "status": "succeeded", "dry_run": false, "parent": null, "retry_of": null, "parameters": {}, "result": { "x": 100, "y": 200 }, "error": null,
+        "trigger": "manual", "status": "succeeded", "dry_run": false, "parent": null, "retry_of": null, "priority": 0, "parameters": {}, "result": { "x": 100, "y": 200 }, "error": null,
         "created_at": "2026-01-31T12:00:00.000000Z", "started_at": "2026-01-31T12:00:00.001000Z", "finished_at": "2026-01-31T12:00:00.104000Z"
     }],
     "count": 1
@@ -126,7 +135,7 @@ pub struct RunSummary {
 pub struct RunPage {
     /// Newest first.
     pub runs: Vec<RunSummary>,
-    /// How many match in all.
+    /// How many match in all; where words are searched for, 10,000 at most are counted.
     pub count: u64,
 }
 
@@ -163,6 +172,9 @@ pub struct Step {
     /// When it ended.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Timestamp>,
+    /// The screen before and after it, where it used mouse or keyboard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<StepImages>,
 }
 
 /// What a run waits for.
@@ -366,6 +378,7 @@ impl From<RunRow> for RunSummary {
             dry_run: row.mode.as_deref().and_then(|mode| serde_json::from_str::<Mode>(mode).ok()).is_some_and(|mode| mode.dry),
             parent: row.parent,
             retry_of: row.retry_of,
+            priority: row.priority,
             parameters: row.parameters.into(),
             result: row.result.map(Into::into),
             error: row.error.as_deref().map(RunError::from_text),
@@ -389,12 +402,14 @@ impl Run {
             dry_run: head.dry_run,
             parent: head.parent,
             retry_of: head.retry_of,
+            priority: head.priority,
             parameters: head.parameters,
             result: head.result,
             error: head.error,
             steps: Vec::new(),
             waits: Vec::new(),
             logs: Vec::new(),
+            queue: None,
             created_at: head.created_at,
             started_at: head.started_at,
             finished_at: head.finished_at,
@@ -406,6 +421,11 @@ impl From<WholeRun> for Run {
     fn from(whole: WholeRun) -> Self {
         let mut run = Self::bare(whole.run.into());
         run.steps = steps(whole.steps);
+        if !whole.images.is_empty() {
+            for step in &mut run.steps {
+                step.images = images_of(&run.run_id, &whole.images, &step.step_id, step.attempt);
+            }
+        }
         run.steps.extend(left_out(&whole.nodes, &run));
         run.waits = whole.waits.into_iter().filter(|wait| wait.answered_at.is_none()).map(Awaited::from).collect();
         if run.status.is_final() {
@@ -461,6 +481,7 @@ impl From<StepRow> for Step {
             would: row.would.map(Into::into),
             started_at: Some(Timestamp(row.started_at)),
             finished_at: row.finished_at.map(Timestamp),
+            images: None,
         }
     }
 }
@@ -485,6 +506,7 @@ fn left_out(nodes: &str, run: &Run) -> Vec<Step> {
             would: None,
             started_at: None,
             finished_at: None,
+            images: None,
         })
         .collect()
 }

@@ -167,6 +167,7 @@ impl Runs {
         let order = Order { kind, workflow_id: open.run.workflow_id.clone(), script: open.run.script.clone(), prepared };
         let mode = Mode { until: retry.until, pinned: true, ..Mode::default() };
         let execute = Execute {
+            priority: Some(open.run.priority),
             parameters: open.run.parameters.clone(),
             input: open.input,
             trigger: format!("retry:{run_id}"),

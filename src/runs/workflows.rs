@@ -1,7 +1,6 @@
 //! Stored workflows: kept as drawn, with all that is wrong with them said alongside.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -42,18 +41,16 @@ pub struct WorkflowPage {
 
 /// Hears of changes to stored workflows, before whoever made them gets an answer.
 pub trait Observer: Send + Sync {
-    /// A workflow was made or changed: its triggers now, none while it does not compile.
-    fn changed(&self, id: &str, triggers: &[Trigger]);
+    /// A workflow was made or changed: its triggers now, and why it cannot run, if it cannot.
+    fn changed(&self, id: &str, triggers: &[Trigger], problem: Option<&str>);
     /// A workflow is gone.
     fn deleted(&self, id: &str);
 }
 
-/// Those who want to hear, and which triggers they are not told of.
+/// Those who want to hear.
 #[derive(Default)]
 pub(super) struct Observers {
     all: Mutex<Vec<Arc<dyn Observer>>>,
-    /// The triggers that are switched off: workflow and node.
-    disabled: Mutex<HashSet<(String, String)>>,
 }
 
 impl Observers {
@@ -61,33 +58,11 @@ impl Observers {
         self.all.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|observer| tell(observer.as_ref()));
     }
 
-    fn disabled(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
-        self.disabled.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells of the triggers of a workflow that may fire: none of a graph that cannot run, none that is switched off.
+    /// Tells of the triggers of a workflow.
     fn changed(&self, id: &str, graph: &PreparedGraph) {
-        let disabled = self.disabled();
-        let on = |trigger: &&Trigger| graph.prepared.is_some() && !disabled.contains(&(id.to_owned(), trigger.node_id.clone()));
-        let armed: Vec<Trigger> = graph.compiled.triggers.iter().filter(on).cloned().collect();
-        drop(disabled);
-        self.each(|observer| observer.changed(id, &armed));
+        let problem = graph.ready().err().map(|error| error.to_string());
+        self.each(|observer| observer.changed(id, &graph.compiled.triggers, problem.as_deref()));
     }
-}
-
-/// A trigger as it is drawn in a stored workflow.
-#[derive(Debug, Clone)]
-pub struct DrawnTrigger {
-    /// The workflow.
-    pub workflow_id: String,
-    /// The node.
-    pub trigger: Trigger,
-    /// Whether nobody switched it off.
-    pub enabled: bool,
-    /// Why its workflow cannot run, if it cannot.
-    pub problem: Option<String>,
-    /// When it last started a run.
-    pub last_fired: Option<Timestamp>,
 }
 
 /// The stored workflows.
@@ -190,7 +165,6 @@ impl Workflows {
         }
         self.runs.inner.store.delete_workflow(id).await?;
         self.programs().forget(id);
-        self.runs.observers.disabled().retain(|(workflow, _)| workflow != id);
         self.runs.observers.each(|observer| observer.deleted(id));
         Ok(())
     }
@@ -224,7 +198,6 @@ impl Workflows {
     /// # Errors
     /// Where the database cannot be read.
     pub async fn announce(&self) -> Result<(), Failure> {
-        *self.runs.observers.disabled() = self.runs.inner.store.disabled_triggers().await?;
         for id in self.ids().await? {
             self.announce_one(&id).await?;
         }
@@ -235,50 +208,6 @@ impl Workflows {
     pub(super) async fn announce_one(&self, id: &str) -> Result<(), Failure> {
         let graph = self.prepared(id).await?;
         self.runs.observers.changed(id, &graph);
-        Ok(())
-    }
-
-    /// The triggers of all stored workflows, or of one, whether they may fire or not.
-    ///
-    /// # Errors
-    /// Where the database cannot be read; `NOT_FOUND` for the one workflow.
-    pub async fn triggers(&self, workflow_id: Option<&str>) -> Result<Vec<DrawnTrigger>, Failure> {
-        let disabled = self.runs.inner.store.disabled_triggers().await?;
-        let ids = match workflow_id {
-            Some(id) => vec![id.to_owned()],
-            None => self.ids().await?,
-        };
-        let mut all = Vec::new();
-        for id in ids {
-            let graph = self.prepared(&id).await?;
-            let problem = graph.ready().err().map(|error| error.to_string());
-            for trigger in &graph.compiled.triggers {
-                all.push(DrawnTrigger {
-                    enabled: !disabled.contains(&(id.clone(), trigger.node_id.clone())),
-                    problem: problem.clone(),
-                    last_fired: self.runs.inner.store.last_started(&id, &trigger.node_id).await?.map(Timestamp),
-                    trigger: trigger.clone(),
-                    workflow_id: id.clone(),
-                });
-            }
-        }
-        Ok(all)
-    }
-
-    /// Switches a trigger on or off, for good; everyone hears of it.
-    ///
-    /// # Errors
-    /// `NOT_FOUND` where there is no such workflow.
-    pub async fn enable_trigger(&self, workflow_id: &str, node_id: &str, enabled: bool) -> Result<(), Failure> {
-        let graph = self.prepared(workflow_id).await?;
-        self.runs.inner.store.enable_trigger(workflow_id, node_id, enabled).await?;
-        let id = (workflow_id.to_owned(), node_id.to_owned());
-        if enabled {
-            self.runs.observers.disabled().remove(&id);
-        } else {
-            self.runs.observers.disabled().insert(id);
-        }
-        self.runs.observers.changed(workflow_id, &graph);
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::error::{Classify, Kind};
 use crate::policy::Permissions;
+use crate::workflow::Listens;
 
 /// The header of a file.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -108,7 +109,7 @@ pub struct ScriptHeader {
     pub permissions: Permissions,
     /// Its parameters, each a fragment of JSON Schema.
     pub params: BTreeMap<String, Value>,
-    /// What starts it.
+    /// What starts it: the `type` and the fields of the trigger node of that name.
     pub triggers: Vec<Value>,
     /// How much it may use, below what the settings allow.
     pub limits: ScriptLimits,
@@ -144,12 +145,46 @@ impl ScriptHeader {
         if let Some((name, _)) = read.params.iter().find(|(_, fragment)| !fragment.is_object()) {
             return Err(wrong(&format!("the header's params.{name} should be a table of JSON Schema keywords")));
         }
-        if read.triggers.iter().any(|trigger| trigger.get("type").and_then(Value::as_str).is_none()) {
-            return Err(wrong("each of the header's [[triggers]] needs a type, such as \"schedule\""));
+        if read.triggers.len() > MAX_TRIGGERS {
+            return Err(wrong(&format!("the header declares {} triggers; there can be {MAX_TRIGGERS}", read.triggers.len())));
+        }
+        for (number, trigger) in (1..).zip(&read.triggers) {
+            check_trigger(trigger).map_err(|message| HeaderError {
+                message: format!("the header's trigger {number} cannot start anything: {message}"),
+                line: line_of_trigger(source, number).unwrap_or(line),
+            })?;
         }
         if read.description.is_none() && !header.doc.trim().is_empty() {
             read.description = Some(header.doc.trim().to_owned());
         }
         Ok(read)
     }
+}
+
+/// The most triggers that one header may declare.
+const MAX_TRIGGERS: usize = 64;
+
+/// What is wrong with one of a header's triggers.
+fn check_trigger(trigger: &Value) -> Result<(), String> {
+    let (kind, config) = declared_trigger(trigger).ok_or("it needs a type, such as \"schedule\"")?;
+    Listens::read(&kind, &config).map(drop).map_err(|faults| {
+        let faults = faults.into_iter().map(|(path, message)| match path.trim_start_matches('/') {
+            "" => message,
+            field => format!("{field}: {message}"),
+        });
+        faults.collect::<Vec<_>>().join("; ")
+    })
+}
+
+/// The type of a trigger that a header declares, and its fields.
+pub fn declared_trigger(trigger: &Value) -> Option<(String, Value)> {
+    let mut fields = trigger.as_object()?.clone();
+    let kind = fields.shift_remove("type")?.as_str()?.to_owned();
+    Some((kind, Value::Object(fields)))
+}
+
+/// The line in which a header's trigger begins.
+fn line_of_trigger(source: &str, number: usize) -> Option<u32> {
+    let begins = |line: &str| line.trim_start().strip_prefix("//!").is_some_and(|line| line.trim_start().starts_with("[[triggers]]"));
+    (1..).zip(source.lines()).filter(|(_, line)| begins(line)).nth(number - 1).map(|(line, _)| line)
 }

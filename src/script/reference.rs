@@ -43,9 +43,9 @@ pub fn reference() -> Vec<Namespace> {
     namespaces
 }
 
-/// The same as a Markdown page.
+/// The same as a Markdown page, behind what a header may say.
 pub fn markdown() -> String {
-    let mut page = String::from("# Functions of a script\n");
+    let mut page = format!("{}# Functions of a script\n", include_str!("header.md"));
     for namespace in reference() {
         let title = if namespace.name.is_empty() { "Without a namespace" } else { &namespace.name };
         page.push_str(&format!("\n## {title}\n"));

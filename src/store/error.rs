@@ -68,6 +68,9 @@ pub enum Error {
     /// The store was closed.
     #[error("the database is closed: the server is stopping")]
     Closed,
+    /// A row that breaks a rule of the schema: a defect, and none of the disk's.
+    #[error("the database failed: {0}")]
+    Constraint(String),
     /// Anything else SQLite says.
     #[error("the database failed: {0}")]
     Sqlite(String),
@@ -89,7 +92,7 @@ impl Classify for Error {
             Self::Taken { .. } | Self::InUse { .. } => Kind::Conflict,
             Self::Missing { .. } => Kind::NotFound,
             Self::Closed => Kind::ServiceUnavailable,
-            Self::Corrupt { .. } | Self::Foreign { .. } | Self::Open { .. } | Self::Sqlite(_) => Kind::Internal,
+            Self::Corrupt { .. } | Self::Foreign { .. } | Self::Open { .. } | Self::Constraint(_) | Self::Sqlite(_) => Kind::Internal,
         }
     }
 
@@ -102,16 +105,17 @@ impl Classify for Error {
             }
             Self::Full(_) | Self::Closed => Some(json!({ "service": "storage", "hint": self.to_string() })),
             Self::Corrupt { path, .. } | Self::Foreign { path, .. } | Self::Open { path, .. } => Some(json!({ "path": path })),
-            Self::Sqlite(_) => None,
+            Self::Constraint(_) | Self::Sqlite(_) => None,
         }
     }
 }
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{CannotOpen, DiskFull, ReadOnly, SystemIoFailure};
+        use rusqlite::ErrorCode::{CannotOpen, ConstraintViolation, DiskFull, ReadOnly, SystemIoFailure};
         match error.sqlite_error_code() {
             Some(DiskFull | SystemIoFailure | ReadOnly | CannotOpen) => Self::Full(error.to_string()),
+            Some(ConstraintViolation) => Self::Constraint(error.to_string()),
             _ => Self::Sqlite(error.to_string()),
         }
     }

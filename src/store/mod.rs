@@ -1,33 +1,38 @@
 //! The database: the only room that says SQLite.
 //!
 //! One thread writes, and commits everything that waits in one transaction; a few connections read beside it. What is written is
-//! plain rows ([`runs`], [`workflows`], [`keys`], [`node_configs`], [`shell`], [`snapshots`], [`templates`], [`versions`]); what they mean is the
-//! business of the rooms above.
+//! plain rows ([`runs`], [`workflows`], [`keys`], [`node_configs`], [`shell`], [`snapshots`], [`templates`], [`triggers`],
+//! [`versions`]); what they mean is the business of the rooms above.
 
+mod blobs;
 mod error;
 pub mod keys;
 pub mod node_configs;
 mod queue;
 mod readers;
+pub mod retention;
 pub mod runs;
 mod schema;
+mod search;
 pub mod shell;
 pub mod snapshots;
 pub mod templates;
-mod triggers;
+pub mod triggers;
 pub mod versions;
 pub mod workflows;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use blobs::Blobs;
+pub use blobs::{Apart, Content};
 pub use error::Error;
 use queue::{Item, Queue, Task};
 use readers::Readers;
@@ -43,8 +48,12 @@ struct Inner {
     /// Where it lies; none for one in memory.
     path: Option<PathBuf>,
     readers: Option<Readers>,
+    /// What is too large for a row; none for a database in memory, which keeps everything in rows.
+    blobs: Option<Arc<Blobs>>,
     thread: Mutex<Option<Writer>>,
     last_key: AtomicI64,
+    /// Damage that was found while it was in use: nothing more is written.
+    damaged: OnceLock<Error>,
 }
 
 /// The thread that writes.
@@ -84,13 +93,16 @@ impl Store {
 
     fn new(connection: Connection, path: Option<&Path>) -> Result<Self, Error> {
         let queue = Arc::new(Queue::default());
-        let writer = Writer::start(connection, &queue)?;
+        let blobs = path.map(|path| Arc::new(Blobs::beside(path)));
+        let writer = Writer::start(connection, &queue, blobs.as_ref())?;
         let inner = Inner {
             queue,
+            blobs,
             path: path.map(Path::to_path_buf),
             readers: path.map(Readers::new),
             thread: Mutex::new(Some(writer)),
             last_key: AtomicI64::new(0),
+            damaged: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -120,7 +132,7 @@ impl Store {
         }
         let connection = schema::open(path).inspect_err(|error| self.inner.queue.down(error))?;
         self.inner.queue.begin();
-        *thread = Some(Writer::start(connection, &self.inner.queue)?);
+        *thread = Some(Writer::start(connection, &self.inner.queue, self.inner.blobs.as_ref())?);
         Ok(())
     }
 
@@ -147,6 +159,9 @@ impl Store {
     /// # Errors
     /// [`Error::Full`] once the disk is full and much waits already; [`Error::Closed`].
     pub fn write(&self, write: runs::Write) -> Result<(), Error> {
+        if let Some(damage) = self.inner.damaged.get() {
+            return Err(damage.clone());
+        }
         self.inner.queue.write(write)
     }
 
@@ -163,12 +178,50 @@ impl Store {
     /// Calls `then` once everything queued before is committed, or with the reason why it is not, as [`Store::durable`] says it. It is
     /// called on the thread that writes, which must not be kept waiting; not at all where that thread is gone.
     pub fn when_durable(&self, then: impl FnOnce(Result<(), Error>) + Send + 'static) {
+        if let Some(damage) = self.inner.damaged.get() {
+            return then(Err(damage.clone()));
+        }
         self.inner.queue.ask(Item::Barrier(Box::new(then)));
     }
 
     /// Why nothing can be committed at the moment, if so.
     pub fn failing(&self) -> Option<Error> {
-        self.inner.queue.failing()
+        self.inner.damaged.get().cloned().or_else(|| self.inner.queue.failing())
+    }
+
+    /// Looks through a database that was too large for that when it was opened, until `end`. Where it is damaged, nothing more is
+    /// written to it from then on, and whoever wants something written hears why.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`].
+    pub async fn examine(&self, end: &CancellationToken) -> Result<(), Error> {
+        let Some(path) = self.inner.path.clone().filter(|_| self.size().database > schema::CHECKED_WHOLE) else { return Ok(()) };
+        let (started, handle) = oneshot::channel();
+        let looking = self.read(move |connection| {
+            drop(started.send(connection.get_interrupt_handle()));
+            Ok(schema::damage(connection))
+        });
+        let stopped = async {
+            match handle.await {
+                Ok(handle) => {
+                    end.cancelled().await;
+                    handle.interrupt();
+                }
+                Err(_) => end.cancelled().await,
+            }
+        };
+        let found = tokio::select! {
+            found = looking => found?,
+            () = stopped => return Ok(()),
+        };
+        let reason = match found {
+            Ok(None) => return Ok(()),
+            Ok(Some(reason)) => reason,
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt) => error.to_string(),
+            Err(error) => return Err(error.into()),
+        };
+        let error = Error::Corrupt { path, reason };
+        Err(self.inner.damaged.get_or_init(|| error).clone())
     }
 
     /// Writes what waits and ends the thread. Later writes are refused. Blocks.
@@ -196,6 +249,10 @@ impl Store {
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> oneshot::Receiver<Result<T, Error>> {
         let (reply, committed) = oneshot::channel();
+        if let Some(damage) = self.inner.damaged.get() {
+            drop(reply.send(Err(damage.clone())));
+            return committed;
+        }
         let task = WorkFor { work: Some(work), value: None, reply };
         self.inner.queue.ask(Item::Task(Box::new(task)));
         committed
@@ -211,10 +268,11 @@ impl Store {
 }
 
 impl Writer {
-    fn start(connection: Connection, queue: &Arc<Queue>) -> Result<Self, Error> {
-        let (queue, crashed) = (Arc::clone(queue), CancellationToken::new());
+    fn start(connection: Connection, queue: &Arc<Queue>, blobs: Option<&Arc<Blobs>>) -> Result<Self, Error> {
+        let (queue, blobs, crashed) = (Arc::clone(queue), blobs.cloned(), CancellationToken::new());
         let theirs = crashed.clone();
-        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || writer::work(connection, &queue, theirs));
+        let thread =
+            std::thread::Builder::new().name("store".to_owned()).spawn(move || writer::work(connection, &queue, blobs.as_deref(), theirs));
         let handle = thread.map_err(|error| Error::Sqlite(format!("its thread did not start: {error}")))?;
         Ok(Self { handle, crashed })
     }
@@ -232,7 +290,7 @@ impl Inner {
         // Rows that came while it rested: there is no thread to write them.
         if let (true, Some(path)) = (resting && self.queue.waiting() > 0, &self.path) {
             match schema::open(path) {
-                Ok(connection) => writer::work(connection, &self.queue, CancellationToken::new()),
+                Ok(connection) => writer::work(connection, &self.queue, self.blobs.as_deref(), CancellationToken::new()),
                 Err(error) => tracing::error!(%error, "the last records of the runs could not be written"),
             }
         }

@@ -11,7 +11,7 @@ use super::Error;
 const APPLICATION_ID: i64 = 0x5452_4145;
 
 /// Each file brings the schema one version further; the number is the version it leads to.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_workflows_and_runs.sql"),
     include_str!("migrations/0002_shell_sessions.sql"),
     include_str!("migrations/0003_node_configs.sql"),
@@ -20,13 +20,19 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_triggers.sql"),
     include_str!("migrations/0007_resuming.sql"),
     VERSIONS,
+    include_str!("migrations/0009_history.sql"),
+    include_str!("migrations/0010_firings.sql"),
 ];
 
 /// The one that has workflows begin with a version each.
 const VERSIONS: &str = include_str!("migrations/0008_versions.sql");
 
-/// Files up to this size are checked whole when they are opened; larger ones where they are read.
-const CHECKED_WHOLE: u64 = 8 << 20;
+/// Files up to this size are checked whole when they are opened; of larger ones first what is small in them, and the whole while they
+/// are in use already ([`damage`]).
+pub(super) const CHECKED_WHOLE: u64 = 8 << 20;
+
+/// Tables that grow with use.
+const LARGE: &[&str] = &["logs", "run_files", "runs", "shell_commands", "step_images", "steps"];
 
 /// Opens the writing connection: checks first, changes afterwards.
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
@@ -97,14 +103,37 @@ fn check(connection: &Connection, path: &Path) -> Result<(), Error> {
         return foreign(format!("it has schema {version}, written by a newer TRAE (this one knows {newest}); start that one"));
     }
     let size = std::fs::metadata(path).map_or(0, |data| data.len());
-    if size <= CHECKED_WHOLE {
-        let verdict: String =
-            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| open_error(path, &error))?;
-        if verdict != "ok" {
-            return Err(Error::Corrupt { path: path.to_path_buf(), reason: verdict });
+    let found = if size <= CHECKED_WHOLE { damage(connection) } else { glance(connection) };
+    match found.map_err(|error| open_error(path, &error))? {
+        Some(reason) => Err(Error::Corrupt { path: path.to_path_buf(), reason }),
+        None => Ok(()),
+    }
+}
+
+/// What is wrong with the database, looked through as a whole.
+pub(super) fn damage(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)).map(|verdict| (verdict != "ok").then_some(verdict))
+}
+
+/// What is wrong with a large database at first sight: in a small table, or at the ends of a large one. A file that was cut
+/// SQLite knows by itself.
+fn glance(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let mut tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'")?;
+    for table in tables.query_map([], |row| row.get::<_, String>(0))? {
+        let table = table?;
+        if LARGE.contains(&table.as_str()) || table.starts_with("runs_text") {
+            for order in ["ASC", "DESC"] {
+                let sql = format!("SELECT * FROM \"{table}\" ORDER BY 1 {order} LIMIT 1");
+                connection.prepare(&sql)?.query([])?.next()?;
+            }
+        } else {
+            let verdict: String = connection.query_row(&format!("PRAGMA quick_check(\"{table}\")"), [], |row| row.get(0))?;
+            if verdict != "ok" {
+                return Ok(Some(verdict));
+            }
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 fn open_error(path: &Path, error: &rusqlite::Error) -> Error {

@@ -77,6 +77,71 @@ async fn a_thread_that_died_says_so_and_is_replaced() {
 }
 
 #[tokio::test]
+async fn triggers_that_were_switched_off_stay_so_and_know_when_they_fired() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trae.db");
+    let version = schema::MIGRATIONS.iter().position(|sql| sql.contains("DROP TABLE disabled_triggers")).unwrap();
+    let connection = Connection::open(&path).unwrap();
+    for sql in &schema::MIGRATIONS[..version] {
+        connection.execute_batch(sql).unwrap();
+    }
+    let run =
+        "INSERT INTO runs (key, run_id, kind, workflow_id, trigger, status, parameters, input, start_node, program, owner, created_at)";
+    connection
+        .execute_batch(&format!(
+            "{run} VALUES (1, 'r', 'workflow', 'a', 'webhook:x', 'succeeded', '{{}}', 'null', 'hook', 'h', 'o', 4711);
+             INSERT INTO disabled_triggers VALUES ('a', 'hook'), ('b', 'hook');
+             PRAGMA application_id = {}; PRAGMA user_version = {version};",
+            0x5452_4145
+        ))
+        .unwrap();
+    drop(connection);
+    let known = Store::open(&path).unwrap().triggers().await.unwrap();
+    let row = |last_fired| triggers::TriggerRow { enabled: false, last_fired };
+    assert_eq!(known, std::collections::HashMap::from([("a:hook".to_owned(), row(Some(4711))), ("b:hook".to_owned(), row(None))]));
+}
+
+#[tokio::test]
+async fn what_fired_long_ago_is_forgotten_but_for_the_newest_and_for_files() {
+    let store = Store::in_memory().unwrap();
+    let fired = |kind: &'static str, trigger: &str, key: &str, at, path: Option<&str>| triggers::NewFiring {
+        trigger_id: trigger.to_owned(),
+        kind,
+        key: Some(key.to_owned()),
+        at,
+        file: path.map(|path| triggers::FiredFile { path: path.to_owned(), stamp: "s".to_owned(), folder: "f".to_owned(), after: None }),
+    };
+    let all = [
+        fired("schedule", "a", "1", 1, None),
+        fired("schedule", "a", "2", 2, None),
+        fired("schedule", "a", "9", 9, None),
+        fired("schedule", "b", "1", 1, None),
+        fired("watch_folder", "c", "x#1", 1, Some("x")),
+        fired("watch_folder", "gone", "y#1", 1, Some("y")),
+    ];
+    let put =
+        store.transact(move |connection| all.iter().try_fold(true, |new, firing| Ok(new & triggers::insert(connection, firing, "r")?)));
+    assert!(put.await.unwrap());
+    let again = fired("schedule", "a", "9", 10, None);
+    assert!(!store.transact(move |connection| Ok(triggers::insert(connection, &again, "r2")?)).await.unwrap(), "it fired before");
+    assert_eq!(store.prune_firings("schedule", 5).await.unwrap(), 2);
+    assert_eq!(store.prune_firings("watch_folder", 5).await.unwrap(), 0);
+    assert_eq!(store.prune_files(vec!["c".to_owned()], 5).await.unwrap(), 1);
+    for (trigger, key, there) in [("a", "1", false), ("a", "9", true), ("b", "1", true), ("c", "x#1", true), ("gone", "y#1", false)] {
+        assert_eq!(store.fired(trigger, key).await.unwrap().is_some(), there, "{trigger} {key}");
+    }
+    // Other content at the same place: what was there before may come again. A longer name that begins alike is another file.
+    let more = [fired("watch_folder", "c", "x#2", 3, Some("x")), fired("watch_folder", "c", "x#2#1", 3, Some("x#2"))];
+    store
+        .transact(move |connection| more.iter().try_for_each(|firing| Ok(triggers::insert(connection, firing, "r").map(drop)?)))
+        .await
+        .unwrap();
+    for (key, there) in [("x#1", false), ("x#2", true), ("x#2#1", true)] {
+        assert_eq!(store.fired("c", key).await.unwrap().is_some(), there, "{key}");
+    }
+}
+
+#[tokio::test]
 async fn workflows_that_were_stored_before_there_were_versions_have_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trae.db");

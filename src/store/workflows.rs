@@ -86,7 +86,7 @@ impl Store {
     pub async fn delete_workflow(&self, id: &str) -> Result<(), Error> {
         let id = id.to_owned();
         self.transact(move |connection| {
-            connection.prepare_cached("DELETE FROM disabled_triggers WHERE workflow_id = ?")?.execute([&id])?;
+            super::triggers::forget_workflow(connection, &id)?;
             match connection.prepare_cached("DELETE FROM workflows WHERE id = ?")?.execute([&id])? {
                 0 => Err(missing(&id)),
                 _ => Ok(()),

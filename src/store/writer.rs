@@ -7,21 +7,23 @@ use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
+use super::blobs::Blobs;
 use super::queue::{Item, Queue};
 use super::runs::{RunKey, Write};
+use super::search;
 
 /// After a commit that found no room, the next attempt comes so much later.
 const RETRY: Duration = Duration::from_millis(250);
 
 /// Works until the queue wants it to end and is empty. `crashed` is cancelled where it ends in any other way.
-pub(super) fn work(mut connection: Connection, queue: &Queue, crashed: CancellationToken) {
+pub(super) fn work(mut connection: Connection, queue: &Queue, blobs: Option<&Blobs>, crashed: CancellationToken) {
     let mut guard = Guard { queue, crashed: Some(crashed) };
     let mut kept: Vec<Write> = Vec::new();
     let mut batch = Vec::new();
     loop {
         let open = queue.take(&mut batch, (!kept.is_empty()).then_some(RETRY));
         if !batch.is_empty() || !kept.is_empty() {
-            commit(&mut connection, queue, &mut kept, &mut batch);
+            commit(&mut connection, queue, blobs, &mut kept, &mut batch);
         }
         if !open {
             break;
@@ -76,7 +78,7 @@ fn fold(batch: &mut Vec<Item>) {
     *batch = folded;
 }
 
-fn commit(connection: &mut Connection, queue: &Queue, kept: &mut Vec<Write>, batch: &mut Vec<Item>) {
+fn commit(connection: &mut Connection, queue: &Queue, blobs: Option<&Blobs>, kept: &mut Vec<Write>, batch: &mut Vec<Item>) {
     fold(batch);
     let mut waiting: Vec<Waiting> = Vec::new();
     // Where nothing is to be written, whoever waits need not wait for a transaction.
@@ -84,13 +86,13 @@ fn commit(connection: &mut Connection, queue: &Queue, kept: &mut Vec<Write>, bat
     let mut result = if idle { Ok(()) } else { begin(connection) };
     let mut done = 0;
     if result.is_ok() {
-        result = kept.iter().try_for_each(|write| write_row(connection, write));
+        result = kept.iter().try_for_each(|write| write_row(connection, blobs, write));
     }
     for item in batch.drain(..) {
         match item {
             Item::Write(write) => {
                 if result.is_ok() {
-                    result = write_row(connection, &write);
+                    result = write_row(connection, blobs, &write);
                 }
                 kept.push(write);
                 done += 1;
@@ -136,14 +138,17 @@ fn begin(connection: &Connection) -> Result<(), Error> {
 }
 
 /// Writes one row. A row that breaks a constraint is a defect, which must not take the others with it: it is left out, and said.
-fn write_row(connection: &Connection, write: &Write) -> Result<(), Error> {
-    match write.apply(connection) {
-        Ok(()) => Ok(()),
-        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {
+fn write_row(connection: &Connection, blobs: Option<&Blobs>, write: &Write) -> Result<(), Error> {
+    let written = match blobs {
+        Some(blobs) => blobs.write(connection, write),
+        None => write.apply(connection).map_err(Error::from),
+    };
+    match written.and_then(|()| search::note_end(connection, write)) {
+        Err(Error::Constraint(error)) => {
             tracing::error!(%error, "a record of a run was left out");
             Ok(())
         }
-        Err(error) => Err(error.into()),
+        written => written,
     }
 }
 

@@ -1,16 +1,18 @@
 //! Calls that a run waits for, at the same addresses as those that start one.
 
-use super::webhook::event;
-use super::{Delivery, Error, Webhooks, signature};
+use std::collections::BTreeMap;
+
+use super::webhook::{body, event};
+use super::{Delivery, Error, Triggers, signature};
 use crate::error::Failure;
 
-impl Webhooks {
+impl Triggers {
     /// Gives a call to the run that waits for it; the run's id. None where no run waits there.
     ///
     /// # Errors
     /// `METHOD_NOT_ALLOWED`, `UNAUTHENTICATED`, `INVALID_JSON`, as where a call starts a run; `CONFLICT` where another call came first.
     pub async fn resume(&self, delivery: &Delivery) -> Result<Option<String>, Failure> {
-        let Some(awaited) = self.runs().awaited_webhook(&delivery.path) else { return Ok(None) };
+        let Some(awaited) = self.inner.runs.awaited_webhook(&delivery.path) else { return Ok(None) };
         if !awaited.call.methods.iter().any(|method| method.eq_ignore_ascii_case(&delivery.method)) {
             let (path, method) = (delivery.path.clone(), delivery.method.clone());
             return Err(Error::Method { path, method, allowed: awaited.call.methods }.into());
@@ -20,7 +22,8 @@ impl Webhooks {
         {
             return Err(Error::Signature.into());
         }
-        self.runs().give(&awaited.id, &awaited.run_id, event(delivery)?).await?;
+        let event = event(delivery, &BTreeMap::new(), &body(delivery)?)?;
+        self.inner.runs.give(&awaited.id, &awaited.run_id, event).await?;
         Ok(Some(awaited.run_id))
     }
 }

@@ -7,12 +7,24 @@ use crate::error::{Classify, Kind};
 /// Why not.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No workflow listens there.
-    #[error("no workflow listens at {0:?}: give a webhook_trigger that path, and see that its workflow has no errors")]
+    /// Nothing listens there.
+    #[error("nothing listens at {0:?}: give a webhook trigger that path, and see that GET /api/triggers shows it as armed")]
     Unknown(String),
     /// There is no such trigger.
     #[error("there is no trigger {0:?}: GET /api/triggers lists those there are")]
     NoTrigger(String),
+    /// A trigger that is drawn is removed where it is drawn.
+    #[error("the trigger {0:?} is drawn in the workflow {1:?}: remove the node {2:?} there, or switch the trigger off")]
+    Drawn(String, String, String),
+    /// A trigger that is declared is removed where it is declared.
+    #[error("the trigger {0:?} is declared in the header of the script {1:?}: remove it there, or switch the trigger off")]
+    Declared(String, String),
+    /// A trigger that cannot be.
+    #[error("{}", .0.iter().map(|(path, message)| format!("{path}: {message}")).collect::<Vec<_>>().join("; "))]
+    Wrong(Vec<(String, String)>),
+    /// There are too many.
+    #[error("{0} triggers were made already, which is the most there can be: delete some, or draw them in a workflow")]
+    TooMany(u32),
     /// Nothing is armed.
     #[error("webhooks start nothing at the moment, as triggers is stopped: try again once it is up")]
     Disarmed,
@@ -39,6 +51,13 @@ pub enum Error {
     Text,
 }
 
+impl Error {
+    /// There is no trigger of that id.
+    pub(super) fn no_trigger(id: &str) -> Self {
+        Self::NoTrigger(id.chars().take(300).collect())
+    }
+}
+
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
@@ -47,7 +66,8 @@ impl Classify for Error {
             Self::Method { .. } => Kind::MethodNotAllowed,
             Self::Signature => Kind::Unauthenticated,
             Self::Json(_) => Kind::InvalidJson,
-            Self::Text => Kind::ValidationError,
+            Self::Text | Self::Wrong(_) => Kind::ValidationError,
+            Self::Drawn(..) | Self::Declared(..) | Self::TooMany(_) => Kind::Conflict,
         }
     }
 
@@ -58,6 +78,15 @@ impl Classify for Error {
             Self::Disarmed => Some(json!({ "service": "triggers", "hint": "GET /api/health/service/triggers says why" })),
             Self::Method { allowed, .. } => Some(json!({ "allowed": allowed })),
             Self::Text => Some(json!({ "errors": [{ "path": "", "message": self.to_string() }] })),
+            Self::Drawn(id, workflow, node) => {
+                Some(json!({ "kind": "trigger", "id": id, "source": { "workflow_id": workflow, "node_id": node } }))
+            }
+            Self::Declared(id, script) => Some(json!({ "kind": "trigger", "id": id, "source": { "script": script } })),
+            Self::Wrong(wrong) => {
+                let errors: Vec<_> = wrong.iter().map(|(path, message)| json!({ "path": path, "message": message })).collect();
+                Some(json!({ "errors": errors }))
+            }
+            Self::TooMany(_) => Some(json!({ "kind": "trigger" })),
             Self::Signature | Self::Json(_) => None,
         }
     }

@@ -4,29 +4,36 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Error, Webhooks};
+use super::table::Known;
+use super::{Error, Source, Triggers};
 use crate::error::Failure;
-use crate::runs::{DrawnTrigger, Timestamp};
+use crate::runs::Timestamp;
+use crate::store::triggers::TriggerRow;
 
 /// A trigger.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(example = json!({ "id": "orders:hook", "type": "webhook", "source": { "workflow_id": "orders", "node_id": "hook" }, "config": { "path": "orders/new", "methods": ["POST"] }, "enabled": true, "armed": true, "reason": null, "last_fired": "2026-01-20T10:30:00Z", "next_due": null }))]
 pub struct Trigger {
-    /// Its id: the workflow's and the node's, with a colon between.
+    /// Its id: the workflow's and the node's, with a colon between; `script:`, the script's path, `#` and its number in the header; or one
+    /// of its own where it was made over the API.
     pub id: String,
-    /// `webhook`.
+    /// `webhook`, `watch_folder`, `schedule` or `startup`.
     #[serde(rename = "type")]
-    pub kind: &'static str,
-    /// Where it is drawn.
+    pub kind: String,
+    /// Where it is drawn or declared, or what it starts.
     pub source: Source,
     /// What it listens for. Secrets are left out.
     #[schema(value_type = Object)]
     pub config: Value,
+    /// What its runs get as parameters, where it was made with some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub parameters: Option<Value>,
     /// Whether nobody switched it off.
     pub enabled: bool,
     /// Whether it starts runs now.
     pub armed: bool,
-    /// Why it does not.
+    /// Why it does not, or what keeps it from doing so at the moment.
     pub reason: Option<String>,
     /// When it last started a run.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -36,25 +43,15 @@ pub struct Trigger {
     pub next_due: Option<Timestamp>,
 }
 
-/// Where a trigger is drawn.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Source {
-    /// The workflow.
-    pub workflow_id: String,
-    /// The node in it.
-    pub node_id: String,
-}
-
-impl Webhooks {
-    /// All triggers that are drawn in stored workflows.
+impl Triggers {
+    /// All triggers, by id.
     ///
     /// # Errors
-    /// Where the stored workflows cannot be read.
+    /// Where the database cannot be read.
     pub async fn list(&self) -> Result<Vec<Trigger>, Failure> {
-        let drawn = self.runs().workflows().triggers(None).await?;
-        let mut all: Vec<_> = drawn.into_iter().filter_map(|drawn| self.trigger(drawn)).collect();
-        all.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(all)
+        self.follow_library().await?;
+        let rows = self.inner.store.triggers().await?;
+        Ok(self.inner.table.all().iter().map(|known| self.trigger(known, rows.get(&*known.id))).collect())
     }
 
     /// One trigger.
@@ -62,52 +59,49 @@ impl Webhooks {
     /// # Errors
     /// `NOT_FOUND`.
     pub async fn get(&self, id: &str) -> Result<Trigger, Failure> {
-        let missing = || Failure::from(Error::NoTrigger(id.chars().take(300).collect()));
-        let (workflow, _) = id.split_once(':').ok_or_else(missing)?;
-        let drawn = self.runs().workflows().triggers(Some(workflow)).await.map_err(|failure| match failure.code {
-            crate::error::Kind::NotFound => missing(),
-            _ => failure,
-        })?;
-        drawn.into_iter().filter_map(|drawn| self.trigger(drawn)).find(|trigger| trigger.id == id).ok_or_else(missing)
+        self.follow_library().await?;
+        let known = self.inner.table.get(id).ok_or_else(|| Error::no_trigger(id))?;
+        let rows = self.inner.store.triggers().await?;
+        Ok(self.trigger(&known, rows.get(id)))
     }
 
-    /// Switches a trigger on or off, for good; gives it as it is then.
+    /// Switches a trigger on or off, for good; gives it as it is then. A schedule that is switched on makes up for nothing.
     ///
     /// # Errors
     /// `NOT_FOUND`.
     pub async fn enable(&self, id: &str, enabled: bool) -> Result<Trigger, Failure> {
-        let Source { workflow_id, node_id } = self.get(id).await?.source;
-        self.runs().workflows().enable_trigger(&workflow_id, &node_id, enabled).await?;
+        self.get(id).await?;
+        self.inner.store.enable_trigger(id, enabled, self.inner.clock.now()).await?;
+        self.inner.table.enable(id, enabled);
         self.get(id).await
     }
 
-    /// None for a node that starts no run by itself.
-    fn trigger(&self, drawn: DrawnTrigger) -> Option<Trigger> {
-        let DrawnTrigger { workflow_id, trigger, enabled, problem, last_fired } = drawn;
-        if trigger.node_type != "webhook_trigger" {
-            return None;
-        }
-        let reason = if !enabled {
+    fn trigger(&self, known: &Known, row: Option<&TriggerRow>) -> Trigger {
+        let reason = if !known.enabled {
             Some("it is switched off: PATCH it with `{\"enabled\": true}`".to_owned())
-        } else if problem.is_some() {
-            problem
+        } else if known.problem.is_some() {
+            known.problem.clone()
         } else if !self.is_armed() {
             Some("the service triggers is stopped".to_owned())
         } else {
             None
         };
-        let fields =
-            ["path", "methods", "respond"].into_iter().filter_map(|name| Some((name.to_owned(), trigger.config.get(name)?.clone())));
-        Some(Trigger {
-            id: format!("{workflow_id}:{}", trigger.node_id),
-            kind: "webhook",
-            source: Source { workflow_id, node_id: trigger.node_id },
-            config: fields.collect(),
-            enabled,
-            armed: reason.is_none(),
-            reason,
-            last_fired,
-            next_due: None,
-        })
+        let mut config = known.config.clone();
+        if let Some(fields) = config.as_object_mut() {
+            fields.shift_remove("secret");
+        }
+        let armed = reason.is_none();
+        Trigger {
+            id: known.id.to_string(),
+            kind: known.kind.clone(),
+            source: known.source.clone(),
+            config,
+            parameters: known.parameters.clone(),
+            enabled: known.enabled,
+            armed,
+            reason: reason.or_else(|| known.status.note()),
+            last_fired: row.and_then(|row| row.last_fired).map(Timestamp),
+            next_due: known.status.next_due().filter(|_| armed).map(Timestamp),
+        }
     }
 }

@@ -1,29 +1,22 @@
-//! The table of webhooks: which workflows a call starts.
+//! Calls of webhooks: who listens, whether the caller may, and what the run gets to see of it.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
+use sha2::{Digest, Sha256};
 
-use super::{Error, signature};
+use super::fire::{Shot, start};
+use super::table::{Called, Known};
+use super::{Error, Triggers, signature};
 use crate::error::{Failure, Kind};
-use crate::runs::{Execute, Observer, Runs, Ticket};
-use crate::workflow;
+use crate::runs::{Execute, Runs, Ticket};
+use crate::workflow::{Respond, WebhookStart};
 
-/// When the caller of a webhook gets its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Respond {
-    /// Once the runs are on record.
-    #[default]
-    Immediately,
-    /// Once the first run ended.
-    OnFinish,
-    /// Once a node of the first run gives the answer.
-    ResponseNode,
-}
+/// The longest key that is kept as it is, in bytes.
+const LONGEST_KEY: usize = 256;
 
 /// A call of a webhook.
 #[derive(Debug, Clone, Default)]
@@ -42,118 +35,75 @@ pub struct Delivery {
 
 /// What a call started.
 pub struct Fired {
-    /// One run for each workflow that listens, in the order of their ids.
-    pub runs: Vec<Ticket>,
+    /// One run for each workflow or script that listens, in the order of their ids; those of an earlier call where this one repeats it.
+    pub runs: Vec<FiredRun>,
     /// When to answer.
     pub respond: Respond,
 }
 
-/// One `webhook_trigger` of one workflow.
-#[derive(Debug, Clone)]
-struct Hook {
-    workflow_id: Arc<str>,
-    node_id: String,
-    methods: Vec<String>,
-    respond: Respond,
-    secret: Option<String>,
+/// A run that a call started, now or before.
+pub struct FiredRun {
+    /// Its id.
+    pub run_id: String,
+    /// The run, where this call started it.
+    pub ticket: Option<Ticket>,
 }
 
-#[derive(Default)]
-struct Table {
-    hooks: RwLock<HashMap<String, Vec<Arc<Hook>>>>,
-    armed: AtomicBool,
+impl From<Shot> for FiredRun {
+    fn from(shot: Shot) -> Self {
+        match shot {
+            Shot::Started(ticket) => Self { run_id: ticket.run_id.clone(), ticket: Some(ticket) },
+            Shot::Before(run_id) => Self { run_id, ticket: None },
+        }
+    }
 }
 
-/// The webhooks of all stored workflows that can run.
-pub struct Webhooks {
-    runs: Runs,
-    table: Arc<Table>,
-    /// The library's generation that the table was made with.
-    generation: AtomicU64,
-}
-
-impl Webhooks {
-    /// Webhooks that follow the changes of workflows, none of them armed yet.
-    pub fn new(runs: Runs) -> Self {
-        let table = Arc::new(Table::default());
-        runs.workflows().observe(Arc::clone(&table) as Arc<dyn Observer>);
-        let generation = AtomicU64::new(runs.library_generation());
-        Self { runs, table, generation }
-    }
-
-    /// Arms the webhooks of the workflows there are, and follows their changes.
+impl Triggers {
+    /// Starts what listens.
     ///
     /// # Errors
-    /// Where the stored workflows cannot be read.
-    pub async fn open(runs: Runs) -> Result<Self, Failure> {
-        let webhooks = Self::new(runs);
-        webhooks.arm().await?;
-        Ok(webhooks)
-    }
-
-    /// Arms the webhooks of the workflows there are.
-    ///
-    /// # Errors
-    /// Where the stored workflows cannot be read; none is armed then.
-    pub async fn arm(&self) -> Result<(), Failure> {
-        self.table.armed.store(true, Ordering::SeqCst);
-        self.generation.store(self.runs.library_generation(), Ordering::Relaxed);
-        self.runs.workflows().announce().await.inspect_err(|_| self.disarm())
-    }
-
-    /// Forgets all webhooks: calls start nothing until they are armed again.
-    pub fn disarm(&self) {
-        self.table.armed.store(false, Ordering::SeqCst);
-        self.table.write().clear();
-    }
-
-    /// Whether calls start anything.
-    pub(super) fn is_armed(&self) -> bool {
-        self.table.armed.load(Ordering::SeqCst)
-    }
-
-    pub(super) fn runs(&self) -> &Runs {
-        &self.runs
-    }
-
-    /// How many are armed.
-    pub fn count(&self) -> usize {
-        self.table.read().values().map(Vec::len).sum()
-    }
-
-    /// Starts the workflows that listen.
-    ///
-    /// # Errors
-    /// `NOT_FOUND`, `METHOD_NOT_ALLOWED` with `details.allowed`, `UNAUTHENTICATED`, `INVALID_JSON`; what [`Runs::execute_workflow`] says
-    /// where not one run could be started.
+    /// `NOT_FOUND`, `METHOD_NOT_ALLOWED` with `details.allowed`, `UNAUTHENTICATED`, `INVALID_JSON`; what
+    /// [`crate::runs::Runs::execute_workflow`] says where not one run could be started.
     pub async fn fire(&self, delivery: Delivery) -> Result<Fired, Failure> {
+        self.deliver(delivery, None).await
+    }
+
+    /// The same for somebody who may start workflows through `runs`, and tries it out: whether it is switched off, signed or repeated does
+    /// not matter.
+    ///
+    /// # Errors
+    /// As [`Triggers::fire`].
+    pub async fn try_out(&self, delivery: Delivery, runs: &Runs) -> Result<Fired, Failure> {
+        self.deliver(delivery, Some(runs)).await
+    }
+
+    async fn deliver(&self, delivery: Delivery, test: Option<&Runs>) -> Result<Fired, Failure> {
         if !self.is_armed() {
             return Err(Error::Disarmed.into());
         }
         self.follow_library().await?;
-        let hooks = self.table.listening(&delivery)?;
-        let event = event(&delivery)?;
-        let mut fired = Fired { runs: Vec::with_capacity(hooks.len()), respond: Respond::default() };
+        let called = self.listening(&delivery, test.is_some())?;
+        let body = body(&delivery)?;
+        let mut fired = Fired { runs: Vec::with_capacity(called.len()), respond: Respond::default() };
         let mut refused = None;
         // Those whose caller waits for more than their beginning wait for the record only once.
-        let awaited = hooks.iter().all(|hook| hook.respond != Respond::Immediately);
-        for hook in hooks {
-            let execute = Execute {
-                input: event.clone(),
-                trigger: format!("webhook:{}", trimmed(&delivery.path)),
-                start_node: Some(hook.node_id.clone()),
-                awaited,
-                ..Execute::default()
+        let awaited = called.iter().all(|(known, _)| known.webhook().is_some_and(|webhook| webhook.respond != Respond::Immediately));
+        for (known, params) in called {
+            let Some(webhook) = known.webhook() else { continue };
+            let event = event(&delivery, &params, &body)?;
+            let started = match test {
+                Some(runs) => try_out(runs, &delivery, &known, event, awaited).await,
+                None => self.start(&delivery, &known, webhook, event, awaited).await,
             };
-            match self.runs.execute_workflow(&hook.workflow_id, execute).await {
-                Ok(ticket) => {
+            match started {
+                Ok(shot) => {
                     if fired.runs.is_empty() {
-                        fired.respond = hook.respond;
+                        fired.respond = webhook.respond;
                     }
-                    fired.runs.push(ticket);
+                    fired.runs.push(shot.into());
                 }
                 Err(failure) => {
-                    tracing::warn!(workflow_id = %hook.workflow_id, error = %failure, "a webhook could not start its workflow");
+                    tracing::warn!(trigger_id = %known.id, error = %failure, "a webhook could not start what it is for");
                     refused.get_or_insert(failure);
                 }
             }
@@ -164,91 +114,64 @@ impl Webhooks {
         }
     }
 
-    /// A node type that changed can make a workflow run, or keep it from running.
-    async fn follow_library(&self) -> Result<(), Failure> {
-        let generation = self.runs.library_generation();
-        if self.generation.swap(generation, Ordering::Relaxed) != generation {
-            self.runs.workflows().announce().await?;
+    async fn start(
+        &self,
+        delivery: &Delivery,
+        known: &Known,
+        webhook: &WebhookStart,
+        event: Box<RawValue>,
+        awaited: bool,
+    ) -> Result<Shot, Failure> {
+        let key = match &webhook.dedupe_key {
+            Some(place) => {
+                let event: Value = serde_json::from_str(event.get()).map_err(|error| Error::Json(error.to_string()))?;
+                place.of(&event).map(short)
+            }
+            None => None,
+        };
+        let execute = Execute { input: event, trigger: format!("webhook:{}", trimmed(&delivery.path)), awaited, ..Execute::default() };
+        self.inner.shoot(known, key, None, execute).await
+    }
+
+    /// Those that a call starts, and the parameters in its path for each.
+    fn listening(&self, delivery: &Delivery, test: bool) -> Result<Vec<Called>, Error> {
+        let all = self.inner.table.called(&delivery.path, test);
+        if all.is_empty() {
+            return Err(Error::Unknown(trimmed(&delivery.path).to_owned()));
         }
-        Ok(())
-    }
-}
-
-impl Table {
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<String, Vec<Arc<Hook>>>> {
-        self.hooks.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<String, Vec<Arc<Hook>>>> {
-        self.hooks.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The hooks that this call is for, its signature checked.
-    fn listening(&self, delivery: &Delivery) -> Result<Vec<Arc<Hook>>, Error> {
-        let path = trimmed(&delivery.path);
-        let table = self.read();
-        let all = table.get(path).ok_or_else(|| Error::Unknown(path.to_owned()))?;
-        let mut hooks: Vec<_> = all.iter().filter(|hook| hook.methods.contains(&delivery.method)).cloned().collect();
-        if hooks.is_empty() {
-            let mut allowed: Vec<_> = all.iter().flat_map(|hook| hook.methods.iter().cloned()).collect();
+        let with_method = |(known, _): &&Called| known.webhook().is_some_and(|webhook| webhook.methods.contains(&delivery.method));
+        let mut called: Vec<Called> = all.iter().filter(with_method).cloned().collect();
+        if called.is_empty() {
+            let mut allowed: Vec<_> =
+                all.iter().filter_map(|(known, _)| known.webhook()).flat_map(|webhook| webhook.methods.clone()).collect();
             allowed.sort_unstable();
             allowed.dedup();
-            return Err(Error::Method { path: path.to_owned(), method: delivery.method.clone(), allowed });
+            return Err(Error::Method { path: trimmed(&delivery.path).to_owned(), method: delivery.method.clone(), allowed });
         }
-        let given = delivery.headers.get("x-signature-256").map(String::as_str);
-        hooks.retain(|hook| hook.secret.as_ref().is_none_or(|secret| signature::matches(secret, &delivery.body, given)));
-        if hooks.is_empty() { Err(Error::Signature) } else { Ok(hooks) }
-    }
-
-    fn disarm(table: &mut HashMap<String, Vec<Arc<Hook>>>, id: &str) {
-        table.retain(|_, hooks| {
-            hooks.retain(|hook| &*hook.workflow_id != id);
-            !hooks.is_empty()
-        });
+        if !test {
+            let given = delivery.headers.get("x-signature-256").map(String::as_str);
+            let secret = |known: &Arc<Known>| known.webhook().and_then(|webhook| webhook.secret.clone());
+            called.retain(|(known, _)| secret(known).is_none_or(|secret| signature::matches(&secret, &delivery.body, given)));
+        }
+        if called.is_empty() { Err(Error::Signature) } else { Ok(called) }
     }
 }
 
-impl Observer for Table {
-    fn changed(&self, id: &str, triggers: &[workflow::Trigger]) {
-        let mut table = self.write();
-        Self::disarm(&mut table, id);
-        // Under the lock, so that nothing is armed behind the back of whoever just disarmed everything.
-        if !self.armed.load(Ordering::SeqCst) {
-            return;
-        }
-        for (path, hook) in triggers.iter().filter_map(|trigger| hook(id, trigger)) {
-            let hooks = table.entry(path).or_default();
-            hooks.push(Arc::new(hook));
-            hooks.sort_by(|a, b| a.workflow_id.cmp(&b.workflow_id));
-        }
-    }
-
-    fn deleted(&self, id: &str) {
-        Self::disarm(&mut self.write(), id);
-    }
-}
-
-fn hook(workflow_id: &str, trigger: &workflow::Trigger) -> Option<(String, Hook)> {
-    if trigger.node_type != "webhook_trigger" {
-        return None;
-    }
-    let text = |field: &str| trigger.config.get(field).and_then(Value::as_str);
-    let methods = match trigger.config.get("methods").and_then(Value::as_array) {
-        Some(methods) => methods.iter().filter_map(Value::as_str).map(str::to_ascii_uppercase).collect(),
-        None => vec!["POST".to_owned()],
-    };
-    let respond = match text("respond") {
-        Some("on_finish") => Respond::OnFinish,
-        Some("response_node") => Respond::ResponseNode,
-        _ => Respond::Immediately,
-    };
-    let path = trimmed(text("path")?).to_owned();
-    let secret = text("secret").filter(|secret| !secret.is_empty()).map(str::to_owned);
-    Some((path, Hook { workflow_id: workflow_id.into(), node_id: trigger.node_id.clone(), methods, respond, secret }))
+async fn try_out(runs: &Runs, delivery: &Delivery, known: &Known, event: Box<RawValue>, awaited: bool) -> Result<Shot, Failure> {
+    let execute = Execute { input: event, trigger: format!("webhook_test:{}", trimmed(&delivery.path)), awaited, ..Execute::default() };
+    start(runs, known, execute).await.map(Shot::Started)
 }
 
 fn trimmed(path: &str) -> &str {
     path.trim_matches('/')
+}
+
+/// A key as it is kept: a long one by what tells it from others.
+fn short(key: String) -> String {
+    if key.len() <= LONGEST_KEY {
+        return key;
+    }
+    Sha256::digest(&key).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What the run gets as its input.
@@ -256,26 +179,20 @@ fn trimmed(path: &str) -> &str {
 struct Event<'a> {
     method: &'a str,
     path: &'a str,
-    params: BTreeMap<String, String>,
+    params: &'a BTreeMap<String, String>,
     query: &'a BTreeMap<String, String>,
     headers: &'a BTreeMap<String, String>,
-    body: Box<RawValue>,
+    body: &'a RawValue,
 }
 
-pub(super) fn event(delivery: &Delivery) -> Result<Box<RawValue>, Failure> {
-    let event = Event {
-        method: &delivery.method,
-        path: trimmed(&delivery.path),
-        params: BTreeMap::new(),
-        query: &delivery.query,
-        headers: &delivery.headers,
-        body: body(delivery)?,
-    };
+pub(super) fn event(delivery: &Delivery, params: &BTreeMap<String, String>, body: &RawValue) -> Result<Box<RawValue>, Failure> {
+    let event =
+        Event { method: &delivery.method, path: trimmed(&delivery.path), params, query: &delivery.query, headers: &delivery.headers, body };
     to_raw_value(&event).map_err(|error| Failure::new(Kind::Internal, error.to_string()))
 }
 
 /// JSON where the call says so, or where it says nothing and it is; text otherwise; null where there is none.
-fn body(delivery: &Delivery) -> Result<Box<RawValue>, Error> {
+pub(super) fn body(delivery: &Delivery) -> Result<Box<RawValue>, Error> {
     if delivery.body.is_empty() {
         return Ok(RawValue::NULL.to_owned());
     }

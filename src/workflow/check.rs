@@ -8,8 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::plan::{Link, Obstacle, Plan, Shape, closing_links, plan, reachable};
 use super::schema::{faults, listed, nearest, shortened, validator};
+use super::trigger::faults_of_node;
 use super::{
-    Expressions, Graph, Node, NodeKind, NodeType, NodeTypes, Problem, Severity, StoredConfig, StoredConfigs, Trigger, config, permissions,
+    Expressions, Graph, Node, NodeKind, NodeType, NodeTypes, Problem, Severity, StoredConfig, StoredConfigs, Trigger, WorkflowSettings,
+    config, permissions,
 };
 use crate::policy::Permissions;
 
@@ -102,6 +104,9 @@ pub(super) fn check<'g>(graph: &'g Graph, types: &dyn NodeTypes, expressions: &d
             );
             return Checked { graph, nodes: Vec::new(), problems: checker.problems, plan: None, default_starts: Vec::new() };
         }
+    }
+    for (path, message) in WorkflowSettings::read(graph.drawn_settings.as_ref()).1 {
+        checker.add(None, format!("/settings{path}"), message);
     }
     let nodes: Vec<Option<CheckedNode>> = (0..graph.nodes.len()).map(|index| checker.node(index)).collect();
     let ids = checker.ids();
@@ -491,6 +496,9 @@ fn config_faults(
     let mut wrong = Vec::new();
     let has_expressions = config::check(config, &node_type.schema, expressions, &mut wrong);
     found.extend(wrong.into_iter().map(|fault| (fault.path, fault.message)));
+    if found.is_empty() && node_type.kind == NodeKind::Trigger {
+        found = faults_of_node(&node_type.node_type, &Value::Object(config.clone()));
+    }
     (found, has_expressions)
 }
 

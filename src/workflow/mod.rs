@@ -5,6 +5,7 @@
 
 mod check;
 mod config;
+mod dedupe;
 mod drawing;
 mod emit;
 mod guard;
@@ -14,7 +15,9 @@ mod node_type;
 mod permissions;
 mod plan;
 mod schema;
+mod settings;
 mod template;
+mod trigger;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,9 +26,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+pub use dedupe::DedupeKey;
 pub use drawing::{Drawing, Fields};
 pub use model::{Edge, Graph, Node};
 pub use node_type::{Category, NodeKind, NodeType, OnInterrupt, Port};
+pub use settings::{MAX_PRIORITY, WorkflowSettings};
+pub use trigger::{After, CatchUp, FolderStart, Listens, Overlap, Respond, ScheduleStart, Segment, TriggerFault, WebhookStart};
 
 pub(crate) use schema::nearest;
 
@@ -115,6 +121,8 @@ pub struct Compiled {
     pub nodes: Vec<(String, String)>,
     /// Where runs may start.
     pub triggers: Vec<Trigger>,
+    /// What holds for all runs of it.
+    pub settings: WorkflowSettings,
 }
 
 impl Compiled {
@@ -138,6 +146,7 @@ pub fn compile_with(graph: &Graph, types: &dyn NodeTypes, expressions: &dyn Expr
         node_types: checked.type_names(),
         nodes: graph.nodes.iter().map(|node| (node.id.clone(), node.node_type.clone())).collect(),
         triggers: checked.triggers(),
+        settings: graph.settings(),
         problems: Vec::new(),
     };
     let plan = checked.plan.as_ref().filter(|_| checked.problems.iter().all(|problem| problem.severity != Severity::Error));

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::WorkflowSettings;
+
 /// A workflow as it is drawn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Graph {
@@ -26,6 +28,10 @@ pub struct Graph {
     /// In which order.
     #[serde(default)]
     pub edges: Vec<Edge>,
+    /// What holds for all its runs, as it was drawn; [`Graph::settings`] reads it.
+    #[serde(default, rename = "settings", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<WorkflowSettings>)]
+    pub drawn_settings: Option<Value>,
     /// Anything else a client wants to keep.
     #[serde(default)]
     #[schema(value_type = Object)]
@@ -38,11 +44,25 @@ pub struct Graph {
 
 impl Default for Graph {
     fn default() -> Self {
-        Self { id: None, name: untitled(), description: None, nodes: Vec::new(), edges: Vec::new(), metadata: Map::new(), rest: Map::new() }
+        Self {
+            id: None,
+            name: untitled(),
+            description: None,
+            nodes: Vec::new(),
+            edges: Vec::new(),
+            drawn_settings: None,
+            metadata: Map::new(),
+            rest: Map::new(),
+        }
     }
 }
 
 impl Graph {
+    /// What holds for all its runs; what is wrong with it is left out, and a problem of the graph.
+    pub fn settings(&self) -> WorkflowSettings {
+        WorkflowSettings::read(self.drawn_settings.as_ref()).0
+    }
+
     /// The stored configs that its nodes name.
     pub fn config_ids(&self) -> BTreeSet<&str> {
         self.nodes.iter().filter_map(Node::config_id).filter_map(Value::as_str).collect()

@@ -21,4 +21,5 @@ mod machine;
 mod runs;
 mod script;
 mod support;
+mod triggers;
 mod workflow;

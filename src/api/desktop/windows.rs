@@ -113,7 +113,7 @@ pub(crate) async fn get(State(state): State<Rooms>, Path(id): Path<String>) -> R
 
 /// A picture of a window with its frame, without raising it: the bare image, or JSON with `Accept: application/json`. `X-Window-Extent` is
 /// `whole`, or `visible` where the display can only show what lies on the screen, with what covers it.
-#[utoipa::path(get, path = "/api/desktop/windows/{id}/image", tag = "desktop", operation_id = "desktop_window_image", params(("id" = String, Path, description = "The window's number."), WindowImageQuery), responses((status = 200, content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"), (AutomationResponse = "application/json")), headers(("X-Window-Extent" = Extent, description = "How much of the window it shows."))), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+#[utoipa::path(get, path = "/api/desktop/windows/{id}/image", tag = "desktop", operation_id = "desktop_window_image", params(("id" = String, Path, description = "The window's number."), WindowImageQuery), responses((status = 200, content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"), (AutomationResponse = "application/json")), headers(("X-Window-Extent" = String, description = "How much of the window it shows."))), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn image(
     State(state): State<Rooms>,
     Path(id): Path<String>,

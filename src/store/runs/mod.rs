@@ -1,5 +1,6 @@
 //! The rows of the journal: runs, their steps and logs, and the programs they were started with.
 
+mod list;
 mod read;
 mod resume;
 mod waits;
@@ -9,10 +10,12 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-pub use read::RunQuery;
+pub use read::{RunFile, RunQuery, Show};
 pub use resume::{OpenRun, OpenStep, Past};
 pub use waits::{NewWait, WaitEnd, WaitRow};
 pub use write::Write;
+
+use super::triggers::NewFiring;
 
 /// JSON text, kept as it came.
 pub type Json = Box<RawValue>;
@@ -44,6 +47,8 @@ pub struct NewRun {
     pub input: Json,
     /// The trigger node that fired.
     pub start_node: Option<String>,
+    /// What started it, where that must not start anything a second time.
+    pub firing: Option<Arc<NewFiring>>,
     /// Hash of its program.
     pub program: Arc<str>,
     /// The process that works on it.
@@ -58,6 +63,8 @@ pub struct NewRun {
     pub retry_of: Option<String>,
     /// How many runs stand above it.
     pub depth: u32,
+    /// Higher ones go first.
+    pub priority: i8,
     /// Microseconds since 1970.
     pub created_at: i64,
     /// Where it started at once.
@@ -184,6 +191,8 @@ pub struct RunRow {
     pub result: Option<Json>,
     /// Its error, as JSON.
     pub error: Option<String>,
+    /// Higher ones go first.
+    pub priority: i8,
     /// Microseconds since 1970.
     pub created_at: i64,
     /// Microseconds since 1970.
@@ -242,4 +251,34 @@ pub struct WholeRun {
     pub logs: Vec<LogRow>,
     /// The graph's nodes as a JSON list of `[id, type]`.
     pub nodes: String,
+    /// Pictures of its steps.
+    pub images: Vec<ImageRow>,
+}
+
+/// A picture that is to belong to a step.
+#[derive(Debug, Clone)]
+pub struct NewImage {
+    /// The run.
+    pub run: RunKey,
+    /// The step.
+    pub step_id: String,
+    /// Which try of it.
+    pub attempt: u32,
+    /// `before` or `after`.
+    pub moment: &'static str,
+    /// The picture, as JPEG; none where there was no time for it.
+    pub picture: Option<Arc<[u8]>>,
+}
+
+/// A picture that belongs to a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageRow {
+    /// The step.
+    pub step_id: String,
+    /// Which try of it.
+    pub attempt: u32,
+    /// `before` or `after`.
+    pub moment: String,
+    /// SHA-256 of the picture, in hex; none where there was no time to keep it.
+    pub hash: Option<String>,
 }

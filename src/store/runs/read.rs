@@ -1,11 +1,13 @@
 //! Reading the journal.
 
+use std::path::PathBuf;
+
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, ToSql};
+use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::value::RawValue;
 
-use super::{Json, LogRow, RunKey, RunRow, StepRow, WholeRun};
-use crate::store::{Error, Store};
+use super::{ImageRow, Json, LogRow, RunKey, RunRow, StepRow, WholeRun};
+use crate::store::{Apart, Content, Error, Store};
 
 /// Which runs to list. Each field that is set narrows the list.
 #[derive(Debug, Clone, Default)]
@@ -14,8 +16,18 @@ pub struct RunQuery {
     pub workflow_id: Option<String>,
     /// Of the script at this path.
     pub script: Option<String>,
-    /// In this status.
-    pub status: Option<String>,
+    /// In one of these statuses; empty for any.
+    pub statuses: Vec<String>,
+    /// Started by this, or by anything of this kind: `webhook` is every `webhook:…`.
+    pub trigger: Option<String>,
+    /// `workflow` or `script`.
+    pub kind: Option<String>,
+    /// Created at this moment or later, in microseconds since 1970.
+    pub since: Option<i64>,
+    /// Created before this moment.
+    pub until: Option<i64>,
+    /// With all these words in them.
+    pub search: Option<String>,
     /// Older than the run of this id.
     pub before: Option<String>,
     /// At most so many.
@@ -36,10 +48,10 @@ pub(super) fn json(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Json>
     Ok(row.get::<_, Option<Text>>(index)?.map(|text| text.0))
 }
 
-const RUN: &str = "key, run_id, kind, workflow_id, script, trigger, status, parameters, result, error, created_at, started_at, finished_at, \
-                   finish_event, mode, parent, retry_of";
+pub(super) const RUN: &str = "key, run_id, kind, workflow_id, script, trigger, status, parameters, result, error, created_at, started_at, finished_at, \
+                   finish_event, mode, parent, retry_of, priority";
 
-fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
+pub(super) fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     Ok(RunRow {
         key: RunKey(row.get(0)?),
         run_id: row.get(1)?,
@@ -58,6 +70,7 @@ fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         mode: row.get(14)?,
         parent: row.get(15)?,
         retry_of: row.get(16)?,
+        priority: row.get(17)?,
     })
 }
 
@@ -110,45 +123,180 @@ pub(super) fn at_one_time<T>(connection: &Connection, work: impl FnOnce() -> Res
     result
 }
 
+/// What stands for a large value of the run of that id, where it is not shown itself.
+pub type Show = fn(&str, Apart) -> Json;
+
+/// A file of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFile {
+    /// SHA-256 of what is in it, in hex.
+    pub hash: String,
+    /// What that is.
+    pub content: Content,
+    /// Its size.
+    pub bytes: u64,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+impl WholeRun {
+    /// Every value that may be large, in the order in which they are read.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Json> {
+        let run = [Some(&mut self.run.parameters), self.run.result.as_mut()].into_iter().flatten();
+        run.chain(self.steps.iter_mut().flat_map(|step| [step.input.as_mut(), step.output.as_mut()].into_iter().flatten()))
+    }
+}
+
+fn whole_run(connection: &Connection, run_id: &str, after: i64) -> Result<Option<WholeRun>, Error> {
+    at_one_time(connection, || {
+        let Some(run) = find(connection, run_id)? else { return Ok(None) };
+        let sql = "SELECT p.nodes FROM runs r JOIN programs p ON p.hash = r.program WHERE r.key = ?";
+        let nodes: Option<String> = connection.prepare_cached(sql)?.query_row([run.key.0], |row| row.get(0)).optional()?;
+        Ok(Some(WholeRun {
+            steps: steps(connection, run.key, after)?,
+            waits: super::waits::of_run(connection, run.key)?,
+            logs: logs(connection, run.key, after)?,
+            nodes: nodes.unwrap_or_default(),
+            images: images(connection, run.key)?,
+            run,
+        }))
+    })
+}
+
+fn images(connection: &Connection, run: RunKey) -> Result<Vec<ImageRow>, Error> {
+    let image = |row: &Row<'_>| Ok(ImageRow { step_id: row.get(0)?, attempt: row.get(1)?, moment: row.get(2)?, hash: row.get(3)? });
+    let sql = "SELECT step_id, attempt, moment, hash FROM step_images WHERE run = ?";
+    Ok(connection.prepare_cached(sql)?.query_map([run.0], image)?.collect::<Result<_, _>>()?)
+}
+
 impl Store {
     /// The run of that id, without its steps.
     ///
     /// # Errors
     /// Where the database cannot be read.
     pub async fn run(&self, run_id: &str) -> Result<Option<RunRow>, Error> {
-        let run_id = run_id.to_owned();
-        self.read(move |connection| find(connection, &run_id)).await
+        let (run_id, store) = (run_id.to_owned(), self.clone());
+        self.read(move |connection| find(connection, &run_id)?.map(|run| store.resolve_run(run)).transpose()).await
     }
 
-    /// The run of that id with its steps and log after event `after`; -1 for everything.
+    /// The run of that id with its steps and log after event `after`; -1 for everything. All its values are there.
     ///
     /// # Errors
-    /// Where the database cannot be read.
+    /// Where the database cannot be read, or the file of a value is gone.
     pub async fn whole_run(&self, run_id: &str, after: i64) -> Result<Option<WholeRun>, Error> {
-        let run_id = run_id.to_owned();
+        let (run_id, store) = (run_id.to_owned(), self.clone());
         self.read(move |connection| {
-            at_one_time(connection, || {
-                let Some(run) = find(connection, &run_id)? else { return Ok(None) };
-                let sql = "SELECT p.nodes FROM runs r JOIN programs p ON p.hash = r.program WHERE r.key = ?";
-                let nodes: Option<String> = connection.prepare_cached(sql)?.query_row([run.key.0], |row| row.get(0)).optional()?;
-                Ok(Some(WholeRun {
-                    steps: steps(connection, run.key, after)?,
-                    waits: super::waits::of_run(connection, run.key)?,
-                    logs: logs(connection, run.key, after)?,
-                    nodes: nodes.unwrap_or_default(),
-                    run,
-                }))
-            })
+            let Some(mut whole) = whole_run(connection, &run_id, after)? else { return Ok(None) };
+            for value in whole.values_mut() {
+                *value = store.resolve(std::mem::replace(value, RawValue::NULL.to_owned()))?;
+            }
+            Ok(Some(whole))
         })
         .await
     }
 
-    /// Runs, newest first, and how many match in all (`before` and `limit` apart).
+    /// The same for whoever only looks: in the place of large values beyond so many bytes in all, and of those whose file is gone, stands
+    /// what `show` makes of them.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn run_to_show(&self, run_id: &str, after: i64, bytes: u64, show: Show) -> Result<Option<WholeRun>, Error> {
+        let (run_id, blobs) = (run_id.to_owned(), self.inner.blobs.clone());
+        self.read(move |connection| {
+            let Some(mut whole) = whole_run(connection, &run_id, after)? else { return Ok(None) };
+            let mut left = bytes;
+            for value in whole.values_mut() {
+                let Some((apart, blobs)) = Apart::of(value).zip(blobs.as_ref()) else { continue };
+                let read = if apart.bytes <= left { blobs.value(&apart)? } else { None };
+                *value = match read {
+                    Some(read) => {
+                        left -= apart.bytes;
+                        read
+                    }
+                    None => show(&run_id, apart),
+                };
+            }
+            Ok(Some(whole))
+        })
+        .await
+    }
+
+    /// The value itself, where `json` is the stand-in of one that lies in a file: whoever reads values out of rows asks this of each
+    /// before it makes anything of it. Blocks.
+    ///
+    /// # Errors
+    /// Where its file is gone.
+    pub fn resolve(&self, json: Json) -> Result<Json, Error> {
+        let Some((apart, blobs)) = Apart::of(&json).zip(self.inner.blobs.as_ref()) else { return Ok(json) };
+        blobs.value(&apart)?.ok_or_else(|| {
+            let path = blobs.path(&apart.sha256, Content::Value);
+            Error::Sqlite(format!("a value of a run is gone with its file {}: restore the folder from a backup", path.display()))
+        })
+    }
+
+    /// The same for a run's own values.
+    pub(super) fn resolve_run(&self, mut run: RunRow) -> Result<RunRow, Error> {
+        run.parameters = self.resolve(run.parameters)?;
+        run.result = run.result.map(|result| self.resolve(result)).transpose()?;
+        Ok(run)
+    }
+
+    /// A file of a run: what it is, and its bytes. None where the run has no such file.
+    ///
+    /// # Errors
+    /// Where the database or the file cannot be read.
+    pub async fn run_file(&self, run_id: &str, hash: &str) -> Result<Option<(Content, Vec<u8>)>, Error> {
+        let Some(blobs) = self.inner.blobs.clone() else { return Ok(None) };
+        let (run_id, hash) = (run_id.to_owned(), hash.to_owned());
+        self.read(move |connection| {
+            let sql = "SELECT f.kind, f.bytes FROM runs r JOIN run_files f ON f.run = r.key WHERE r.run_id = ? AND f.hash = ?";
+            let found = connection.prepare_cached(sql)?.query_row([&run_id, &hash], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            let Some((kind, bytes)): Option<(String, i64)> = found else { return Ok(None) };
+            let content = if kind == Content::Image.as_str() { Content::Image } else { Content::Value };
+            Ok(blobs.get(&hash, content, bytes.unsigned_abs())?.map(|bytes| (content, bytes)))
+        })
+        .await
+    }
+
+    /// The files of a run: what each is, its hash and bytes, and where it lies.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn run_files(&self, run_id: &str) -> Result<Vec<RunFile>, Error> {
+        let Some(blobs) = self.inner.blobs.clone() else { return Ok(Vec::new()) };
+        let run_id = run_id.to_owned();
+        self.read(move |connection| {
+            let sql = "SELECT f.hash, f.kind, f.bytes FROM runs r JOIN run_files f ON f.run = r.key WHERE r.run_id = ? ORDER BY f.hash";
+            let file = |row: &Row<'_>| {
+                let (hash, kind, bytes): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                let content = if kind == Content::Image.as_str() { Content::Image } else { Content::Value };
+                Ok(RunFile { path: blobs.path(&hash, content), hash, content, bytes: bytes.unsigned_abs() })
+            };
+            Ok(connection.prepare_cached(sql)?.query_map([run_id], file)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Runs, newest first, and how many match in all (`before` and `limit` apart). In the place of large values stands what `show` makes
+    /// of them.
     ///
     /// # Errors
     /// Where the database cannot be read; [`Error::Missing`] where there is no run `before`.
-    pub async fn runs(&self, query: RunQuery) -> Result<(Vec<RunRow>, u64), Error> {
-        self.read(move |connection| at_one_time(connection, || list(connection, &query))).await
+    pub async fn runs(&self, query: RunQuery, show: Show) -> Result<(Vec<RunRow>, u64), Error> {
+        let apart = self.inner.blobs.is_some();
+        self.read(move |connection| {
+            let (mut rows, count) = at_one_time(connection, || super::list::list(connection, &query))?;
+            for row in rows.iter_mut().filter(|_| apart) {
+                let RunRow { run_id, parameters, result, .. } = row;
+                for value in std::iter::once(parameters).chain(result) {
+                    if let Some(apart) = Apart::of(value) {
+                        *value = show(run_id, apart);
+                    }
+                }
+            }
+            Ok((rows, count))
+        })
+        .await
     }
 
     /// Whether a run of that workflow is on record as not finished.
@@ -176,32 +324,4 @@ impl Store {
         })
         .await
     }
-}
-
-fn list(connection: &Connection, query: &RunQuery) -> Result<(Vec<RunRow>, u64), Error> {
-    let mut conditions = Vec::new();
-    let mut values: Vec<&dyn ToSql> = Vec::new();
-    for (column, value) in [("workflow_id", &query.workflow_id), ("script", &query.script), ("status", &query.status)] {
-        if let Some(value) = value {
-            conditions.push(format!("{column} = ?"));
-            values.push(value);
-        }
-    }
-    let narrowed = |conditions: &[String]| match conditions {
-        [] => String::new(),
-        some => format!(" WHERE {}", some.join(" AND ")),
-    };
-    let sql = format!("SELECT count(*) FROM runs{}", narrowed(&conditions));
-    let count: i64 = connection.prepare_cached(&sql)?.query_row(values.as_slice(), |row| row.get(0))?;
-    let before: i64;
-    if let Some(id) = &query.before {
-        let key = connection.prepare_cached("SELECT key FROM runs WHERE run_id = ?")?.query_row([id], |row| row.get(0)).optional()?;
-        before = key.ok_or_else(|| Error::Missing { kind: "run", id: id.clone() })?;
-        conditions.push("key < ?".to_owned());
-        values.push(&before);
-    }
-    values.push(&query.limit);
-    let sql = format!("SELECT {RUN} FROM runs{} ORDER BY key DESC LIMIT ?", narrowed(&conditions));
-    let rows = connection.prepare_cached(&sql)?.query_map(values.as_slice(), run_row)?.collect::<Result<_, _>>()?;
-    Ok((rows, count.unsigned_abs()))
 }

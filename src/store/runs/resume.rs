@@ -78,7 +78,12 @@ impl Store {
     /// # Errors
     /// Where the database cannot be read.
     pub async fn open_runs(&self) -> Result<Vec<OpenRun>, Error> {
-        self.read(|connection| at_one_time(connection, || open_runs(connection))).await
+        let store = self.clone();
+        self.read(move |connection| {
+            let open = at_one_time(connection, || open_runs(connection))?;
+            open.into_iter().map(|open| store.resolve_open(open)).collect()
+        })
+        .await
     }
 
     /// What the run of that number did so far.
@@ -86,12 +91,30 @@ impl Store {
     /// # Errors
     /// Where the database cannot be read.
     pub async fn past(&self, run: RunKey) -> Result<Past, Error> {
+        let store = self.clone();
         self.read(move |connection| {
-            at_one_time(connection, || {
+            let mut past = at_one_time(connection, || {
                 let sql = "SELECT count(*) FROM logs WHERE run = ? AND loose";
                 let logged = connection.prepare_cached(sql)?.query_row([run.0], |row| row.get(0))?;
                 Ok(Past { steps: steps(connection, run)?, waits: waits::of_run(connection, run)?, logged })
-            })
+            })?;
+            for (step, _) in &mut past.steps {
+                step.output = step.output.take().map(|output| store.resolve(output)).transpose()?;
+            }
+            Ok(past)
+        })
+        .await
+    }
+
+    /// Whether the run `parent` started one by that trigger.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn has_child(&self, parent: &str, trigger: &str) -> Result<bool, Error> {
+        let (parent, trigger) = (parent.to_owned(), trigger.to_owned());
+        self.read(move |connection| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM runs WHERE parent = ? AND trigger = ?)";
+            Ok(connection.prepare_cached(sql)?.query_row([parent, trigger], |row| row.get(0))?)
         })
         .await
     }
@@ -101,14 +124,22 @@ impl Store {
     /// # Errors
     /// Where the database cannot be read.
     pub async fn started_with(&self, run_id: &str) -> Result<Option<OpenRun>, Error> {
-        let run_id = run_id.to_owned();
+        let (run_id, store) = (run_id.to_owned(), self.clone());
         self.read(move |connection| {
-            at_one_time(connection, || match find(connection, &run_id)? {
+            let open = at_one_time(connection, || match find(connection, &run_id)? {
                 Some(run) => open_run(connection, run).map(Some),
                 None => Ok(None),
-            })
+            })?;
+            open.map(|open| store.resolve_open(open)).transpose()
         })
         .await
+    }
+
+    /// Its values themselves, where they lie in files.
+    fn resolve_open(&self, mut open: OpenRun) -> Result<OpenRun, Error> {
+        open.run = self.resolve_run(open.run)?;
+        open.input = self.resolve(open.input)?;
+        Ok(open)
     }
 
     /// Copies the steps of one run to another that does it again: those that are over before the step at place `before`. With `leave_out`
@@ -126,6 +157,10 @@ impl Store {
                        FROM steps WHERE run = ?1 AND seq < ?3 AND (status IN ('succeeded', 'skipped', 'failed') \
                        OR (?4 AND status IN ('interrupted', 'cancelled') AND note IS NULL))";
             let copied = connection.prepare_cached(sql)?.execute(params![from.0, to.0, before, leave_out])?;
+            // Both refer to the same files.
+            let sql = "INSERT OR IGNORE INTO run_files (run, hash, kind, bytes) \
+                       SELECT ?2, hash, kind, bytes FROM run_files WHERE run = ?1 AND kind = 'value'";
+            connection.prepare_cached(sql)?.execute(params![from.0, to.0])?;
             Ok(u32::try_from(copied).unwrap_or(u32::MAX))
         })
         .await

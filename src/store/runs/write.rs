@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use super::waits::{self, NewWait};
-use super::{Json, LogRow, NewRun, NewStep, ProgramRow, RunEnd, RunKey, StepEnd};
+use super::{Json, LogRow, NewImage, NewRun, NewStep, ProgramRow, RunEnd, RunKey, StepEnd};
+use crate::store::triggers;
 
 /// A row to be written. Applied in the order in which they were queued.
 #[derive(Debug, Clone)]
@@ -82,12 +83,14 @@ pub enum Write {
         /// How it ended.
         end: Box<RunEnd>,
     },
+    /// A picture of a step; kept only where there are files beside the database.
+    Image(Box<NewImage>),
 }
 
 const PROGRAM: &str = "INSERT INTO programs (hash, source, nodes) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING";
 const RUN: &str = "INSERT INTO runs (key, run_id, kind, workflow_id, script, trigger, status, parameters, input, start_node, program, owner, \
-                   created_at, started_at, result, error, finished_at, finish_event, within, mode, parent, retry_of, depth) \
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                   created_at, started_at, result, error, finished_at, finish_event, within, mode, parent, retry_of, depth, priority) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const RUN_STARTED: &str = "UPDATE runs SET status = 'running', started_at = ? WHERE key = ?";
 const STEP: &str = "INSERT INTO steps (run, seq, step_id, node_id, node_type, attempt, input_of, input, started_at, start_event, \
                     status, output, handle, error, finished_at, finish_event, again, would) \
@@ -111,7 +114,9 @@ impl Write {
             | Self::RunLoose(_)
             | Self::RunCrashes { .. }
             | Self::WaitTold { .. } => true,
-            Self::Program(_) | Self::Run(_) | Self::Step(_) | Self::StepNote { .. } | Self::Wait(_) | Self::Log { .. } => false,
+            Self::Program(_) | Self::Run(_) | Self::Step(_) | Self::StepNote { .. } | Self::Wait(_) | Self::Log { .. } | Self::Image(_) => {
+                false
+            }
         }
     }
 
@@ -136,6 +141,7 @@ impl Write {
             Self::StepEnd { end: step, .. } => end(step),
             Self::Log { row, .. } => row.message.len(),
             Self::RunEnd { end, .. } => json(&end.result),
+            Self::Image(image) => image.picture.as_ref().map_or(0, |picture| picture.len()),
         }
     }
 
@@ -191,12 +197,20 @@ impl Write {
                     run.0
                 ])?;
             }
+            Self::Image(_) => {}
         }
         Ok(())
     }
 }
 
 fn insert_run(connection: &Connection, row: &NewRun) -> rusqlite::Result<()> {
+    if let Some(firing) = &row.firing
+        && !triggers::insert(connection, firing, &row.run_id)?
+    {
+        // Whoever fires asks before: this is the last line of defence.
+        tracing::error!(trigger_id = %firing.trigger_id, run_id = %row.run_id, "a run was left out: what starts it did so before");
+        return Ok(());
+    }
     let end = row.end.as_ref();
     connection.prepare_cached(RUN)?.execute(params![
         row.key.0,
@@ -221,7 +235,8 @@ fn insert_run(connection: &Connection, row: &NewRun) -> rusqlite::Result<()> {
         row.mode,
         row.parent,
         row.retry_of,
-        row.depth
+        row.depth,
+        row.priority
     ])?;
     Ok(())
 }

@@ -188,7 +188,7 @@ async fn a_drawn_workflow_waits_for_a_window_and_raises_it() {
     let nodes = json!([
         node("start", "manual_trigger", json!({})),
         node("wait", "wait_for_window", json!({ "title": "order", "class": "XTerm", "timeout": 20 })),
-        node("focus", "focus_window", json!({ "pid": "{{ steps.wait.pid }}" })),
+        node("focus", "focus_window", json!({ "pid": "{{ input.pid }}" })),
     ]);
     let edges = json!([{ "id": "a", "source": "start", "target": "wait" }, { "id": "b", "source": "wait", "target": "focus" }]);
     let (status, made) = server.post("/api/workflows/", &json!({ "id": "w", "nodes": nodes, "edges": edges })).await;

@@ -441,3 +441,32 @@ async fn a_run_whose_runner_dies_goes_on_until_that_happens_three_times_in_a_row
     assert_eq!(status, 202, "{again}");
     assert_eq!(server.post(&format!("/api/runs/{}/cancel", id_of(&again)), &json!({})).await.0, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_starts_the_workflow_that_is_to_hear_of_it() {
+    let server = start().await;
+    let nodes = json!([
+        node("start", "manual_trigger", json!({})),
+        append("tell", "told.txt", "{{ params.workflow_id }}: {{ params.error.message }}"),
+        node("fail", "fail", json!({ "message": "the handler fails, too" })),
+    ]);
+    draw(&server, "handler", nodes, &["start -> tell", "tell -> fail"]).await;
+    let nodes = json!([node("start", "manual_trigger", json!({})), node("fail", "fail", json!({ "message": "no paper" }))]);
+    let edges = json!([{ "id": "a", "source": "start", "target": "fail" }]);
+    for (id, handler) in [("prints", "handler"), ("handler_of_nobody", "nowhere")] {
+        let drawn = json!({ "id": id, "name": id, "nodes": nodes, "edges": edges, "settings": { "error_workflow": handler } });
+        assert_eq!(server.post("/api/workflows/", &drawn).await.0, 201);
+    }
+    let run = execute(&server, "prints", json!({ "wait": true })).await;
+    assert_eq!(run["status"], "failed");
+    let run_id = id_of(&run);
+    let (_, runs) = server.get("/api/runs?workflow_id=handler").await;
+    assert_eq!((&runs["count"], &runs["runs"][0]["parent"]), (&json!(1), &json!(run_id)), "{runs}");
+    assert_eq!(runs["runs"][0]["trigger"], format!("error:{run_id}"));
+    let handled = ended(&server, &id_of(&runs["runs"][0])).await;
+    assert_eq!(handled["status"], "failed");
+    assert_eq!(lines(&server, "told.txt"), ["prints: no paper"]);
+    assert_eq!(server.get("/api/runs?workflow_id=handler").await.1["count"], 1, "its own failure starts nothing");
+    let run = execute(&server, "handler_of_nobody", json!({ "wait": true })).await;
+    assert_eq!(run["error"]["message"], "no paper", "a handler that is not there changes nothing");
+}

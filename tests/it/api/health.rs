@@ -123,7 +123,7 @@ async fn webhooks_start_nothing_while_triggers_are_stopped() {
     server.post("/api/workflows/", &json!({ "id": "orders", "nodes": [hook], "edges": [] })).await;
     assert_eq!(server.post("/api/webhooks/orders", &json!({})).await.0, 202);
     assert_eq!(report(&server, "triggers").await["details"], "1 webhook armed");
-    server.app.webhooks.disarm();
+    server.app.triggers.disarm().await;
     let (status, refused) = server.post("/api/webhooks/orders", &json!({})).await;
     assert_eq!((status, &refused["details"]["service"]), (503, &json!("triggers")));
     assert_eq!(server.post("/api/health/restart/triggers", &json!({})).await.0, 200);

@@ -10,5 +10,6 @@ mod log;
 mod new;
 mod reload;
 mod run;
+mod runs;
 mod settings;
 pub mod trae;

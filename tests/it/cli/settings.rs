@@ -91,7 +91,7 @@ async fn each_variable_changes_what_it_says() {
     }
 }
 
-/// Those that are tested elsewhere: `OCR_TIMEOUT` in `machine/ocr.rs`; the names and passwords of Proxmox in `integrations/proxmox.rs`.
+/// Those that are tested elsewhere: `RUNS_KEPT` and `RUNS_KEPT_DAYS` in `runs/kept.rs`, `STEP_IMAGES` in `api/run_files.rs`; `OCR_TIMEOUT` in `machine/ocr.rs`; the names and passwords of Proxmox in `integrations/proxmox.rs`.
 const OF_THE_SPECIFICATION: &str = "APP_NAME DEBUG ENVIRONMENT HOST PORT RELOAD WORKERS CORS_ORIGINS CORS_CREDENTIALS ENABLE_OCR
     ENABLE_CLICK_AUTOMATION ENABLE_WEBSOCKETS OCR_LANGUAGES OCR_CONFIDENCE_THRESHOLD WEBSOCKET_TIMEOUT
     MAX_WEBSOCKET_CONNECTIONS WEBSOCKET_PING_INTERVAL JWT_SECRET_KEY API_KEY_ENABLED RATE_LIMIT_ENABLED

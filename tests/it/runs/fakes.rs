@@ -44,8 +44,8 @@ impl Library for FakeLibrary {
         self.generation.load(Ordering::Relaxed)
     }
 
-    fn graph(&self, graph: &Graph, _: &StoredConfigs) -> CompiledGraph {
-        let graph = &serde_json::to_value(graph).unwrap();
+    fn graph(&self, drawn: &Graph, _: &StoredConfigs) -> CompiledGraph {
+        let graph = &serde_json::to_value(drawn).unwrap();
         let text = |node: &Value, field: &str| node[field].as_str().unwrap_or_default().to_owned();
         let nodes = graph["nodes"].as_array().cloned().unwrap_or_default();
         let broken = nodes.iter().position(|node| node["type"] == "broken");
@@ -62,6 +62,7 @@ impl Library for FakeLibrary {
                 .map(|node| Trigger { node_id: text(node, "id"), node_type: text(node, "type"), config: node["data"].clone() })
                 .collect(),
             nodes: nodes.iter().map(|node| (text(node, "id"), text(node, "type"))).collect(),
+            settings: drawn.settings(),
             problems: problems.into_iter().collect(),
         }
     }

@@ -81,8 +81,8 @@ async fn lists_filter_and_page_newest_first() {
     assert_eq!(list(all()).await, (ids.clone(), 7));
     assert_eq!(list(RunFilter { limit: Some(2), ..all() }).await, (ids[..2].to_vec(), 7));
     assert_eq!(list(RunFilter { limit: Some(2), before: Some(ids[1].clone()), ..all() }).await, (ids[2..4].to_vec(), 7));
-    assert_eq!(list(RunFilter { status: Some(RunStatus::Failed), ..all() }).await.1, 3);
-    let both = RunFilter { status: Some(RunStatus::Failed), script: Some("s0.rhai".to_owned()), ..all() };
+    assert_eq!(list(RunFilter { statuses: vec![RunStatus::Failed], ..all() }).await.1, 3);
+    let both = RunFilter { statuses: vec![RunStatus::Failed], script: Some("s0.rhai".to_owned()), ..all() };
     assert_eq!(list(both).await, (vec![ids[0].clone(), ids[6].clone()], 2));
     assert_eq!(runs.list(RunFilter { before: Some("nobody".to_owned()), ..all() }).await.unwrap_err().code, Kind::NotFound);
 }

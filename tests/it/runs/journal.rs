@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -109,12 +108,14 @@ async fn cancel_ends_a_run_and_its_open_step_once() {
 #[tokio::test]
 async fn no_more_runs_than_allowed_go_on_at_the_same_time_and_the_rest_keep_their_order() {
     let going = Arc::new(AtomicUsize::new(0));
-    let seen = Arc::clone(&going);
+    let (seen, gate) = (Arc::clone(&going), Arc::new(tokio::sync::Semaphore::new(0)));
+    let closed = Arc::clone(&gate);
     let runner = FakeRunner::new(move |job| {
-        let going = Arc::clone(&seen);
+        let (going, gate) = (Arc::clone(&seen), Arc::clone(&closed));
         async move {
             assert!(going.fetch_add(1, Ordering::SeqCst) < 2);
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            gate.acquire().await.unwrap().forget();
+            tokio::task::yield_now().await;
             going.fetch_sub(1, Ordering::SeqCst);
             Outcome::Succeeded(job.start.parameters)
         }
@@ -131,6 +132,7 @@ async fn no_more_runs_than_allowed_go_on_at_the_same_time_and_the_rest_keep_thei
     runs.cancel(&tickets[4].run_id).await.unwrap();
     let waited = tickets[4].finished().await;
     assert_eq!((waited.status, waited.started_at), (RunStatus::Cancelled, None));
+    gate.add_permits(5);
     let mut starts = Vec::new();
     for index in [0, 1, 2, 3, 5] {
         let run = tickets[index].finished().await;

@@ -1,10 +1,10 @@
-//! Runs, their journal and their history; stored workflows; webhooks. The host is played by a fake: what a script really does is
+//! Runs, their journal and their history; stored workflows. The host is played by a fake: what a script really does is
 //! tested elsewhere.
 
-mod fakes;
+pub mod fakes;
 mod history;
 mod journal;
+mod kept;
 mod recovery;
-mod storage;
-mod webhooks;
+pub mod storage;
 mod workflows;

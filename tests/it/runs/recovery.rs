@@ -69,6 +69,6 @@ async fn after_a_kill_all_that_was_acknowledged_is_there_and_interrupted() {
         assert!(events.last().unwrap().is_last());
     }
     assert_eq!(runs.recover().await.unwrap(), Recovered::default());
-    let open = runs.list(RunFilter { status: Some(RunStatus::Running), ..RunFilter::default() }).await.unwrap();
+    let open = runs.list(RunFilter { statuses: vec![RunStatus::Running], ..RunFilter::default() }).await.unwrap();
     assert_eq!(open.count, 0);
 }

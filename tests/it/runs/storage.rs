@@ -51,6 +51,45 @@ async fn a_damaged_database_is_refused_and_left_alone() {
     Store::open(&path).unwrap();
 }
 
+/// More than is looked through before the first write.
+#[tokio::test]
+async fn a_large_damaged_database_is_refused_at_first_sight_or_written_to_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trae.db");
+    let runner = || {
+        FakeRunner::new(|job| async move {
+            for index in 0..200 {
+                job.journal.record(done(&format!("s[{index}]"), StepInput::None, &json!("x".repeat(60_000)), 1));
+            }
+            Outcome::Succeeded(null())
+        })
+    };
+    let store = Store::open(&path).unwrap();
+    runs_on(store.clone(), runner()).execute_graph(&chain(&["s"]), Execute::default()).await.unwrap().ended().await;
+    let end = tokio_util::sync::CancellationToken::new();
+    store.examine(&end).await.unwrap();
+    store.close();
+    drop(store);
+    let whole = std::fs::read(&path).unwrap();
+    assert!(whole.len() > 10 << 20);
+
+    std::fs::write(&path, &whole[..9 << 20]).unwrap();
+    assert!(matches!(refused(&path), Error::Corrupt { .. }));
+    // Somewhere in the middle: found only by looking through all of it.
+    let mut hurt = whole.clone();
+    hurt[6 << 20..(6 << 20) + 400_000].fill(0xa5);
+    std::fs::write(&path, &hurt).unwrap();
+    let store = Store::open(&path).unwrap();
+    let error = store.examine(&end).await.unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }) && error.to_string().contains("restore it from a backup"), "{error}");
+    assert_eq!(store.failing().unwrap().to_string(), error.to_string());
+    let refused = runs_on(store.clone(), runner()).execute_graph(&chain(&["s"]), Execute::default()).await.err().unwrap();
+    assert!(refused.message.contains("restore it from a backup"), "{refused}");
+    store.close();
+    drop(store);
+    assert!(std::fs::read(&path).unwrap() == hurt, "the file was changed");
+}
+
 #[tokio::test]
 async fn a_newer_or_foreign_database_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
@@ -108,10 +147,10 @@ async fn many_runs_write_at_once_and_all_is_there_after_reopening() {
 }
 
 /// A file system of 2 MiB, where this process may mount one.
-struct Small(tempfile::TempDir);
+pub struct Small(pub tempfile::TempDir);
 
 impl Small {
-    fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(folder.path()).output();
         mount.is_ok_and(|output| output.status.success()).then(|| Self(folder))
