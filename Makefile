@@ -2,11 +2,12 @@
 # make test    formatting, lints, every test
 # make serve   the server on http://127.0.0.1:8007
 # make bench   the figures of this machine
+# make crash   the server killed with -9 over and over, and what it promised looked after: ROUNDS=500, or SEED=… for one round again
 #
 # Each says what it is about to do. On Debian and Ubuntu missing system packages are installed (with sudo where needed);
 # elsewhere their names are printed, and the rest goes on. `make PACKAGES=skip …` installs nothing.
 
-.PHONY: demo test serve bench packages-build packages-desktop packages-clients packages-bench tools
+.PHONY: demo test serve bench crash packages-build packages-desktop packages-clients packages-bench tools
 .DEFAULT_GOAL := help
 
 export LANG := C.UTF-8
@@ -77,6 +78,12 @@ serve: packages-build packages-desktop
 bench: packages-build packages-bench
 	@echo "==> building for release, then measuring: a few minutes"
 	cargo bench --locked --bench figures
+
+ROUNDS ?= $(if $(SEED),1,500)
+
+crash: packages-build packages-desktop
+	@echo "==> rounds of the crash harness: $(ROUNDS), about 2 s each"
+	CRASH_ROUNDS=$(ROUNDS) CRASH_SEED=$(SEED) cargo test --locked --test crash -- --nocapture nothing_acknowledged
 
 packages-build:
 	$(call install,$(BUILD))

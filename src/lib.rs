@@ -10,6 +10,7 @@ pub mod clipboard;
 pub mod config;
 pub mod desktop;
 pub mod error;
+pub mod failpoint;
 pub mod fetch;
 pub mod files;
 pub mod host;

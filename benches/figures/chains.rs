@@ -46,7 +46,8 @@ pub fn measure() {
     });
 }
 
-fn chain(id: &str, length: u32) -> Value {
+/// A chain of so many pure nodes.
+pub fn chain(id: &str, length: u32) -> Value {
     let node = |index: u32| match index {
         0 => json!({ "id": "n0", "type": "manual_trigger", "data": {} }),
         _ => json!({ "id": format!("n{index}"), "type": "set_variable", "data": { "config": { "name": id, "value": index } } }),

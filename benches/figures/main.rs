@@ -16,6 +16,7 @@ mod cancel;
 mod chains;
 mod desktop;
 mod history;
+mod journal;
 mod load;
 mod peer;
 mod reload;
@@ -30,8 +31,9 @@ const ROUNDS: usize = 5;
 /// A group of figures, and the word that asks for it.
 type Group = (&'static str, fn());
 
-const GROUPS: [Group; 7] = [
+const GROUPS: [Group; 8] = [
     ("chains", chains::measure),
+    ("journal", journal::measure),
     ("server", server::measure),
     ("desktop", desktop::measure),
     ("cancel", cancel::measure),
@@ -44,7 +46,7 @@ fn main() {
     // Cargo adds `--bench`.
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let Some(unknown) = asked.iter().find(|word| !GROUPS.iter().any(|(name, _)| name == word)) {
-        println!("there is no group {unknown:?}: chains, server, desktop, cancel, shell, history, reload");
+        println!("there is no group {unknown:?}: chains, journal, server, desktop, cancel, shell, history, reload");
         std::process::exit(2);
     }
     report::head();

@@ -42,6 +42,17 @@ impl Served {
         Client::connect(self.port)
     }
 
+    /// As `kill -9` does.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> f64 {
+        std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap().count() as f64
+    }
+
     /// Bytes of memory it holds.
     pub fn resident(&self) -> f64 {
         let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
@@ -61,8 +72,7 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 

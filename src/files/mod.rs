@@ -16,6 +16,7 @@ use std::io::{Read, Write};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::failpoint;
 use crate::policy::AllowedPath;
 pub use error::Error;
 pub use inbox::{Aside, Found, Listing, digest, find, remove_same, set_aside, tells_of_changes};
@@ -141,12 +142,15 @@ fn replace(folder: &impl std::os::fd::AsFd, name: &OsStr, content: &[u8], mode: 
         }
         file.write_all(content)?;
         file.sync_all()?;
+        failpoint::here("file.rename.before");
         Ok(rustix::fs::renameat(folder, &beside, folder, name)?)
     })();
     match moved {
         // The file is in place; that its name may not survive a power cut on some file systems is no reason to say it is not.
         Ok(()) => {
+            failpoint::here("file.sync.before");
             let _ = rustix::fs::fsync(folder);
+            failpoint::here("file.sync.after");
         }
         Err(_) => {
             let _ = rustix::fs::unlinkat(folder, &beside, AtFlags::empty());

@@ -12,6 +12,7 @@ use super::protocol::{Call, ImageRef, Json, Record, Wait, WaitFor};
 use super::{Encoder, Gate, Job, Journal, Pictures, Waited, dry};
 use crate::desktop::{Desktop, Desktops, Lease};
 use crate::error::{Failure, Kind};
+use crate::failpoint;
 use crate::policy::{Access, Grant, Program};
 use crate::screen::{Capture, Frame, ImageFormat};
 use crate::{fetch, files, ocr, shell, system};
@@ -152,8 +153,10 @@ impl Broker {
             return self.describe(&call);
         }
         let session = self.gate.enter(&call)?;
-        if call.has_effect() {
+        let has_effect = call.has_effect();
+        if has_effect {
             self.journal.durable().await?;
+            failpoint::here("effect.before");
         }
         // Whatever ends this call (its part stops, its step is out of time) ends what it does where that blocks, too.
         self.cancel = self.run.child_token();
@@ -166,6 +169,9 @@ impl Broker {
                 () = session.cancelled() => Err(stopped()),
             },
         };
+        if has_effect {
+            failpoint::here("effect.after");
+        }
         self.heed(&done);
         done
     }

@@ -34,6 +34,9 @@ pub(super) struct Pool {
     /// So many runners of one program at work are enough for short runs.
     busy_enough: usize,
     slots: Arc<Semaphore>,
+    /// So many start and compile at the same time: more would take each other the time that compiling may take, as after a crash, when
+    /// all runs go on at once.
+    loading: Semaphore,
 }
 
 #[derive(Default)]
@@ -44,6 +47,13 @@ struct State {
     busy: HashMap<usize, usize>,
     /// The runs that wait a moment for a runner of their program, the first one first.
     waiting: VecDeque<(usize, oneshot::Sender<Runner>)>,
+}
+
+impl State {
+    fn take_idle(&mut self, program: &Arc<Program>) -> Option<Runner> {
+        let at = self.idle.iter().rposition(|runner| runner.program.as_ref().is_some_and(|p| Arc::ptr_eq(p, program)))?;
+        Some(self.idle.remove(at))
+    }
 }
 
 /// A runner that serves one run. Dropped without [`Lease::give_back`], it is ended.
@@ -79,8 +89,9 @@ async fn in_a_moment(mut waiting: oneshot::Receiver<Runner>) -> Option<Runner> {
 impl Pool {
     pub(super) fn new(program: PathBuf, max_runners: usize, system: Arc<System>) -> std::io::Result<Arc<Self>> {
         let slots = Arc::new(Semaphore::new(max_runners.max(1)));
-        let busy_enough = std::thread::available_parallelism().map_or(2, usize::from) + 1;
-        Ok(Arc::new(Self { spawner: Spawner::new(program, system)?, state: Mutex::default(), busy_enough, slots }))
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let (spawner, loading) = (Spawner::new(program, system)?, Semaphore::new(2 * cores));
+        Ok(Arc::new(Self { spawner, state: Mutex::default(), busy_enough: cores + 1, slots, loading }))
     }
 
     /// A runner that has compiled `program`.
@@ -96,19 +107,27 @@ impl Pool {
             Warm::None => None,
         };
         let slot = self.busy(key, permit);
-        let mut runner = match warm {
+        let runner = match warm {
             Some(runner) => runner,
-            None => self.spawner.spawn().await?,
+            None => self.start(program).await?,
         };
-        if runner.program.is_none() {
-            runner = load(runner, program).await?;
-        }
         Ok(Lease { runner, slot })
+    }
+
+    /// A runner that was not there before, unless one of the program has become free until its turn comes.
+    async fn start(&self, program: &Arc<Program>) -> Result<Runner, ScriptError> {
+        let _turn = self.loading.acquire().await.map_err(|_| Failure::new(Kind::ServiceUnavailable, "the server is shutting down"))?;
+        let free = self.state().take_idle(program);
+        match free {
+            Some(runner) => Ok(runner),
+            None => load(self.spawner.spawn().await?, program).await,
+        }
     }
 
     /// Everything that is wrong with `program`.
     pub(super) async fn check(self: &Arc<Self>, program: &Program) -> Result<Vec<ScriptError>, ScriptError> {
         let _permit = self.slots.acquire().await.map_err(|_| Failure::new(Kind::ServiceUnavailable, "the server is shutting down"))?;
+        let _turn = self.loading.acquire().await.map_err(|_| Failure::new(Kind::ServiceUnavailable, "the server is shutting down"))?;
         let mut runner = self.spawner.spawn().await?;
         runner.send(&ToRunner::Check(program.clone())).await?;
         match tokio::time::timeout(compile_time(program), runner.receive()).await {
@@ -138,9 +157,8 @@ impl Pool {
     /// A runner that serves `program`, or a place in the queue for one.
     fn warm(&self, program: &Arc<Program>, key: usize) -> Warm {
         let mut state = self.state();
-        let at = state.idle.iter().rposition(|runner| runner.program.as_ref().is_some_and(|p| Arc::ptr_eq(p, program)));
-        if let Some(at) = at {
-            return Warm::Here(Box::new(state.idle.remove(at)));
+        if let Some(runner) = state.take_idle(program) {
+            return Warm::Here(Box::new(runner));
         }
         if state.busy.get(&key).is_none_or(|busy| *busy < self.busy_enough) {
             return Warm::None;

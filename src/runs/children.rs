@@ -11,6 +11,7 @@ use super::record::{RunError, RunStatus};
 use super::waits::{Pending, null};
 use super::{Error, Execute, Timestamp};
 use crate::error::{Failure, Kind};
+use crate::failpoint;
 use crate::host::protocol::{Json, PastWait, ScriptError, WaitFor};
 use crate::policy::Permissions;
 use crate::store::runs::RunRow;
@@ -113,7 +114,10 @@ async fn start(parent: &Arc<Live>, what: &WaitFor, child: &str) -> Result<Arc<Li
         // Who waits for it has its own turn already, and would keep it from ever coming.
         free: !matches!(what, WaitFor::Workflow { wait: false, .. }),
     };
-    Ok(inner.launch(order, execute, place)?)
+    failpoint::here("child.start.before");
+    let live = inner.launch(order, execute, place)?;
+    failpoint::here("child.start.after");
+    Ok(live)
 }
 
 /// What a run that another one's failure starts says of itself: it starts no further one.

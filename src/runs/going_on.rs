@@ -12,6 +12,7 @@ use super::record::{RunError, RunStatus, StepStatus};
 use super::waits::{self, Pending};
 use super::{Error, Timestamp};
 use crate::error::{Failure, Kind};
+use crate::failpoint::{self, Mutant};
 use crate::host::Outcome;
 use crate::host::protocol::{Json, Past, PastStep, PastWait, Program, ScriptError, StepOutcome, WaitFor};
 use crate::store::runs::{NewWait, StepRow, Write};
@@ -20,7 +21,11 @@ impl Live {
     /// What the run did so far. Everything that is queued is on record first.
     pub(super) async fn past(&self) -> Result<Past, Failure> {
         self.inner.store.durable().await.map_err(Error::from)?;
-        let past = self.inner.store.past(self.key).await.map_err(Error::from)?;
+        failpoint::here("run.past");
+        let mut past = self.inner.store.past(self.key).await.map_err(Error::from)?;
+        if failpoint::is_mutant(Mutant::RerunFinishedStep) {
+            past.steps.retain(|(step, _)| step.finished_at.is_none());
+        }
         let answered = self.state().answer.clone();
         Ok(Past {
             steps: steps(past.steps),
@@ -139,6 +144,7 @@ impl Live {
 
     /// Its runner died: what was under way begins again.
     pub(super) fn break_off(&self, crashes: u32) {
+        failpoint::here("runner.died");
         let mut state = self.state();
         let at = Timestamp::now().0;
         let waits: Vec<String> = state.waits.values().filter_map(|pending| pending.step_id.clone()).collect();

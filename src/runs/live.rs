@@ -15,6 +15,7 @@ use super::record::{RunError, RunStatus, RunSummary, SharedJson, StepStatus};
 use super::waits::{self, Pending};
 use super::{Error, Timestamp};
 use crate::error::Failure;
+use crate::failpoint;
 use crate::host::protocol::{Json, Mode, Past, Pause, Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted, Wait};
 use crate::host::{Answer, Journal, Outcome, StepPicture, Waited};
 use crate::policy::Grant;
@@ -234,6 +235,7 @@ impl Live {
             Some(failure) => failed(failure, finished_at),
             None => self.ended(outcome, finished_at),
         };
+        failpoint::here("run.end.before");
         let event_id = self.put_end(&ended);
         if let Err(error) = self.inner.store.durable().await {
             // What the caller hears and what the record will say, once there is room, are the same.
@@ -245,6 +247,7 @@ impl Live {
         let (status, result, error) = (ended.status, ended.result.clone(), ended.error.clone());
         let state = self.state();
         self.tell(&state, event_id, finished_at.0, || Happening::RunFinished { status, result, error });
+        failpoint::here("run.end.after");
         let began = state.started_at.unwrap_or(finished_at.0);
         drop(state);
         self.inner.counts.ended(status, finished_at.0 - began);

@@ -10,6 +10,7 @@ use super::record::{RunError, RunStatus, RunSummary, StepStatus};
 use super::waits::Pending;
 use super::{Error, Execute, Runs, Ticket, Timestamp, owner};
 use crate::error::{Failure, Kind};
+use crate::failpoint;
 use crate::host::protocol::{Mode, Past, ScriptError, Start, StepInput, StepStarted};
 use crate::policy::Permissions;
 use crate::store::runs::{OpenRun, OpenStep, RunEnd, WholeRun, Write};
@@ -57,6 +58,7 @@ impl Runs {
     async fn look_after(&self, left_by: impl Fn(&str) -> bool) -> Result<Recovered, Failure> {
         let inner = &self.inner;
         let open = inner.store.open_runs().await.map_err(Error::from)?;
+        failpoint::here("recover.before");
         let mut recovered = Recovered::default();
         let mut drives = Vec::new();
         for run in open {
@@ -64,6 +66,7 @@ impl Runs {
                 continue;
             }
             let id = run.run.run_id.clone();
+            failpoint::here("recover.run");
             match self.restore(run)? {
                 Some(drive) => {
                     drives.push(drive);
@@ -73,6 +76,7 @@ impl Runs {
             }
         }
         inner.store.durable().await.map_err(Error::from)?;
+        failpoint::here("recover.after");
         // All are known before the first goes on: one may wait for another.
         for mut drive in drives {
             tokio::spawn(async move {

@@ -12,6 +12,7 @@ use super::live::Live;
 use super::record::Awaited;
 use super::{Error, Timestamp};
 use crate::error::{Failure, Kind};
+use crate::failpoint;
 use crate::host::Waited;
 use crate::host::protocol::{Decision, Json, PastWait, Wait, WaitFor};
 use crate::store::runs::{NewWait, WaitEnd, WaitRow};
@@ -105,6 +106,7 @@ pub(super) async fn wait(live: Arc<Live>, wait: Wait, within: Option<Duration>, 
     };
     // On record before anything comes of it: a person's answer, a child that is started.
     live.inner.store.durable().await.map_err(Error::from)?;
+    failpoint::here("wait.begun");
     let over = over(&live, &pending, &cancel);
     let lingers = match pending.request.what {
         WaitFor::Time { .. } => Duration::ZERO,
@@ -246,7 +248,10 @@ pub(super) async fn over(live: &Arc<Live>, pending: &Arc<Pending>, cancel: &Canc
         }
     };
     let end = end_of(&came);
-    match live.inner.store.end_wait(&pending.id, end).await {
+    failpoint::here("wait.end.before");
+    let ended = live.inner.store.end_wait(&pending.id, end).await;
+    failpoint::here("wait.end.after");
+    match ended {
         Ok(true) => {
             live.end_wait(pending);
             Ok(came)

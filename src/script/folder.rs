@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::catalog::Candidate;
 use super::library::Library;
 use crate::error::{Classify, Kind};
+use crate::failpoint;
 use crate::policy::is_device;
 
 /// Files larger than this are no scripts.
@@ -278,12 +279,18 @@ fn beside(file: &Path) -> PathBuf {
 /// power. This is the one place where a script is written.
 fn replace(file: &Path, text: &str) -> io::Result<()> {
     let aside = file.with_file_name(format!(".{}.tmp", uuid::Uuid::now_v7().simple()));
-    let moved = write_through(&aside, text).and_then(|()| fs::rename(&aside, file));
+    let moved = write_through(&aside, text).and_then(|()| {
+        failpoint::here("script.rename.before");
+        fs::rename(&aside, file)
+    });
     if moved.is_err() {
         let _ = fs::remove_file(&aside);
         return moved;
     }
-    sync_folder(file)
+    failpoint::here("script.sync.before");
+    sync_folder(file)?;
+    failpoint::here("script.sync.after");
+    Ok(())
 }
 
 /// Removes what was being written when a server died, some time ago: nobody moves it any more.

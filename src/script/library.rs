@@ -18,6 +18,7 @@ use super::folder::{self, Read};
 use super::imports::module_name;
 use super::live::{File, Finding, Findings, Pending, Settling, Standing, same};
 use super::watch::{self, Watching};
+use crate::failpoint;
 use crate::host::protocol::Program;
 
 #[derive(RustEmbed)]
@@ -256,7 +257,9 @@ impl Shared {
         }
         new.generation = old.generation + 1;
         let new = Arc::new(new);
+        failpoint::here("reload.swap.before");
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
+        failpoint::here("reload.swap.after");
         for event in events {
             match &event {
                 LibraryEvent::Failed(error) => tracing::warn!(%error, "a script is broken; its last good version stays"),

@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, floc
 use rustix::io::Errno;
 
 use super::Error;
+use crate::failpoint;
 use crate::screen::ImageFormat;
 
 /// Bytes of an image at most: a planted file must not fill the memory.
@@ -102,8 +103,12 @@ impl Images {
             let mut file = File::from(rustix::fs::openat(&folder, &unfinished, flags, Mode::RUSR | Mode::WUSR)?);
             file.write_all(bytes)?;
             file.sync_all()?;
+            failpoint::here("image.rename.before");
             rustix::fs::renameat(&folder, &unfinished, &folder, &name.0)?;
-            Ok(rustix::fs::fsync(&folder)?)
+            failpoint::here("image.sync.before");
+            rustix::fs::fsync(&folder)?;
+            failpoint::here("image.sync.after");
+            Ok(())
         })();
         written.map_err(|error: std::io::Error| {
             for left in [unfinished.as_str(), &name.0] {

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::Error;
 use super::runs::{Json, NewImage, RunKey, Write};
+use crate::failpoint;
 
 /// Bytes of the largest value that stands in a row.
 pub(super) const LARGEST_IN_ROW: usize = 64 << 10;
@@ -162,6 +163,7 @@ impl Blobs {
                 if durable {
                     file.sync_all()?;
                 }
+                failpoint::here("blob.rename.before");
                 std::fs::rename(&unfinished, &path)
             })();
             if filled.is_err() {
@@ -169,6 +171,7 @@ impl Blobs {
                 drop(std::fs::remove_file(&unfinished));
             }
             filled?;
+            failpoint::here("blob.sync.before");
             if durable { File::open(folder)?.sync_all() } else { Ok(()) }
         })();
         written.map_err(|error: std::io::Error| Error::Full(format!("{}: {error}", path.display())))

@@ -11,6 +11,7 @@ use super::blobs::Blobs;
 use super::queue::{Item, Queue};
 use super::runs::{RunKey, Write};
 use super::search;
+use crate::failpoint::{self, Mutant};
 
 /// After a commit that found no room, the next attempt comes so much later.
 const RETRY: Duration = Duration::from_millis(250);
@@ -107,8 +108,14 @@ fn commit(connection: &mut Connection, queue: &Queue, blobs: Option<&Blobs>, kep
             Item::Barrier(then) => waiting.push(Waiting::Barrier(then)),
         }
     }
+    if failpoint::is_mutant(Mutant::AckBeforeCommit) {
+        tell(std::mem::take(&mut waiting), &result);
+        std::thread::sleep(Duration::from_millis(20));
+    }
     if result.is_ok() && !idle {
+        failpoint::here("store.commit.before");
         result = connection.execute_batch("COMMIT").map_err(Error::from);
+        failpoint::here("store.commit.after");
     }
     if let Err(error) = &result {
         if !connection.is_autocommit() {
@@ -120,6 +127,15 @@ fn commit(connection: &mut Connection, queue: &Queue, blobs: Option<&Blobs>, kep
         kept.clear();
     }
     queue.report(result.as_ref().err().cloned(), (kept.len(), kept.iter().map(Write::bytes).sum()));
+    let waited = !waiting.is_empty();
+    tell(waiting, &result);
+    if waited && !idle {
+        failpoint::here("store.commit.told");
+    }
+}
+
+/// Says to those who wait how the commit went.
+fn tell(waiting: Vec<Waiting>, result: &Result<(), Error>) {
     for waiting in waiting {
         match waiting {
             Waiting::Task(task, outcome) => task.done(outcome.and(result.clone())),

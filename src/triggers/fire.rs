@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::Inner;
 use super::table::Known;
 use crate::error::{Failure, Kind};
+use crate::failpoint;
 use crate::runs::{Execute, Runs, Ticket};
 use crate::store::triggers::{FiredFile, NewFiring};
 
@@ -94,7 +95,10 @@ impl Inner {
         }
         // Who claims it waits until it is on record.
         let execute = Execute { firing: Some(Arc::new(firing)), awaited: false, ..execute };
-        match start(&self.runs, known, execute).await {
+        failpoint::here("trigger.fire.before");
+        let started = start(&self.runs, known, execute).await;
+        failpoint::here("trigger.fire.after");
+        match started {
             Ok(ticket) => {
                 self.counts.add(kind);
                 Ok(Shot::Started(ticket))

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use crate::error::{Failure, Kind};
+use crate::failpoint;
 use crate::files::{self, Aside};
 use crate::policy::Access;
 use crate::store::triggers::FollowUp;
@@ -97,7 +98,10 @@ async fn deal_with(inner: &Inner, follow_up: &FollowUp) -> Result<bool, Failure>
     let into = if succeeded { "done" } else { "failed" };
     let done =
         tokio::task::spawn_blocking(move || if moves { files::set_aside(&path, &stamp, into) } else { files::remove_same(&path, &stamp) });
-    match done.await {
+    failpoint::here("follow_up.before");
+    let done = done.await;
+    failpoint::here("follow_up.after");
+    match done {
         // One that holds something else by now has a run of its own, or gets it.
         Ok(Ok(Aside::Done | Aside::Gone | Aside::Another)) => Ok(true),
         Ok(Err(error)) => Err(error.into()),
