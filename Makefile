@@ -22,7 +22,7 @@ BUILD := build-essential pkg-config ca-certificates clang libclang-dev cmake nas
 DESKTOP := xvfb openbox xterm xdotool zenity xclip x11-utils x11-xserver-utils x11-xkb-utils xkb-data fonts-dejavu-core tesseract-ocr-deu
 # The clients in examples/clients, and the one that asks the API everything it says of itself.
 CLIENTS := curl nodejs node-ws python3 python3-venv util-linux
-BENCH := xvfb wrk python3-venv
+BENCH := xvfb xterm wrk python3-venv
 
 define install
 	@missing=""; \

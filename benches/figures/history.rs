@@ -77,7 +77,6 @@ fn fill(data: &std::path::Path) {
         let result = json(&format!("{{\"total\":{index},\"text\":\"nothing much happened, and all of it succeeded\"}}"));
         store
             .write(Write::Run(Box::new(NewRun {
-                firing: None,
                 key: run,
                 run_id: format!("019b7000-0000-7000-8000-{index:012}"),
                 kind: if is_workflow { "workflow" } else { "script" },
@@ -95,7 +94,6 @@ fn fill(data: &std::path::Path) {
                 parent: None,
                 retry_of: None,
                 depth: 0,
-                firing: None,
                 priority: 0,
                 created_at: at,
                 started_at: Some(at),

@@ -18,12 +18,16 @@ mod desktop;
 mod history;
 mod journal;
 mod load;
+#[allow(dead_code)]
+#[path = "../../tests/it/api/painted/mod.rs"]
+mod painted;
 mod peer;
 mod reload;
 mod report;
 mod served;
 mod server;
 mod shell;
+mod stream;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_trae");
 const ROUNDS: usize = 5;
@@ -31,11 +35,12 @@ const ROUNDS: usize = 5;
 /// A group of figures, and the word that asks for it.
 type Group = (&'static str, fn());
 
-const GROUPS: [Group; 8] = [
+const GROUPS: [Group; 9] = [
     ("chains", chains::measure),
     ("journal", journal::measure),
     ("server", server::measure),
     ("desktop", desktop::measure),
+    ("stream", stream::measure),
     ("cancel", cancel::measure),
     ("shell", shell::measure),
     ("history", history::measure),
@@ -46,7 +51,7 @@ fn main() {
     // Cargo adds `--bench`.
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let Some(unknown) = asked.iter().find(|word| !GROUPS.iter().any(|(name, _)| name == word)) {
-        println!("there is no group {unknown:?}: chains, journal, server, desktop, cancel, shell, history, reload");
+        println!("there is no group {unknown:?}: chains, journal, server, desktop, stream, cancel, shell, history, reload");
         std::process::exit(2);
     }
     report::head();

@@ -15,6 +15,7 @@ use super::extract::{Path, Query};
 use super::scripts::{self, Script, whole};
 use super::visit;
 use super::workflows::{WorkflowResponse, fifty, within_limit};
+use crate::error::Kind;
 use crate::runs::{Author, Difference, ShownAs, Thing, Version, VersionPage, Workflow};
 use crate::services::Name;
 
@@ -155,7 +156,12 @@ pub(crate) struct DeletedWorkflows {
 /// The workflows that were deleted: their versions are there, and each can be restored.
 #[utoipa::path(get, path = "/api/workflows/deleted", tag = "workflows", operation_id = "workflows_deleted", params(DeletedPage), responses((status = 200, body = DeletedWorkflows), (status = 422, body = ErrorResponse)))]
 pub(crate) async fn deleted(State(state): State<super::State>, Query(page): Query<DeletedPage>) -> Result<Answer<DeletedWorkflows>> {
-    let (things, count) = state.runs().versions().deleted_workflows(within_limit(page.limit)?, page.before).await?;
+    let listed = state.runs().versions().deleted_workflows(within_limit(page.limit)?, page.before).await;
+    let (things, count) = listed.map_err(|failure| match failure.code {
+        // The one workflow that a list names.
+        Kind::NotFound => Error::invalid_at("/query/before", failure.message),
+        _ => failure.into(),
+    })?;
     let workflow =
         |(thing, name): (Thing, String)| DeletedWorkflow { id: thing.name, name, versions: thing.versions, newest: thing.newest };
     Ok(Answer(DeletedWorkflows { workflows: things.into_iter().map(workflow).collect(), count }))

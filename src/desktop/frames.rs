@@ -15,7 +15,10 @@ use super::Error;
 use super::shot::{Counts, Shot};
 use super::tiles::Tiles;
 use crate::error::Failure;
-use crate::screen::{Bell, Capture, Changes, Frame, Region, Screen, Watch};
+use crate::screen::{Bell, Capture, Changes, Frame, Pointer, Region, Screen, Watch};
+
+/// The pointer is looked at not more often than this.
+const POINTER: Duration = Duration::from_millis(16);
 
 /// What a viewer sees: nothing yet, a picture, or why there is none.
 type Sight = Option<Result<Arc<Shot>, Failure>>;
@@ -31,9 +34,36 @@ pub(super) struct Frames {
 /// One monitor that is watched.
 struct Feed {
     newest: watch::Sender<Sight>,
-    /// How many pictures a second each viewer wants at most.
-    viewers: HashMap<u64, u32>,
+    pointer: watch::Sender<Option<Pointer>>,
+    viewers: HashMap<u64, Wish>,
     bell: Arc<Bell>,
+}
+
+/// What a viewer wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wish {
+    /// How many pictures a second at most.
+    fps: u32,
+    /// Could do with none for the moment.
+    busy: bool,
+    /// The pointer as well.
+    pointer: bool,
+}
+
+/// What all viewers together want.
+struct Wanted {
+    /// The time between two pictures for the fastest viewer; `None` where all are busy.
+    pace: Option<Duration>,
+    pointer: bool,
+}
+
+/// What a viewer sees that is new.
+#[derive(Debug)]
+pub enum Seen {
+    /// A picture.
+    Picture(Arc<Shot>),
+    /// The pointer is elsewhere, or looks otherwise.
+    Pointer(Pointer),
 }
 
 /// Somebody who watches a monitor.
@@ -42,6 +72,7 @@ pub struct Viewer {
     monitor: usize,
     id: u64,
     newest: watch::Receiver<Sight>,
+    pointer: watch::Receiver<Option<Pointer>>,
 }
 
 impl std::fmt::Debug for Viewer {
@@ -66,14 +97,61 @@ impl Viewer {
         }
     }
 
+    /// The newest picture there is, also one that this viewer has had. Who asks again when it is needed need not keep it.
+    pub fn current(&self) -> Option<Arc<Shot>> {
+        self.newest.borrow().as_ref()?.as_ref().ok().map(Arc::clone)
+    }
+
     /// Asks for at most so many pictures a second from now on.
     pub fn set_pace(&self, fps: u32) {
+        self.wish(|wish| wish.fps = fps.max(1));
+    }
+
+    /// Says whether it could do with no picture for the moment. None are taken where that is so of all viewers.
+    pub fn set_busy(&self, busy: bool) {
+        self.wish(|wish| wish.busy = busy);
+    }
+
+    /// Asks for the pointer as well, which [`Viewer::either`] tells.
+    pub fn follow_pointer(&self) {
+        self.wish(|wish| wish.pointer = true);
+    }
+
+    /// The newest picture or pointer that this viewer has not had yet. May be dropped while it waits.
+    ///
+    /// # Errors
+    /// As [`Viewer::next`].
+    pub async fn either(&mut self) -> Result<Seen, Failure> {
+        loop {
+            tokio::select! {
+                biased;
+                changed = self.newest.changed() => {
+                    if changed.is_err() {
+                        return Err(Error::Ended("watching the screen").into());
+                    }
+                    if let Some(sight) = self.newest.borrow_and_update().clone() {
+                        return sight.map(Seen::Picture);
+                    }
+                }
+                Ok(()) = self.pointer.changed() => {
+                    if let Some(pointer) = self.pointer.borrow_and_update().clone() {
+                        return Ok(Seen::Pointer(pointer));
+                    }
+                }
+            }
+        }
+    }
+
+    fn wish(&self, change: impl FnOnce(&mut Wish)) {
         let mut feeds = self.frames.lock();
         if let Some(feed) = feeds.get_mut(&self.monitor)
-            && let Some(pace) = feed.viewers.get_mut(&self.id)
+            && let Some(wish) = feed.viewers.get_mut(&self.id)
         {
-            *pace = fps.max(1);
-            feed.bell.ring();
+            let before = *wish;
+            change(wish);
+            if before != *wish {
+                feed.bell.ring();
+            }
         }
     }
 }
@@ -102,22 +180,23 @@ impl Frames {
             Some(feed) => feed,
             None => {
                 let bell = Arc::new(Bell::new().map_err(|error| Error::Start(error.to_string()))?);
-                let (newest, _) = watch::channel(None);
+                let (newest, pointer) = (watch::channel(None).0, watch::channel(None).0);
                 let (frames, wake) = (Arc::clone(self), Arc::clone(&bell));
                 std::thread::Builder::new()
                     .name(format!("screen-{monitor}"))
                     .spawn(move || frames.feed(monitor, &wake))
                     .map_err(|error| Error::Start(error.to_string()))?;
-                feeds.entry(monitor).or_insert(Feed { newest, viewers: HashMap::new(), bell })
+                feeds.entry(monitor).or_insert(Feed { newest, pointer, viewers: HashMap::new(), bell })
             }
         };
-        feed.viewers.insert(id, fps.max(1));
+        feed.viewers.insert(id, Wish { fps: fps.max(1), busy: false, pointer: false });
         feed.bell.ring();
-        let mut newest = feed.newest.subscribe();
+        let (mut newest, mut pointer) = (feed.newest.subscribe(), feed.pointer.subscribe());
         // What is there already is new to this one.
         newest.mark_changed();
+        pointer.mark_changed();
         drop(feeds);
-        Ok(Viewer { frames: Arc::clone(self), monitor, id, newest })
+        Ok(Viewer { frames: Arc::clone(self), monitor, id, newest, pointer })
     }
 
     /// How many pictures were taken and how many encoded.
@@ -149,35 +228,60 @@ impl Frames {
     fn look(&self, monitor: usize, bell: &Arc<Bell>) -> Result<(), Error> {
         let mut watch = self.screen.watch(Arc::clone(bell))?;
         let mut newest: Option<Arc<Shot>> = None;
-        let mut taken: Option<Instant> = None;
-        let mut changed = true;
-        while let Some(pace) = self.pace(monitor) {
-            let due = taken.map_or_else(Instant::now, |taken| taken + pace);
-            if !changed {
-                changed = watch.wait(due)?;
-            } else if Instant::now() < due {
-                watch.rest(due)?;
-            } else {
+        // When either is to be looked at, if there is something new.
+        let (mut picture_due, mut pointer_due) = (Instant::now(), Instant::now());
+        let (mut changed, mut moved) = (true, true);
+        while let Some(wanted) = self.wanted(monitor) {
+            let now = Instant::now();
+            if let Some(pace) = wanted.pace.filter(|_| changed && picture_due <= now) {
                 changed = false;
+                moved = true;
                 if let Some(shot) = self.take(monitor, &mut watch, newest.as_deref())? {
                     let shot = Arc::new(shot);
                     newest = Some(Arc::clone(&shot));
                     self.publish(monitor, shot);
                 }
-                taken = Some(Instant::now());
+                // Counted from when it was due, so that being late once does not make it slower for good.
+                picture_due = if now < picture_due + pace { picture_due + pace } else { now + pace };
+            } else if wanted.pointer && moved && pointer_due <= now {
+                moved = false;
+                self.point(monitor, watch.pointer()?);
+                pointer_due = now + POINTER;
+            } else {
+                // A faster viewer need not wait for what a slower one was content with.
+                let look_again = wanted.pace.map(|pace| picture_due.min(now + pace));
+                picture_due = look_again.unwrap_or(picture_due);
+                let picture = look_again.filter(|_| changed);
+                let pointer = Some(pointer_due).filter(|_| wanted.pointer && moved);
+                let heard = watch.wait(look_again, [picture, pointer].into_iter().flatten().min())?;
+                changed |= heard.picture;
+                moved |= heard.pointer;
             }
         }
         Ok(())
     }
 
-    /// The time between two pictures for the fastest viewer; `None`, and the end of the feed, where nobody watches.
-    fn pace(&self, monitor: usize) -> Option<Duration> {
+    /// What is wanted of a monitor; `None`, and the end of the feed, where nobody watches.
+    fn wanted(&self, monitor: usize) -> Option<Wanted> {
         let mut feeds = self.lock();
-        let fastest = feeds.get(&monitor).and_then(|feed| feed.viewers.values().max().copied());
-        if fastest.is_none() {
+        let feed = feeds.get(&monitor)?;
+        if feed.viewers.is_empty() {
             feeds.remove(&monitor);
+            return None;
         }
-        fastest.map(|fps| Duration::from_secs(1) / fps)
+        let wishes = || feed.viewers.values();
+        let fastest = wishes().filter(|wish| !wish.busy).map(|wish| wish.fps).max();
+        Some(Wanted { pace: fastest.map(|fps| Duration::from_secs(1) / fps), pointer: wishes().any(|wish| wish.pointer) })
+    }
+
+    fn point(&self, monitor: usize, pointer: Option<Pointer>) {
+        if let Some(feed) = self.lock().get(&monitor) {
+            feed.pointer.send_if_modified(|known| {
+                let changed = *known != pointer;
+                *known = pointer;
+                changed
+            });
+        }
     }
 
     fn publish(&self, monitor: usize, shot: Arc<Shot>) {

@@ -5,9 +5,12 @@
 //! it when ([`Desktop::act`], [`Hands`]) and who sees what ([`Viewer`]).
 
 mod action;
+mod canvas;
+mod delta;
 mod error;
 mod frames;
 mod hands;
+mod plane;
 #[cfg(target_os = "linux")]
 mod sentinel;
 mod shot;
@@ -32,8 +35,10 @@ use crate::screen::Screen;
 use crate::windows::Windows;
 
 pub use action::{Action, PATIENCE};
+pub use canvas::{Canvas, Update};
+pub use delta::Moved;
 pub use error::Error;
-pub use frames::Viewer;
+pub use frames::{Seen, Viewer};
 pub use hands::Hands;
 pub use shot::{Picture, Shot};
 pub use streaming::{Change, Client, Showing, Streams, View};

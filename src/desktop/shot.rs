@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::sync::OnceCell;
 
 use super::Error;
+use super::plane::Planes;
 use super::tiles::Tiles;
 use crate::screen::{Frame, Look, Region};
 
@@ -30,6 +31,7 @@ pub struct Shot {
     tiles: Tiles,
     taken: SystemTime,
     pictures: Mutex<Vec<(Look, Made)>>,
+    planes: Planes,
     counts: Arc<Counts>,
 }
 
@@ -61,7 +63,7 @@ impl Picture {
 impl Shot {
     pub(super) fn new(frame: Frame, generation: u64, tiles: Tiles, counts: Arc<Counts>) -> Self {
         counts.captured.fetch_add(1, Ordering::Relaxed);
-        Self { frame, generation, tiles, taken: SystemTime::now(), pictures: Mutex::default(), counts }
+        Self { frame, generation, tiles, taken: SystemTime::now(), pictures: Mutex::default(), planes: Planes::default(), counts }
     }
 
     /// The pixels.
@@ -77,6 +79,14 @@ impl Shot {
     /// When it was taken.
     pub fn taken(&self) -> SystemTime {
         self.taken
+    }
+
+    pub(super) fn planes(&self) -> &Planes {
+        &self.planes
+    }
+
+    pub(super) fn counts(&self) -> &Arc<Counts> {
+        &self.counts
     }
 
     pub(super) fn tiles(&self) -> &Tiles {

@@ -94,6 +94,16 @@ impl View {
         (part(x, self.area.x, self.area.width, self.size.0), part(y, self.area.y, self.area.height, self.size.1))
     }
 
+    /// The point of the picture that shows a point of the screen, if one does.
+    pub fn of_screen(&self, x: i32, y: i32) -> Option<(i32, i32)> {
+        let part = |at: i32, start: i32, length: u32, shown: u32| {
+            let from = i64::from(at) - i64::from(start);
+            i32::try_from(from * i64::from(shown) / i64::from(length.max(1))).unwrap_or(-1)
+        };
+        let Region { x: left, y: top, width, height } = self.area;
+        self.area.contains(x, y).then(|| (part(x, left, width, self.size.0), part(y, top, height, self.size.1)))
+    }
+
     /// Whether a point is one of the picture.
     pub fn contains(&self, x: i32, y: i32) -> bool {
         let inside = |at: i32, length: u32| u32::try_from(at).is_ok_and(|at| at < length);
@@ -168,7 +178,9 @@ mod tests {
         assert_eq!(view.size, (640, 512));
         for (at, expected) in [((0, 0), (1920, -100)), ((100, 50), (2120, 0)), ((639, 511), (3198, 922))] {
             assert_eq!(view.to_screen(at.0, at.1), expected);
+            assert_eq!(view.of_screen(expected.0, expected.1), Some(at));
         }
+        assert_eq!((view.of_screen(1919, 0), view.of_screen(3200, 0), view.of_screen(1920, -101)), (None, None, None));
         assert!(view.contains(639, 511) && !view.contains(640, 0) && !view.contains(-1, 0) && !view.contains(0, i32::MAX));
     }
 

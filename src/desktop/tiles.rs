@@ -1,10 +1,7 @@
 //! Which parts of a picture changed when: the picture in tiles, each with the generation of its last change. However many pictures a
 //! viewer has missed, what changed since the one it has is known, and takes no more room.
 
-use crate::screen::Region;
-
-/// The side of a tile in pixels.
-const TILE: u32 = 64;
+use crate::screen::{Region, TILE};
 
 /// The tiles of a picture.
 #[derive(Debug, Clone)]

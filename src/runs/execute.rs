@@ -409,7 +409,8 @@ impl Drive {
         loop {
             let outcome = match self.resting.take() {
                 Some(resting) => self.rest(resting).await,
-                None => self.run().await,
+                // Apart, so that a run that waits does not keep the room for it.
+                None => Box::pin(self.run()).await,
             };
             let Some(outcome) = outcome else { continue };
             if live.was_stopped(&outcome) && live.can_go_on(&self.prepared.program) {

@@ -1,27 +1,36 @@
-//! What an X server tells of changes (XDamage), over a connection of its own.
+//! What an X server tells of changes (XDamage) and of the pointer (XFixes, XInput), over a connection of its own.
 //!
-//! It says once that something has changed and is then silent until asked where (`NON_EMPTY`), so that a film costs no more messages
+//! Of pictures it says once that something has changed and is then silent until asked where (`NON_EMPTY`), so that a film costs no more messages
 //! than pictures that are taken of it.
 
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::time::Instant;
 
 use x11rb::connection::{Connection as _, RequestConnection as _};
 use x11rb::errors::{ConnectionError, ReplyError, ReplyOrIdError};
 use x11rb::protocol::Event;
 use x11rb::protocol::damage::{self, ConnectionExt as _};
 use x11rb::protocol::xfixes::{self, ConnectionExt as _};
+use x11rb::protocol::xinput::{self, ConnectionExt as _};
+use x11rb::protocol::xproto::{ConnectionExt as _, Window};
 use x11rb::rust_connection::RustConnection;
 
-use super::{Bell, Error, Region, Woken};
+use super::{Bell, Error, Heard, Pointer, Region, Shape, Woken};
 
 /// More rectangles than this are told as the one around them.
 const MANY: usize = 256;
+/// All the devices that move a pointer.
+const ALL_POINTERS: u16 = 1;
 
 pub(super) struct Damage {
     display: String,
     connection: RustConnection,
+    root: Window,
     damage: damage::Damage,
     region: xfixes::Region,
+    /// What the pointer looked like when it was asked, until it looks otherwise.
+    shape: Option<Arc<Shape>>,
 }
 
 /// What went wrong on the way.
@@ -44,9 +53,14 @@ impl Damage {
         listen(display).map_err(|lost| unavailable(display, lost))
     }
 
-    /// Waits until something has changed, or the bell rings; says which.
-    pub(super) fn wait(&mut self, bell: &Bell) -> Result<bool, Error> {
-        self.heard(bell).map_err(|lost| unavailable(&self.display, lost))
+    /// Waits until there is something new, the bell rings, or `until`.
+    pub(super) fn wait(&mut self, bell: &Bell, until: Option<Instant>) -> Result<Heard, Error> {
+        self.heard(bell, until).map_err(|lost| unavailable(&self.display, lost))
+    }
+
+    /// The pointer as it is now.
+    pub(super) fn pointer(&mut self) -> Result<Pointer, Error> {
+        self.looked().map_err(|lost| unavailable(&self.display, lost))
     }
 
     /// Where something has changed; from here on it tells anew.
@@ -54,19 +68,38 @@ impl Damage {
         self.taken().map_err(|lost| unavailable(&self.display, lost))
     }
 
-    fn heard(&self, bell: &Bell) -> Result<bool, Lost> {
+    fn heard(&mut self, bell: &Bell, until: Option<Instant>) -> Result<Heard, Lost> {
+        let mut heard = Heard::default();
         loop {
-            let mut changed = false;
             while let Some(event) = self.connection.poll_for_event()? {
-                changed |= matches!(event, Event::DamageNotify(_));
+                match event {
+                    Event::DamageNotify(_) => heard.picture = true,
+                    Event::XinputRawMotion(_) => heard.pointer = true,
+                    Event::XfixesCursorNotify(_) => {
+                        self.shape = None;
+                        heard.pointer = true;
+                    }
+                    _ => {}
+                }
             }
-            if changed {
-                return Ok(true);
-            }
-            if bell.wait(&[self.connection.stream().as_fd()], None)? == Woken::Rung {
-                return Ok(false);
+            if heard != Heard::default() || bell.wait(&[self.connection.stream().as_fd()], until)? != Woken::Readable {
+                return Ok(heard);
             }
         }
+    }
+
+    fn looked(&mut self) -> Result<Pointer, Lost> {
+        let place = self.connection.query_pointer(self.root)?.reply()?;
+        let shape = match &self.shape {
+            Some(shape) => Arc::clone(shape),
+            None => {
+                let seen = self.connection.xfixes_get_cursor_image()?.reply()?;
+                let (size, hotspot) = ((seen.width.into(), seen.height.into()), (seen.xhot.into(), seen.yhot.into()));
+                let shape = Arc::new(Shape::of_argb(seen.cursor_serial, size, hotspot, &seen.cursor_image));
+                Arc::clone(self.shape.insert(shape))
+            }
+        };
+        Ok(Pointer { x: place.root_x.into(), y: place.root_y.into(), shape })
     }
 
     fn taken(&self) -> Result<Vec<Region>, Lost> {
@@ -99,7 +132,14 @@ fn listen(name: &str) -> Result<Option<Damage>, Lost> {
     let (damage, region) = (connection.generate_id()?, connection.generate_id()?);
     connection.xfixes_create_region(region, &[])?.check()?;
     connection.damage_create(damage, root, damage::ReportLevel::NON_EMPTY)?.check()?;
-    Ok(Some(Damage { display: name.to_owned(), connection, damage, region }))
+    connection.xfixes_select_cursor_input(root, xfixes::CursorNotifyMask::DISPLAY_CURSOR)?.check()?;
+    // Without it the pointer is looked at as often as the picture.
+    if connection.extension_information(xinput::X11_EXTENSION_NAME)?.is_some() {
+        connection.xinput_xi_query_version(2, 2)?.reply()?;
+        let motion = xinput::EventMask { deviceid: ALL_POINTERS, mask: vec![xinput::XIEventMask::RAW_MOTION] };
+        connection.xinput_xi_select_events(root, &[motion])?.check()?;
+    }
+    Ok(Some(Damage { display: name.to_owned(), connection, root, damage, region, shape: None }))
 }
 
 fn unavailable(display: &str, Lost(reason): Lost) -> Error {

@@ -57,6 +57,12 @@ impl Frame {
         Ok(Self { pixels: Arc::new(pixels), offset: 0, stride, region })
     }
 
+    /// A frame of bytes, for a test of another room.
+    #[cfg(test)]
+    pub(crate) fn of_bgrx(bytes: Vec<u8>, (width, height): (u32, u32)) -> Self {
+        Self::new(Pixels::Owned(bytes), Region { x: 0, y: 0, width, height }).unwrap()
+    }
+
     /// The left edge on the virtual screen.
     pub fn x(&self) -> i32 {
         self.region.x
@@ -100,18 +106,38 @@ impl Frame {
     /// # Errors
     /// [`Error::EmptyRegion`] and [`Error::OffScreen`] for a part that is not there.
     pub fn crop(&self, part: Region) -> Result<Self, Error> {
-        let own = Region { x: 0, y: 0, width: self.width(), height: self.height() };
-        let region = part.within(own, (self.x(), self.y()), "the picture")?;
-        // Not negative: it was just found to lie within a rectangle that begins at 0.
-        let (x, y) = (part.x.unsigned_abs() as usize, part.y.unsigned_abs() as usize);
-        let shown =
-            Self { pixels: Arc::clone(&self.pixels), offset: self.offset + y * self.stride + x * PIXEL, stride: self.stride, region };
+        let shown = self.lend(part)?;
         if shown.size() * 2 > self.pixels.bytes().len() {
             return Ok(shown);
         }
         let mut bytes = Vec::with_capacity(shown.size());
         shown.rows().for_each(|row| bytes.extend_from_slice(row));
-        Self::new(Pixels::Owned(bytes), region)
+        Self::new(Pixels::Owned(bytes), shown.region)
+    }
+
+    /// A part of it without a copy, counted from the frame's own corner, for as long as a call lasts.
+    ///
+    /// # Errors
+    /// As [`Frame::crop`].
+    pub(super) fn lend(&self, part: Region) -> Result<Self, Error> {
+        let own = Region { x: 0, y: 0, width: self.width(), height: self.height() };
+        let region = part.within(own, (self.x(), self.y()), "the picture")?;
+        // Not negative: it was just found to lie within a rectangle that begins at 0.
+        let (x, y) = (part.x.unsigned_abs() as usize, part.y.unsigned_abs() as usize);
+        Ok(Self { pixels: Arc::clone(&self.pixels), offset: self.offset + y * self.stride + x * PIXEL, stride: self.stride, region })
+    }
+
+    /// The rows of a part.
+    ///
+    /// # Errors
+    /// As [`Frame::crop`].
+    pub(super) fn part(&self, part: Region) -> Result<impl Iterator<Item = &[u8]>, Error> {
+        let own = Region { x: 0, y: 0, width: self.width(), height: self.height() };
+        part.within(own, (0, 0), "the picture")?;
+        let (x, y) = (part.x.unsigned_abs() as usize * PIXEL, part.y.unsigned_abs() as usize);
+        let width = part.width as usize * PIXEL;
+        let rows = self.visible().chunks(self.stride).skip(y).take(part.height as usize);
+        Ok(rows.map(move |row| row.get(x..x + width).unwrap_or_default()))
     }
 
     /// Bytes of its pixels.

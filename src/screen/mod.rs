@@ -5,9 +5,12 @@
 //! ([`Frame`]); what is drawn in them (text, images) is for other rooms. [`Watch`] tells when another picture is worth taking.
 
 mod bell;
+mod cells;
+mod coded;
 #[cfg(target_os = "linux")]
 mod damage;
 mod frame;
+mod pointer;
 mod portable;
 #[cfg(target_os = "linux")]
 mod portrait;
@@ -21,9 +24,12 @@ mod words;
 mod x11;
 
 pub use bell::{Bell, Woken};
+pub use cells::{Cells, TILE};
+pub use coded::{Coded, Coding, Nature};
 pub use frame::Frame;
+pub use pointer::{Pointer, Shape};
 pub use scale::{Look, scaled_size};
-pub use watch::{Changes, Watch};
+pub use watch::{Changes, Heard, Watch};
 pub use words::*;
 
 use std::sync::Arc;

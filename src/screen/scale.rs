@@ -29,15 +29,19 @@ impl Frame {
     /// [`Error::Quality`] out of range; [`Error::Encode`] where the encoder gives up.
     pub fn show(&self, look: Look) -> Result<(Vec<u8>, u32, u32), Error> {
         let (width, height) = scaled_size((self.width(), self.height()), look.scale);
-        let bytes = if (width, height) == (self.width(), self.height()) {
-            self.encode(ImageFormat::Jpeg, look.quality.into())?
-        } else {
-            self.resized(width, height)?.encode(ImageFormat::Jpeg, look.quality.into())?
-        };
-        Ok((bytes, width, height))
+        Ok((self.scaled(look.scale)?.encode(ImageFormat::Jpeg, look.quality.into())?, width, height))
     }
 
-    /// The picture in another size. Its place on the screen is that of its corner.
+    /// The picture at a scale. Its place on the screen is that of its corner.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] where it cannot be made smaller.
+    pub fn scaled(&self, scale: f64) -> Result<Self, Error> {
+        let (width, height) = scaled_size((self.width(), self.height()), scale);
+        if (width, height) == (self.width(), self.height()) { Ok(self.clone()) } else { self.resized(width, height) }
+    }
+
+    /// The picture in another size.
     fn resized(&self, width: u32, height: u32) -> Result<Self, Error> {
         let failed = |reason: String| Error::Encode { format: ImageFormat::Jpeg, reason };
         let joined: Vec<u8>;

@@ -1,9 +1,10 @@
-//! Learning that something on the screen has changed: from the X server where it tells (XDamage), else by looking again.
+//! Learning that something on the screen has changed: from the X server where it tells (XDamage), else by looking again. And where the
+//! pointer is, where that can be known.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Bell, Error, Region, Woken};
+use super::{Bell, Error, Pointer, Region, Woken};
 
 /// Where something has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,15 @@ pub enum Changes {
     In(Vec<Region>),
     /// Nobody knows: two pictures have to be compared ([`super::Frame::differences`]).
     Unknown,
+}
+
+/// What there is to look at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// The picture may have changed.
+    pub picture: bool,
+    /// The pointer has moved, or looks otherwise.
+    pub pointer: bool,
 }
 
 /// Watches a screen, from one thread. Another may wake it with its bell.
@@ -38,25 +48,31 @@ impl Watch {
         Self { bell }
     }
 
-    /// Waits until something may have changed, and says whether it has: not so where the bell rang first. Where the platform does not
-    /// tell, something may have changed at `look_again`.
+    /// Waits until something may have changed, the bell rings, or `until`, and says what has changed. Where the platform does not tell,
+    /// the picture may have changed at `look_again`.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the display is gone.
-    pub fn wait(&mut self, look_again: Instant) -> Result<bool, Error> {
+    pub fn wait(&mut self, look_again: Option<Instant>, until: Option<Instant>) -> Result<Heard, Error> {
         #[cfg(target_os = "linux")]
         if let Some(damage) = &mut self.damage {
-            return damage.wait(&self.bell);
+            return damage.wait(&self.bell, until);
         }
-        Ok(self.rest(look_again)? == Woken::Late)
+        let first = [look_again, until].into_iter().flatten().min();
+        let woken = self.bell.rest(first).map_err(|error| Error::Failed(format!("waiting failed: {error}")))?;
+        Ok(Heard { picture: woken == Woken::Late && first == look_again, pointer: false })
     }
 
-    /// Waits until then, or until the bell rings.
+    /// The pointer as it is now; `None` where nobody can know.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the system refuses to wait.
-    pub fn rest(&self, until: Instant) -> Result<Woken, Error> {
-        self.bell.rest(Some(until)).map_err(|error| Error::Failed(format!("waiting failed: {error}")))
+    /// [`Error::Unavailable`] when the display is gone.
+    pub fn pointer(&mut self) -> Result<Option<Pointer>, Error> {
+        #[cfg(target_os = "linux")]
+        if let Some(damage) = &mut self.damage {
+            return damage.pointer().map(Some);
+        }
+        Ok(None)
     }
 
     /// Where something has changed since this was asked last. A picture taken afterwards shows all of it.

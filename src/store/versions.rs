@@ -220,6 +220,12 @@ impl Store {
     pub async fn deleted_workflows(&self, limit: u32, before: Option<String>) -> Result<(Vec<(ThingRow, Option<String>)>, u64), Error> {
         self.read(move |connection| {
             let gone = "kind = 'workflow' AND thing NOT IN (SELECT id FROM workflows)";
+            if let Some(id) = &before {
+                let sql = "SELECT EXISTS (SELECT 1 FROM versions WHERE kind = 'workflow' AND thing = ?)";
+                if !connection.prepare_cached(sql)?.query_row([id], |row| row.get(0))? {
+                    return Err(Error::Missing { kind: "workflow", id: id.chars().take(300).collect() });
+                }
+            }
             // Of the columns beside max(), SQLite gives those of the row that has the maximum.
             let sql = format!(
                 "SELECT {COLUMNS}, thing, count(*), iif(json_valid(content), json_extract(content, '$.name'), NULL), max(key) AS newest

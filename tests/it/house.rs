@@ -88,6 +88,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("comfy_table", &["cli"]),
     ("croner", &["schedule"]),
     ("enigo", &["input"]),
+    ("flate2", &["screen"]),
     ("governor", &["api"]),
     ("hmac", &["keys", "triggers"]),
     ("hyper", &["api"]),

@@ -1,10 +1,14 @@
 //! `/ws/desktop-stream`: see the desktop, and use its mouse and keyboard.
 //!
 //! In: [`said`]. Out: `stream_started`, `frame`, `stream_stopped`, `pong`, `error`. A picture is sent at once, then when something has
-//! changed, and at least every two seconds; a client that does not keep up gets the newest when it is ready for it.
+//! changed, and at least every two seconds; a client that does not keep up gets the newest when it is ready for it. In the format
+//! `binary` only what has changed is sent ([`wire`]), as fast as the client acknowledges it ([`pace`]).
 
+mod binary;
+mod pace;
 mod said;
 mod stream;
+mod wire;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -21,11 +25,15 @@ use stream::{Due, Stream};
 /// What others are told who has mouse and keyboard.
 const WHO: &str = "somebody at a desktop stream";
 
-/// Opens the socket. In: `start_stream {config: {fps, quality, scale_factor, monitor, format}}`, `configure`, `stop_stream`, `ping`, and
-/// input, in the coordinates of the streamed picture: `mouse_move {x, y}`, `mouse_down` and `mouse_up {x?, y?, button}`,
-/// `click {x, y, button, clicks}`, `scroll {x?, y?, dx, dy}`, `key {key, action: press | down | up}`, `type {text}`. Out:
-/// `stream_started {width, height, …}`, `frame {image_data (base64 JPEG), width, height, frame, timestamp}`, `stream_stopped`, `error`.
-#[utoipa::path(get, path = "/ws/desktop-stream", tag = "websockets", operation_id = "desktop_stream", responses((status = 101, description = "The socket is open"), (status = 400, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+/// Opens the socket, for the format `jpeg`, and for `binary`, which is described below.
+#[utoipa::path(
+    get,
+    path = "/ws/desktop-stream",
+    tag = "websockets",
+    operation_id = "desktop_stream",
+    description = include_str!("protocol.md"),
+    responses((status = 101, description = "The socket is open"), (status = 400, body = ErrorResponse), (status = 503, body = ErrorResponse))
+)]
 pub(crate) async fn open(State(state): State<super::State>, request: Request) -> Result<Response> {
     if !state.config().services.desktop_streaming {
         let details = json!({ "service": "live_desktop", "hint": "set ENABLE_DESKTOP_STREAMING=true and start again" });
@@ -97,6 +105,13 @@ impl Conversation {
             }
             Said::Start(config) => self.start(socket, &config).await?,
             Said::Configure(config) => self.configure(socket, &config).await?,
+            Said::Ack(sequence) => {
+                if let Some(stream) = &mut self.stream {
+                    stream.acknowledged(sequence);
+                }
+                Ok(())
+            }
+            Said::Keyframe => self.renew(),
             Said::Input(action) => self.act(action),
         };
         match done {
@@ -127,6 +142,13 @@ impl Conversation {
         }
     }
 
+    fn renew(&mut self) -> Result<()> {
+        let stream = self.stream.as_mut();
+        let stream = stream.ok_or_else(|| Failure::new(Kind::Conflict, "there is no stream to renew: send start_stream first"))?;
+        stream.renew();
+        Ok(())
+    }
+
     fn act(&self, action: Action) -> Result<()> {
         let session = self.state.enter(Name::ClickAutomation)?;
         self.state.grant().input()?;
@@ -144,6 +166,8 @@ impl Conversation {
                 let frame = stream.frame(&picture);
                 socket.say(frame).await
             }
+            (Ok(Due::Update(bytes)), Some(_)) => socket.say_bytes(bytes).await,
+            (Ok(Due::Pointer(text)), Some(_)) => socket.say(text).await,
             (Ok(Due::Resized), Some(stream)) => socket.say(stream.started().to_string()).await,
             (Ok(_), None) => Ok(()),
             (Err(failure), _) => {

@@ -20,6 +20,10 @@ pub(super) enum Said {
     Stop,
     /// Answered by `pong`.
     Ping,
+    /// An update of a binary stream was shown, and all before it.
+    Ack(u32),
+    /// Send the next picture whole.
+    Keyframe,
     /// Mouse or keyboard. Coordinates are still those of the picture.
     Input(Action),
 }
@@ -49,15 +53,18 @@ pub(super) struct StreamConfig {
     /// The monitor's number; 0 is the primary one.
     pub(super) monitor: Option<usize>,
     /// How the pictures are sent.
-    format: Option<StreamFormat>,
+    pub(super) format: Option<StreamFormat>,
 }
 
 /// How pictures are sent.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum StreamFormat {
+pub(super) enum StreamFormat {
     /// Each as a JPEG, in base64, in a JSON message.
+    #[default]
     Jpeg,
+    /// What has changed, in binary messages that the client acknowledges.
+    Binary,
 }
 
 impl StreamConfig {
@@ -78,6 +85,13 @@ struct Begin {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Shown {
+    /// The number of the update.
+    sequence: u32,
+}
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -142,6 +156,8 @@ pub(super) fn read(text: &str) -> Result<Said, Wrong> {
         "configure" => Said::Configure(fields_as(fields)?),
         "stop_stream" => fields_as::<Nothing>(fields).map(|_| Said::Stop)?,
         "ping" => fields_as::<Nothing>(fields).map(|_| Said::Ping)?,
+        "ack" => Said::Ack(fields_as::<Shown>(fields)?.sequence),
+        "keyframe" => fields_as::<Nothing>(fields).map(|_| Said::Keyframe)?,
         "mouse_move" => {
             let At { x, y } = fields_as(fields)?;
             Said::Input(Action::Move(Move { x, y, duration: 0.0 }))
@@ -170,7 +186,8 @@ pub(super) fn read(text: &str) -> Result<Said, Wrong> {
 }
 
 fn unknown(what: &str) -> Wrong {
-    const KNOWN: &str = "start_stream, configure, stop_stream, ping, mouse_move, mouse_down, mouse_up, click, scroll, key and type";
+    const KNOWN: &str =
+        "start_stream, configure, stop_stream, ping, ack, keyframe, mouse_move, mouse_down, mouse_up, click, scroll, key and type";
     let message = format!("{what}: send one of {KNOWN}");
     let details = serde_json::json!({ "errors": [{ "path": "/type", "message": message }] });
     Wrong::Malformed(Failure::new(Kind::ValidationError, message).with(details))
@@ -209,7 +226,7 @@ mod tests {
             (json!({ "scale_factor": -1 }), "/config/scale_factor"),
             (json!({ "scale_factor": 1e9 }), "/config/scale_factor"),
             (json!({ "monitor": -1 }), "/config/monitor"),
-            (json!({ "format": "binary" }), "/config/format"),
+            (json!({ "format": "gif" }), "/config/format"),
             (json!({ "speed": 1 }), "/config/speed"),
         ] {
             for kind in ["start_stream", "configure"] {
@@ -218,7 +235,11 @@ mod tests {
                 assert_eq!(failure.details.unwrap()["errors"][0]["path"], path, "{config}");
             }
         }
-        assert!(refused(json!({ "type": "start_stream", "config": { "format": "binary" } })).message.contains("jpeg"));
+        assert!(refused(json!({ "type": "start_stream", "config": { "format": "gif" } })).message.contains("jpeg"));
+        for sequence in [json!(-1), json!(1.5), json!("1"), json!(1_u64 << 32), Value::Null] {
+            let failure = refused(json!({ "type": "ack", "sequence": sequence }));
+            assert_eq!(failure.details.unwrap()["errors"][0]["path"], "/sequence");
+        }
         assert_eq!(refused(json!({ "type": "configure", "fps": 0 })).details.unwrap()["errors"][0]["path"], "/fps");
     }
 

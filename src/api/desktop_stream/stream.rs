@@ -11,35 +11,39 @@ use tokio_util::sync::CancellationToken;
 use super::super::error::Result;
 use super::super::state::{State, blocking};
 use super::super::success::unix_now;
-use super::said::StreamConfig;
+use super::binary::Painting;
+use super::said::{StreamConfig, StreamFormat};
 use crate::desktop::{Action, Change, Client, Desktop, Error, Picture, Shot, Showing, View, Viewer};
 use crate::error::{Failure, Kind};
 use crate::screen::{self, Region};
 use crate::services::Name;
 
 /// A client hears of an unchanged screen at least this often.
-const ALIVE: Duration = Duration::from_secs(2);
+pub(super) const ALIVE: Duration = Duration::from_secs(2);
 
 /// A stream under way.
 pub(super) struct Stream {
     state: State,
     desktop: Arc<Desktop>,
-    viewer: Viewer,
+    pub(super) viewer: Viewer,
     /// Cancelled when the desktop is stopped or has crashed.
-    session: CancellationToken,
+    pub(super) session: CancellationToken,
     monitor: usize,
     /// What the client has said; the rest is as usual.
     wanted: Change,
-    showing: Showing,
-    view: View,
+    pub(super) showing: Showing,
+    pub(super) view: View,
+    /// In the format `jpeg` the one that is shown. A client that does not read must not keep one for itself in the format `binary`.
     newest: Option<Arc<Shot>>,
     /// The newest was not sent yet.
-    fresh: bool,
+    pub(super) fresh: bool,
     /// The newest, on its way to be a picture. Kept, so that a busy client does not make it begin again and again.
     making: Option<JoinHandle<Result<Arc<Picture>, Error>>>,
     /// When the last picture was begun.
-    begun: Option<Instant>,
+    pub(super) begun: Option<Instant>,
     count: u64,
+    /// What goes out instead of whole pictures in the format `binary`.
+    pub(super) painting: Option<Painting>,
     _client: Client,
 }
 
@@ -47,6 +51,10 @@ pub(super) struct Stream {
 pub(super) enum Due {
     /// A picture.
     Picture(Arc<Picture>),
+    /// What has changed in it.
+    Update(Vec<u8>),
+    /// Where the pointer is.
+    Pointer(String),
     /// The picture has another size from now on.
     Resized,
 }
@@ -62,7 +70,7 @@ impl Stream {
         let monitor = config.monitor.unwrap_or(0);
         let area = area_of(&desktop, monitor).await?;
         let viewer = desktop.watch(monitor, showing.fps)?;
-        Ok(Self {
+        let mut stream = Self {
             state: state.clone(),
             desktop,
             viewer,
@@ -76,8 +84,31 @@ impl Stream {
             making: None,
             begun: None,
             count: 0,
+            painting: None,
             _client: state.desktops().streams().join(),
-        })
+        };
+        stream.send_as(config.format.unwrap_or_default());
+        Ok(stream)
+    }
+
+    fn format(&self) -> StreamFormat {
+        if self.painting.is_some() { StreamFormat::Binary } else { StreamFormat::Jpeg }
+    }
+
+    fn send_as(&mut self, format: StreamFormat) {
+        if format == self.format() {
+            return;
+        }
+        self.making = None;
+        self.viewer.set_busy(false);
+        (self.newest, self.painting) = match format {
+            StreamFormat::Jpeg => (self.viewer.current(), None),
+            StreamFormat::Binary => {
+                self.viewer.follow_pointer();
+                (None, Some(Painting::new()))
+            }
+        };
+        self.fresh = self.newest.is_some();
     }
 
     /// Shows it otherwise from now on.
@@ -87,7 +118,14 @@ impl Stream {
             self.viewer = self.desktop.watch(monitor, self.showing.fps)?;
             self.monitor = monitor;
             self.view = View::new(area, self.showing.scale_factor);
-            (self.newest, self.making) = (None, None);
+            (self.newest, self.making, self.fresh) = (None, None, false);
+            if let Some(painting) = &mut self.painting {
+                self.viewer.follow_pointer();
+                painting.begin_anew();
+            }
+        }
+        if let Some(format) = config.format {
+            self.send_as(format);
         }
         self.wanted = self.wanted.then(&config.change());
         self.follow();
@@ -101,6 +139,9 @@ impl Stream {
         if showing == self.showing {
             return false;
         }
+        if let Some(painting) = self.painting.as_mut().filter(|_| showing.scale_factor.to_bits() != self.showing.scale_factor.to_bits()) {
+            painting.begin_anew();
+        }
         self.showing = showing;
         self.view = View::new(self.view.area, showing.scale_factor);
         self.viewer.set_pace(showing.fps);
@@ -111,6 +152,9 @@ impl Stream {
 
     /// What is due next. May be dropped while it waits.
     pub(super) async fn due(&mut self) -> Result<Due, Failure> {
+        if self.painting.is_some() {
+            return self.due_update().await;
+        }
         loop {
             if let Some(making) = &mut self.making {
                 let made = making.await;
@@ -147,8 +191,23 @@ impl Stream {
         }
     }
 
+    /// An update was shown, and all before it.
+    pub(super) fn acknowledged(&mut self, sequence: u32) {
+        if let Some(painting) = &mut self.painting {
+            painting.acknowledged(sequence);
+        }
+    }
+
+    /// The next picture is to be a whole one. In the format `jpeg` each is.
+    pub(super) fn renew(&mut self) {
+        self.fresh = self.newest.is_some();
+        if let Some(painting) = &mut self.painting {
+            painting.renew();
+        }
+    }
+
     /// Why a stream ends although its client did nothing.
-    fn stopped(&self) -> Failure {
+    pub(super) fn stopped(&self) -> Failure {
         let again = || Failure::new(Kind::ServiceUnavailable, "the desktop was restarted: start the stream again");
         self.state.services().enter(Name::LiveDesktop).err().unwrap_or_else(again)
     }
@@ -164,7 +223,7 @@ impl Stream {
             "quality": self.showing.quality,
             "scale_factor": self.showing.scale_factor,
             "monitor": self.monitor,
-            "format": "jpeg",
+            "format": self.format(),
             "screen": { "x": x, "y": y, "width": width, "height": height },
         })
     }
