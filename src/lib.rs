@@ -31,4 +31,5 @@ pub mod store;
 pub mod system;
 pub mod tally;
 pub mod triggers;
+pub mod windows;
 pub mod workflow;

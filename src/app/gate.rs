@@ -21,8 +21,11 @@ impl host::Gate for Gate {
 /// The part that does what is asked for. None where the server itself does.
 fn part(call: &Call) -> Option<Name> {
     match call {
-        Call::ScreenMonitors | Call::ScreenCapture(_) => Some(Name::LiveDesktop),
-        Call::MouseMove(_)
+        Call::ScreenMonitors | Call::ScreenCapture(_) | Call::WindowList(_) | Call::WindowGet { .. } | Call::WindowCapture { .. } => {
+            Some(Name::LiveDesktop)
+        }
+        Call::WindowAct { .. }
+        | Call::MouseMove(_)
         | Call::MouseClick(_)
         | Call::MouseDrag(_)
         | Call::MouseScroll(_)

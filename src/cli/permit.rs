@@ -38,10 +38,11 @@ pub(super) fn choose(choices: &[String]) -> Option<String> {
 }
 
 /// What a namespace needs: its name, whether it is declared, how it is granted.
-fn needs(declared: &Permissions) -> [(&'static str, bool, &'static str); 8] {
+fn needs(declared: &Permissions) -> [(&'static str, bool, &'static str); 9] {
     [
         ("screen", declared.screen, "screen"),
         ("ocr", declared.screen, "screen"),
+        ("window", declared.screen || declared.input, "screen"),
         ("mouse", declared.input, "input"),
         ("keyboard", declared.input, "input"),
         ("clipboard", declared.clipboard, "clipboard"),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::error::{Classify, Kind};
-use crate::{clipboard, input, screen};
+use crate::{clipboard, input, screen, windows};
 
 /// Why there is no desktop, or why it cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,9 @@ pub enum Error {
     /// The desktop's clipboard does not answer.
     #[error(transparent)]
     Clipboard(#[from] clipboard::Error),
+    /// The desktop's windows cannot be seen, or one not be moved.
+    #[error(transparent)]
+    Windows(#[from] windows::Error),
     /// Somebody else has mouse and keyboard.
     #[error("mouse and keyboard are in use by {holder}, for more than {waited} s: wait until it ends, or cancel it")]
     InUse {
@@ -59,6 +62,7 @@ impl Classify for Error {
             Self::Screen(error) => error.kind(),
             Self::Input(error) => error.kind(),
             Self::Clipboard(error) => error.kind(),
+            Self::Windows(error) => error.kind(),
             Self::InUse { .. } => Kind::Conflict,
             Self::TooFast => Kind::RateLimited,
             Self::Cancelled => Kind::Cancelled,
@@ -77,6 +81,7 @@ impl Classify for Error {
             Self::Screen(error) => return error.details(),
             Self::Input(error) => return error.details(),
             Self::Clipboard(error) => return error.details(),
+            Self::Windows(error) => return error.details(),
         };
         Some(json!({"service": "live_desktop", "hint": hint}))
     }

@@ -1,4 +1,4 @@
-//! A desktop: a screen, the mouse and keyboard, and the clipboard that belong together, and the lease on them.
+//! A desktop: a screen, its windows, the mouse and keyboard, and the clipboard that belong together, and the lease on them.
 //!
 //! [`Desktops`] hands out the one that the configuration names: that of the session, or a virtual one of TRAE's own,
 //! opened at the first use and again when it has gone. What can be done with them is the business of their rooms; here is who may do
@@ -18,6 +18,7 @@ mod streaming;
 mod targets;
 mod tiles;
 mod turn;
+mod windows;
 #[cfg(target_os = "linux")]
 mod xvfb;
 
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clipboard::Clipboard;
 use crate::input::Input;
 use crate::screen::Screen;
+use crate::windows::Windows;
 
 pub use action::{Action, PATIENCE};
 pub use canvas::{Canvas, Update};
@@ -85,6 +87,7 @@ pub struct Desktop {
     screen: Arc<Screen>,
     input: Input,
     clipboard: Clipboard,
+    windows: Windows,
     turn: Arc<Turn>,
     frames: Arc<Frames>,
     /// Cancelled when its display has ended.
@@ -125,6 +128,11 @@ impl Desktop {
     /// Its clipboard.
     pub fn clipboard(&self) -> &Clipboard {
         &self.clipboard
+    }
+
+    /// Its windows.
+    pub fn windows(&self) -> &Windows {
+        &self.windows
     }
 
     /// Begins to watch a monitor, at most `fps` pictures a second.
@@ -175,6 +183,7 @@ impl Desktop {
             name,
             input: Input::open(display.as_deref())?,
             clipboard: Clipboard::open(display.as_deref())?,
+            windows: Windows::open(display.as_deref()),
             turn: Arc::clone(turn),
             frames: Arc::new(Frames::new(Arc::clone(&screen))),
             #[cfg(target_os = "linux")]

@@ -14,7 +14,7 @@ use crate::desktop::{Desktop, Desktops, Lease};
 use crate::error::{Failure, Kind};
 use crate::failpoint;
 use crate::policy::{Access, Grant, Program};
-use crate::screen::{Capture, Frame, ImageFormat, Monitor};
+use crate::screen::{Capture, Frame, ImageFormat};
 use crate::{fetch, files, ocr, shell, system};
 
 /// Pictures that a run may hold; an older one is dropped for a new one.
@@ -178,13 +178,18 @@ impl Broker {
 
     async fn act(&mut self, call: Call) -> Result<Json, Failure> {
         match call {
-            Call::ScreenMonitors => {
-                self.grant.screen()?;
-                let desktop = self.desktop().await?;
-                json(&blocking(move || Ok::<Vec<Monitor>, Failure>(desktop.screen().monitors()?)).await?)
-            }
+            Call::ScreenMonitors => self.look(|desktop| Ok(desktop.screen().monitors()?)).await,
             Call::ScreenCapture(capture) => {
                 let frame = self.capture(capture).await?;
+                self.keep(frame)
+            }
+            Call::WindowList(filter) => self.look(move |desktop| Ok(desktop.windows().list(&filter)?)).await,
+            Call::WindowGet { id } => self.look(move |desktop| Ok(desktop.windows().get(id)?)).await,
+            Call::WindowAct { id, act } => self.input(move |desktop, cancel| Ok(desktop.windows().act(id, act, cancel)?)).await,
+            Call::WindowCapture { id } => {
+                self.grant.screen()?;
+                let desktop = self.desktop().await?;
+                let (frame, _) = blocking(move || Ok::<_, Failure>(desktop.capture_window(id)?)).await?;
                 self.keep(frame)
             }
             Call::ImageSave { image, path, quality } => {
@@ -289,6 +294,17 @@ impl Broker {
     async fn desktop(&self) -> Result<Arc<Desktop>, Failure> {
         let desktops = Arc::clone(&self.capabilities.desktops);
         blocking(move || Ok::<_, Failure>(desktops.default()?)).await
+    }
+
+    /// Looks at what is on the desktop.
+    async fn look<T, F>(&self, see: F) -> Result<Json, Failure>
+    where
+        T: Serialize + Send + 'static,
+        F: FnOnce(&Desktop) -> Result<T, Failure> + Send + 'static,
+    {
+        self.grant.screen()?;
+        let desktop = self.desktop().await?;
+        json(&blocking(move || see(&desktop)).await?)
     }
 
     /// Uses mouse or keyboard, which one run at a time may; it keeps them until it ends.

@@ -22,7 +22,8 @@ fn allowed(call: &Call, grant: &Grant) -> Result<(), Failure> {
         Call::ImageSave { path, .. } | Call::FileWrite { path, .. } | Call::FileRemove { path } => {
             grant.path(path, Access::Write)?;
         }
-        Call::MouseMove(_)
+        Call::WindowAct { .. }
+        | Call::MouseMove(_)
         | Call::MouseClick(_)
         | Call::MouseDrag(_)
         | Call::MouseScroll(_)
@@ -56,6 +57,9 @@ fn allowed(call: &Call, grant: &Grant) -> Result<(), Failure> {
         | Call::ScreenCapture(_)
         | Call::ImagePixel { .. }
         | Call::ImageCrop { .. }
+        | Call::WindowList(_)
+        | Call::WindowGet { .. }
+        | Call::WindowCapture { .. }
         | Call::MousePosition
         | Call::ClipboardGet
         | Call::OcrRead { .. }

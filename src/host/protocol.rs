@@ -21,7 +21,7 @@ pub use wait::{Approval, AwaitedCall, Decision, Pause, Wait, WaitFor};
 
 use crate::clipboard::ClipboardText;
 use crate::error::Failure;
-use crate::{fetch, files, input, ocr, screen, shell};
+use crate::{fetch, files, input, ocr, screen, shell, windows};
 
 /// JSON text that the server passes on without looking into it.
 pub type Json = Box<RawValue>;
@@ -51,6 +51,23 @@ pub enum Call {
     ImageCrop {
         image: u64,
         region: screen::Region,
+    },
+
+    // windows
+    /// → list of [`windows::Window`], the top-most first
+    WindowList(windows::Filter),
+    /// → [`windows::Window`]
+    WindowGet {
+        id: u32,
+    },
+    /// → [`windows::Window`] as it is afterwards, or null where it has closed
+    WindowAct {
+        id: u32,
+        act: windows::Act,
+    },
+    /// → [`ImageRef`]
+    WindowCapture {
+        id: u32,
     },
 
     // mouse; each → null but the last
@@ -170,6 +187,9 @@ impl Call {
             | Self::ScreenCapture(_)
             | Self::ImagePixel { .. }
             | Self::ImageCrop { .. }
+            | Self::WindowList(_)
+            | Self::WindowGet { .. }
+            | Self::WindowCapture { .. }
             | Self::MousePosition
             | Self::ClipboardGet
             | Self::OcrRead { .. }
@@ -185,6 +205,7 @@ impl Call {
             | Self::FlowNextRound { .. } => false,
             Self::Wait(wait) => wait.what.has_effect(),
             Self::ImageSave { .. }
+            | Self::WindowAct { .. }
             | Self::MouseMove(_)
             | Self::MouseClick(_)
             | Self::MouseDrag(_)

@@ -12,6 +12,8 @@ mod damage;
 mod frame;
 mod pointer;
 mod portable;
+#[cfg(target_os = "linux")]
+mod portrait;
 mod region;
 mod scale;
 #[cfg(target_os = "linux")]
@@ -74,6 +76,12 @@ pub enum Error {
         /// What that is: the screen, a monitor, the picture.
         of: String,
     },
+    /// There is no such window, or no more.
+    #[error("there is no window {0}: it has closed, or never was")]
+    NoWindow(u32),
+    /// A window that is not on the screen.
+    #[error("the window {0} is not on the screen: restore it first")]
+    Unseen(u32),
     /// A JPEG quality out of range.
     #[error("the quality {0} is out of range: it goes from 1 (small) to 100 (good)")]
     Quality(u32),
@@ -96,7 +104,9 @@ impl Error {
             Self::NoMonitor { .. } => Some("/monitor"),
             Self::EmptyRegion | Self::OffScreen { .. } => Some("/region"),
             Self::Quality(_) => Some("/quality"),
-            Self::Unavailable { .. } | Self::NoDisplay | Self::Encode { .. } | Self::Failed(_) => None,
+            Self::Unavailable { .. } | Self::NoDisplay | Self::NoWindow(_) | Self::Unseen(_) | Self::Encode { .. } | Self::Failed(_) => {
+                None
+            }
         }
     }
 }
@@ -106,6 +116,8 @@ impl Classify for Error {
         match self {
             Self::Unavailable { .. } | Self::NoDisplay => Kind::ServiceUnavailable,
             Self::NoMonitor { .. } | Self::EmptyRegion | Self::OffScreen { .. } | Self::Quality(_) => Kind::ValidationError,
+            Self::NoWindow(_) => Kind::NotFound,
+            Self::Unseen(_) => Kind::Conflict,
             Self::Encode { .. } | Self::Failed(_) => Kind::Internal,
         }
     }
@@ -113,6 +125,9 @@ impl Classify for Error {
     fn details(&self) -> Option<Value> {
         if let Some(path) = self.path() {
             return Some(json!({"errors": [{"path": path, "message": self.to_string()}]}));
+        }
+        if let Self::NoWindow(id) | Self::Unseen(id) = self {
+            return Some(json!({"kind": "window", "id": id}));
         }
         match self.kind() {
             Kind::ServiceUnavailable => Some(json!({
@@ -132,6 +147,8 @@ trait Backend: Send + Sync {
     fn monitors(&self) -> Result<Vec<Monitor>, Error>;
     /// The pixels of a region of the virtual screen.
     fn grab(&self, region: Region) -> Result<Frame, Error>;
+    /// The pixels of a window that lies at a region, and whether they are all its own.
+    fn portrait(&self, window: u32, region: Region) -> Result<(Frame, Extent), Error>;
     /// Tells when something has changed, from now on.
     fn watch(&self, bell: Arc<Bell>) -> Result<Watch, Error>;
 }
@@ -211,6 +228,15 @@ impl Screen {
             }
         };
         self.backend.grab(region)
+    }
+
+    /// A picture of the window with this number, which lies at `region` with its frame; and how much of it that is. It is not raised.
+    ///
+    /// # Errors
+    /// [`Error::NoWindow`] for one that is not there, [`Error::Unseen`] for one that is put away; [`Error::Unavailable`] where the
+    /// display does not answer.
+    pub fn capture_window(&self, window: u32, region: Region) -> Result<(Frame, Extent), Error> {
+        self.backend.portrait(window, region)
     }
 
     /// Tells when something on the screen has changed, from now on; `bell` wakes whoever waits for that.

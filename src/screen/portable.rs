@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::frame::{Frame, PIXEL, Pixels};
-use super::{Backend, Bell, Error, Monitor, Region, Watch};
+use super::{Backend, Bell, Error, Extent, Monitor, Region, Watch};
 
 pub(super) struct Portable;
 
@@ -60,7 +60,7 @@ impl Backend for Portable {
         let size = size.ok_or_else(|| Error::Failed("the region is larger than memory".to_owned()))?;
         let mut pixels = vec![0; size];
         for (monitor, handle) in self.found()? {
-            let Some(shared) = overlap(region, monitor.region()) else { continue };
+            let Some(shared) = region.overlap(monitor.region()) else { continue };
             let (left, top) = (shared.x.abs_diff(monitor.x), shared.y.abs_diff(monitor.y));
             let picture = handle
                 .capture_region(left, top, shared.width, shared.height)
@@ -77,18 +77,22 @@ impl Backend for Portable {
         Frame::new(Pixels::Owned(pixels), region)
     }
 
+    fn portrait(&self, window: u32, region: Region) -> Result<(Frame, Extent), Error> {
+        let windows = xcap::Window::all().map_err(|error| unavailable(&error))?;
+        let found = windows.into_iter().find(|handle| handle.id().is_ok_and(|id| id == window)).ok_or(Error::NoWindow(window))?;
+        if found.is_minimized().unwrap_or(false) {
+            return Err(Error::Unseen(window));
+        }
+        let picture = found.capture_image().map_err(|error| Error::Failed(format!("window {window}: {error}")))?;
+        let place = Region { width: picture.width(), height: picture.height(), ..region };
+        let pixels = picture.pixels().flat_map(|pixel| [pixel.0[2], pixel.0[1], pixel.0[0], 0]).collect();
+        Ok((Frame::new(Pixels::Owned(pixels), place)?, Extent::Whole))
+    }
+
     fn watch(&self, bell: Arc<Bell>) -> Result<Watch, Error> {
         #[cfg(target_os = "linux")]
         return Ok(Watch::new(bell, None));
         #[cfg(not(target_os = "linux"))]
         Ok(Watch::new(bell))
     }
-}
-
-/// What two regions have in common.
-fn overlap(a: Region, b: Region) -> Option<Region> {
-    let (x, y) = (a.x.max(b.x), a.y.max(b.y));
-    let width = u32::try_from(a.right().min(b.right()) - i64::from(x)).ok().filter(|width| *width > 0)?;
-    let height = u32::try_from(a.bottom().min(b.bottom()) - i64::from(y)).ok().filter(|height| *height > 0)?;
-    Some(Region { x, y, width, height })
 }

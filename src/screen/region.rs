@@ -37,6 +37,14 @@ impl Region {
         Ok(Region { x, y, ..self })
     }
 
+    /// What both have in common.
+    pub(super) fn overlap(self, other: Region) -> Option<Region> {
+        let (x, y) = (self.x.max(other.x), self.y.max(other.y));
+        let span = |end: i64, start: i32| u32::try_from(end - i64::from(start)).ok().filter(|length| *length > 0);
+        let (width, height) = (span(self.right().min(other.right()), x)?, span(self.bottom().min(other.bottom()), y)?);
+        Some(Region { x, y, width, height })
+    }
+
     /// The smallest region around both.
     pub(super) fn union(self, other: Region) -> Region {
         let (x, y) = (self.x.min(other.x), self.y.min(other.y));

@@ -60,3 +60,13 @@ pub enum ImageFormat {
     /// Lossless WebP.
     Webp,
 }
+
+/// How much of a window its picture shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Extent {
+    /// All of it, also what others cover.
+    Whole,
+    /// What lies on the screen, with what covers it.
+    Visible,
+}

@@ -14,8 +14,9 @@ use x11rb::rust_connection::RustConnection;
 
 use super::damage::Damage;
 use super::frame::{Frame, Pixels};
+use super::portrait::{self, Portrait};
 use super::segment::Pool;
-use super::{Backend, Bell, Error, Monitor, Region, Watch};
+use super::{Backend, Bell, Error, Extent, Monitor, Region, Watch};
 
 /// All planes of a drawable.
 const ALL_PLANES: u32 = !0;
@@ -59,7 +60,6 @@ struct Session {
     /// Shared memory, where the server can do that.
     pool: Option<Arc<Pool>>,
     has_monitors: bool,
-    scale: f64,
 }
 
 pub(super) struct X11 {
@@ -119,6 +119,13 @@ impl Backend for X11 {
         self.with(|session| session.grab(region))
     }
 
+    fn portrait(&self, window: u32, region: Region) -> Result<(Frame, Extent), Error> {
+        match portrait::take(&self.display, window, region)? {
+            Portrait::Taken(frame) => Ok((frame, Extent::Whole)),
+            Portrait::OnScreen(region, whole) => Ok((self.grab(region)?, if whole { Extent::Whole } else { Extent::Visible })),
+        }
+    }
+
     fn watch(&self, bell: Arc<Bell>) -> Result<Watch, Error> {
         Ok(Watch::new(bell, Damage::open(&self.display)?))
     }
@@ -143,8 +150,7 @@ impl Session {
                 None
             }
         };
-        let scale = scale(&connection, root.root).unwrap_or(1.0);
-        Ok(Self { connection, root: root.root, pool, has_monitors, scale })
+        Ok(Self { connection, root: root.root, pool, has_monitors })
     }
 
     fn bounds(&self) -> Result<Region, Broken> {
@@ -157,10 +163,12 @@ impl Session {
         let mut infos: Vec<randr::MonitorInfo> =
             if self.has_monitors { self.connection.randr_get_monitors(self.root, true)?.reply()?.monitors } else { Vec::new() };
         infos.retain(|info| info.width > 0 && info.height > 0);
+        // Asked each time: a session changes it while it goes on.
+        let scale = self.scale()?;
         if infos.is_empty() {
             let Region { x, y, width, height } = self.bounds()?;
             let name = "screen".to_owned();
-            return Ok(vec![Monitor { index: 0, name, x, y, width, height, scale_factor: self.scale, is_primary: true }]);
+            return Ok(vec![Monitor { index: 0, name, x, y, width, height, scale_factor: scale.unwrap_or(1.0), is_primary: true }]);
         }
         infos.sort_by_key(|info| !info.primary);
         let names = infos.iter().map(|info| self.connection.get_atom_name(info.name)).collect::<Result<Vec<_>, _>>()?;
@@ -173,11 +181,20 @@ impl Session {
                 y: info.y.into(),
                 width: info.width.into(),
                 height: info.height.into(),
-                scale_factor: self.scale,
+                scale_factor: scale.unwrap_or_else(|| scale_of(info.width, info.width_in_millimeters)),
                 is_primary: index == 0,
             });
         }
         Ok(monitors)
+    }
+
+    /// How much the session enlarges what it shows, from its `Xft.dpi`, where it says so.
+    fn scale(&self) -> Result<Option<f64>, Broken> {
+        let (kind, long) = (AtomEnum::STRING, 64 * 1024);
+        let property = self.connection.get_property(false, self.root, AtomEnum::RESOURCE_MANAGER, kind, 0, long)?.reply()?;
+        let text = String::from_utf8_lossy(&property.value);
+        let dpi = text.lines().find_map(|line| line.strip_prefix("Xft.dpi:")).and_then(|dpi| dpi.trim().parse::<f64>().ok());
+        Ok(dpi.filter(|dpi| (48.0..=960.0).contains(dpi)).map(|dpi| dpi / 96.0))
     }
 
     fn grab(&self, region: Region) -> Result<Frame, Broken> {
@@ -225,10 +242,12 @@ fn check_pixels(connection: &RustConnection, root: &Root) -> Result<(), Error> {
     Err(Error::Failed(format!("the display has {} bits of colour: run it with 24", root.root_depth)))
 }
 
-/// How much a session enlarges what it shows, from its `Xft.dpi`.
-fn scale(connection: &RustConnection, root: Window) -> Option<f64> {
-    let property = connection.get_property(false, root, AtomEnum::RESOURCE_MANAGER, AtomEnum::STRING, 0, 64 * 1024).ok()?.reply().ok()?;
-    let text = String::from_utf8_lossy(&property.value).into_owned();
-    let dpi: f64 = text.lines().find_map(|line| line.strip_prefix("Xft.dpi:"))?.trim().parse().ok()?;
-    (48.0..=960.0).contains(&dpi).then_some(dpi / 96.0)
+/// How much a monitor asks to be enlarged by how close its pixels lie, where the session does not say: whole steps, as desktops do it.
+fn scale_of(width: u16, millimeters: u32) -> f64 {
+    // What claims to be smaller than a hand, or nothing at all, is no measure.
+    if millimeters < 80 {
+        return 1.0;
+    }
+    let dpi = f64::from(width) * 25.4 / f64::from(millimeters);
+    (dpi / 96.0).floor().clamp(1.0, 4.0)
 }

@@ -133,6 +133,7 @@ fn place(error: &mut ScriptError, position: Position) {
 pub(super) fn permission_of(namespace: &str) -> Option<&'static str> {
     Some(match namespace {
         "screen" | "ocr" => "screen = true",
+        "window" => "screen = true` or `input = true",
         "mouse" | "keyboard" => "input = true",
         "clipboard" => "clipboard = true",
         "shell" => "shell = [\"bash\"]",

@@ -25,8 +25,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("screen", &["policy", "error"]),
     ("shell", &["policy", "error"]),
     ("system", &["policy", "error"]),
-    ("desktop", &["screen", "input", "clipboard", "error"]),
-    ("host", &["desktop", "clipboard", "fetch", "files", "input", "ocr", "screen", "shell", "system", "policy", "error"]),
+    ("windows", &["policy", "error"]),
+    ("desktop", &["screen", "windows", "input", "clipboard", "error"]),
+    ("host", &["desktop", "clipboard", "fetch", "files", "input", "ocr", "screen", "shell", "system", "windows", "policy", "error"]),
     ("workflow", &["schedule", "policy", "error"]),
     ("script", &["host", "workflow", "policy", "error"]),
     ("store", &["error"]),
@@ -54,6 +55,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "screen",
             "shell",
             "system",
+            "windows",
             "services",
             "keys",
             "tally",
@@ -75,7 +77,7 @@ const ANY: &[&str] = &["*"];
 const EVERYWHERE: &str = "failpoint";
 
 /// Rooms of which everyone may use the words (`words.rs`: what is asked and answered), though not what they do.
-const WORDS: &[&str] = &["clipboard", "fetch", "files", "input", "ocr", "screen", "shell", "system"];
+const WORDS: &[&str] = &["clipboard", "fetch", "files", "input", "ocr", "screen", "shell", "system", "windows"];
 
 /// A framework and the rooms that may name it.
 const FRAMEWORKS: &[(&str, &[&str])] = &[
@@ -95,6 +97,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("notify", &["files", "script"]),
     ("portable_pty", &["shell"]),
     ("prometheus_client", &["api"]),
+    ("regex", &["windows"]),
     ("reqwest", &["fetch", "integrations"]),
     ("rhai", &["script"]),
     ("rusqlite", &["store"]),
@@ -106,8 +109,8 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["logging"]),
     ("turbojpeg", &["screen"]),
     ("utoipa_axum", &["api"]),
-    ("x11rb", &["screen", "input", "clipboard", "desktop"]),
-    ("xcap", &["screen"]),
+    ("x11rb", &["screen", "input", "clipboard", "desktop", "windows"]),
+    ("xcap", &["screen", "windows"]),
 ];
 
 /// Files that speak with the operating system where it has no safe words.

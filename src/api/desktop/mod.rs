@@ -1,7 +1,8 @@
-//! `/api/desktop`: what is on the screen.
+//! `/api/desktop`: what is on the screen, and its windows.
 
 pub(super) mod picture;
 pub(super) mod streaming;
+pub(super) mod windows;
 
 use axum::Json as Answer;
 use axum::extract::State;

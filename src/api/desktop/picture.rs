@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::error::{Error, ErrorResponse, Result};
@@ -97,28 +97,45 @@ async fn show(
         Ok((frame.encode(format, u32::from(quality))?, frame.width(), frame.height()))
     });
     let (bytes, width, height) = shot.await?;
+    Ok(answer(Shown { bytes, width, height, format }, json!({ "monitor": monitor }), bare))
+}
+
+/// A picture, written down.
+pub(super) struct Shown {
+    pub(super) bytes: Vec<u8>,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) format: ImageFormat,
+}
+
+/// The bare picture, or JSON with `facts` of it.
+pub(super) fn answer(shown: Shown, facts: Value, bare: bool) -> Response {
+    let Shown { bytes, width, height, format } = shown;
     let (name, kind) = match format {
         ImageFormat::Jpeg => ("jpeg", "image/jpeg"),
         ImageFormat::Png => ("png", "image/png"),
         ImageFormat::Webp => ("webp", "image/webp"),
     };
     if bare {
-        return Ok(([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-store"), (VARY, "Accept")], bytes).into_response());
+        return ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-store"), (VARY, "Accept")], bytes).into_response();
     }
-    let data = json!({ "image_data": STANDARD.encode(bytes), "format": name, "width": width, "height": height, "monitor": monitor });
+    let mut data = json!({ "image_data": STANDARD.encode(bytes), "format": name, "width": width, "height": height });
+    if let (Some(data), Value::Object(facts)) = (data.as_object_mut(), facts) {
+        data.extend(facts);
+    }
     let answer = AutomationResponse::new(format!("captured {width} × {height} pixels"), Some(data));
-    Ok(([(CACHE_CONTROL, "no-store"), (VARY, "Accept")], axum::Json(answer)).into_response())
+    ([(CACHE_CONTROL, "no-store"), (VARY, "Accept")], axum::Json(answer)).into_response()
 }
 
 /// What `Accept` asks for.
-struct Wanted {
-    image: bool,
-    json: bool,
-    format: Option<ImageFormat>,
+pub(super) struct Wanted {
+    pub(super) image: bool,
+    pub(super) json: bool,
+    pub(super) format: Option<ImageFormat>,
 }
 
 impl Wanted {
-    fn by(headers: &HeaderMap) -> Self {
+    pub(super) fn by(headers: &HeaderMap) -> Self {
         let mut wanted = Self { image: false, json: false, format: None };
         let listed = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok()).flat_map(|accept| accept.split(','));
         for kind in listed {

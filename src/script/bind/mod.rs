@@ -19,6 +19,7 @@ mod screen;
 mod shell;
 mod system;
 mod time;
+mod window;
 
 use rhai::{Engine, Module};
 
@@ -32,7 +33,7 @@ type Namespace = (&'static str, bool, fn() -> Module);
 /// Every namespace that `permissions` open, in alphabetical order.
 pub(super) fn namespaces(permissions: &Permissions) -> Vec<(&'static str, Module)> {
     let files = !permissions.read.is_empty() || !permissions.write.is_empty();
-    let all: [Namespace; 13] = [
+    let all: [Namespace; 14] = [
         ("clipboard", permissions.clipboard, clipboard::module),
         ("files", files, files::module),
         ("flow", true, flow::module),
@@ -46,6 +47,7 @@ pub(super) fn namespaces(permissions: &Permissions) -> Vec<(&'static str, Module
         ("shell", !permissions.shell.is_empty(), shell::module),
         ("system", true, system::module),
         ("time", true, time::module),
+        ("window", permissions.screen || permissions.input, window::module),
     ];
     all.into_iter().filter(|(_, open, _)| *open).map(|(name, _, module)| (name, module())).collect()
 }

@@ -6,6 +6,8 @@ pub mod display;
 mod frames;
 mod hands;
 mod keyboard;
+mod monitors;
 mod mouse;
 mod screen;
 pub mod targets;
+mod windows;

@@ -4,6 +4,7 @@ mod cancel;
 mod limits;
 mod reference;
 mod steps;
+mod windows;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
