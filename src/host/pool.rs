@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -26,6 +26,9 @@ const MAX_IDLE: usize = 16;
 const MOMENT: Duration = Duration::from_millis(10);
 /// Compiling may take this long, and a second more for each 100 KiB of source.
 const COMPILE_SECONDS: u64 = 2;
+
+/// On a machine that is busy with something else it may take so many times as long.
+const BUSY: u32 = 10;
 
 /// The runners.
 pub(super) struct Pool {
@@ -130,10 +133,9 @@ impl Pool {
         let _turn = self.loading.acquire().await.map_err(|_| Failure::new(Kind::ServiceUnavailable, "the server is shutting down"))?;
         let mut runner = self.spawner.spawn().await?;
         runner.send(&ToRunner::Check(program.clone())).await?;
-        match tokio::time::timeout(compile_time(program), runner.receive()).await {
-            Ok(Some(FromRunner::Checked(errors))) => Ok(errors),
-            Ok(_) => Err(runner.post_mortem().await),
-            Err(_) => Err(too_long(program)),
+        match compiled(&mut runner, program).await? {
+            Some(FromRunner::Checked(errors)) => Ok(errors),
+            _ => Err(runner.post_mortem().await),
         }
     }
 
@@ -224,14 +226,29 @@ impl Drop for Busy {
 
 async fn load(mut runner: Runner, program: &Arc<Program>) -> Result<Runner, ScriptError> {
     runner.send(&ToRunner::Load(Program::clone(program))).await?;
-    match tokio::time::timeout(compile_time(program), runner.receive()).await {
-        Ok(Some(FromRunner::Loaded(answer))) => {
+    match compiled(&mut runner, program).await? {
+        Some(FromRunner::Loaded(answer)) => {
             answer?;
             runner.program = Some(Arc::clone(program));
             Ok(runner)
         }
-        Ok(_) => Err(runner.post_mortem().await),
-        Err(_) => Err(too_long(program)),
+        _ => Err(runner.post_mortem().await),
+    }
+}
+
+/// What a runner says that compiles `program`. It is the time that it computes which is limited: a busy machine is not the program's fault.
+async fn compiled(runner: &mut Runner, program: &Program) -> Result<Option<FromRunner>, ScriptError> {
+    let limit = compile_time(program);
+    let (began, mut patience) = (Instant::now(), limit);
+    loop {
+        if let Ok(said) = tokio::time::timeout(patience, runner.receive()).await {
+            return Ok(said);
+        }
+        let left = computed(runner).map_or(Duration::ZERO, |computed| limit.saturating_sub(computed));
+        if left.is_zero() || began.elapsed() > limit * BUSY {
+            return Err(too_long(program));
+        }
+        patience = left.max(Duration::from_millis(20));
     }
 }
 
@@ -244,6 +261,23 @@ fn too_long(program: &Program) -> ScriptError {
     let message = format!("{} takes too long to compile: split it into modules, and put many constants into one map", program.name);
     let failure = Failure::new(Kind::LimitSource, message);
     ScriptError { file: Some(program.name.clone()), ..failure.into() }
+}
+
+/// How long a runner has computed. None where the machine does not say.
+fn computed(runner: &Runner) -> Option<Duration> {
+    #[cfg(target_os = "linux")]
+    {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", runner.pid()?)).ok()?;
+        // The second field is the program's name in parentheses; the 14th and the 15th are its ticks, by itself and in the kernel.
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+        let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+        Some(Duration::from_millis(ticks.saturating_mul(1000) / rustix::param::clock_ticks_per_second().max(1)))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = runner;
+        None
+    }
 }
 
 /// The memory a runner holds, in bytes; 0 where the machine does not say.

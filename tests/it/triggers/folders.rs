@@ -25,12 +25,13 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Drops a marker after everything else, and waits until its run is over: by then everything before it was looked at.
+/// Drops a marker after everything else, and waits until its run is over, by when everything before it was looked at, and all others.
 async fn after_a_marker(house: &House, folder: &Path, name: &str) -> Value {
     fs::write(folder.join(name), name).unwrap();
     house
         .until(RUNS, |page| {
-            page["runs"].as_array().unwrap().iter().any(|run| run["finished_at"].is_string() && run["result"]["name"] == name)
+            let runs = page["runs"].as_array().unwrap();
+            runs.iter().all(|run| run["finished_at"].is_string()) && runs.iter().any(|run| run["result"]["name"] == name)
         })
         .await
 }
@@ -61,7 +62,7 @@ async fn a_file_that_stays_starts_one_run_whatever_happens_to_the_server() {
         ("inbox/b.txt".to_owned(), once("created", 1)),
         ("inbox/m1".to_owned(), once("created", 2)),
     ]);
-    assert_eq!(files(&page), expected);
+    assert_eq!(files(&page), expected, "{page}");
     let trigger = house.get("/api/triggers/w:drop").await;
     assert!(trigger["armed"] == true && trigger["reason"].is_null() && trigger["last_fired"].is_string(), "{trigger}");
     assert_eq!(page["runs"][0]["trigger"], "watch_folder:w:drop");
@@ -76,7 +77,7 @@ async fn a_file_that_stays_starts_one_run_whatever_happens_to_the_server() {
     expected.insert("inbox/c.txt".to_owned(), once("created", 7));
     expected.insert("inbox/m2".to_owned(), once("created", 2));
     expected.get_mut("inbox/a.txt").unwrap().push(("changed".to_owned(), 7));
-    assert_eq!(files(&page), expected);
+    assert_eq!(files(&page), expected, "{page}");
     // It was away, and is dropped again.
     fs::rename(data.path().join("b.txt"), folder.join("b.txt")).unwrap();
     // The content that it had at first is another one again.
@@ -84,7 +85,7 @@ async fn a_file_that_stays_starts_one_run_whatever_happens_to_the_server() {
     let page = house.until(RUNS, are_over(8)).await;
     expected.get_mut("inbox/b.txt").unwrap().push(("created".to_owned(), 1));
     expected.get_mut("inbox/a.txt").unwrap().push(("changed".to_owned(), 1));
-    assert_eq!(files(&page), expected);
+    assert_eq!(files(&page), expected, "{page}");
     house.close().await;
     let house = House::open(data.path()).await;
     let page = after_a_marker(&house, &folder, "m3").await;
