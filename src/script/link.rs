@@ -10,7 +10,7 @@ use crate::host::protocol::{Answer, Call, FromRunner, Record, Reply, ToRunner};
 use crate::host::wire::{Decoder, encode};
 
 /// Records are sent on their own once they are this long, so that a busy run is seen to move and memory stays small.
-const FLUSH_BYTES: usize = 64 << 10;
+const FLUSH_BYTES: usize = 16 << 10;
 /// … or this old.
 const FLUSH_AFTER: Duration = Duration::from_millis(20);
 /// Somebody waits for an answer; but most runs that give one end right after it, and both then travel together.

@@ -10,7 +10,7 @@ use super::runs::Write;
 /// Commits nobody waits for are gathered for so long.
 const GATHER: Duration = Duration::from_millis(5);
 /// So many are committed without gathering further.
-const ENOUGH: usize = 256;
+const ENOUGH: usize = 128;
 /// So many may wait before writers wait for room.
 const BOUND: usize = 20_000;
 /// So many bytes may wait, likewise.
