@@ -27,6 +27,8 @@ const MOMENT: Duration = Duration::from_millis(10);
 /// Compiling may take this long, and a second more for each 100 KiB of source.
 const COMPILE_SECONDS: u64 = 2;
 
+/// A program whose compiler dies so often in a row is what kills it.
+const TRIES: u32 = 3;
 /// On a machine that is busy with something else it may take so many times as long.
 const BUSY: u32 = 10;
 
@@ -131,6 +133,18 @@ impl Pool {
     pub(super) async fn check(self: &Arc<Self>, program: &Program) -> Result<Vec<ScriptError>, ScriptError> {
         let _permit = self.slots.acquire().await.map_err(|_| Failure::new(Kind::ServiceUnavailable, "the server is shutting down"))?;
         let _turn = self.loading.acquire().await.map_err(|_| Failure::new(Kind::ServiceUnavailable, "the server is shutting down"))?;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.check_once(program).await {
+                // Somebody else may have ended it; a program that ends its compiler does so again.
+                Err(error) if error.code == Kind::RunnerCrashed && tries < TRIES => {}
+                checked => return checked,
+            }
+        }
+    }
+
+    async fn check_once(&self, program: &Program) -> Result<Vec<ScriptError>, ScriptError> {
         let mut runner = self.spawner.spawn().await?;
         runner.send(&ToRunner::Check(program.clone())).await?;
         match compiled(&mut runner, program).await? {
