@@ -99,7 +99,7 @@ impl Live {
     /// It waits, until what is given back is dropped.
     pub(super) fn shown_waiting(self: &Arc<Self>) -> impl Drop + use<> {
         self.shows(RunStatus::Waiting);
-        scopeguard(Arc::clone(self))
+        ShownWaiting(Arc::clone(self))
     }
 
     /// Its steps come after so many that were taken over from another run.
@@ -174,16 +174,13 @@ pub(super) fn may_go_on(kind: &str, program: &Program, loose: bool, has_steps: b
     kind == "workflow" || program.resumable || (!loose && has_steps)
 }
 
+/// A run that shows that it waits.
 struct ShownWaiting(Arc<Live>);
 
 impl Drop for ShownWaiting {
     fn drop(&mut self) {
         self.0.shows(RunStatus::Running);
     }
-}
-
-fn scopeguard(live: Arc<Live>) -> ShownWaiting {
-    ShownWaiting(live)
 }
 
 /// How each step stands, by id. One that is still open goes on in the attempt that it began: what broke off was closed.
