@@ -43,6 +43,8 @@ pub struct Config {
     pub runs: Runs,
     /// Kept pictures.
     pub snapshots: Snapshots,
+    /// Films of the screen.
+    pub recordings: Recordings,
     /// The screen it works on.
     pub desktop: Desktop,
     /// Commands and shell sessions.
@@ -179,6 +181,17 @@ pub struct Snapshots {
     /// `SNAPSHOT_MAX_AGE_DAYS`, default `30`: older ones are removed; `0` keeps them.
     pub max_age: Option<Duration>,
     /// `SNAPSHOT_MAX_TOTAL_BYTES`, default 1 GiB: the oldest make room, the newest stays; `0` sets no limit.
+    pub max_total: Option<u64>,
+}
+
+/// Films of the screen.
+#[derive(Debug, Clone, Copy)]
+pub struct Recordings {
+    /// `RECORDING_MAX_BYTES`, default 2 GiB: a film ends by itself when it is so large.
+    pub max_bytes: u64,
+    /// `RECORDING_MAX_AGE_DAYS`, default `30`: older ones are removed; `0` keeps them.
+    pub max_age: Option<Duration>,
+    /// `RECORDING_MAX_TOTAL_BYTES`, default 10 GiB: the oldest make room, the newest stays; `0` sets no limit.
     pub max_total: Option<u64>,
 }
 
@@ -374,6 +387,13 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
     let total: u64 = r.within("SNAPSHOT_MAX_TOTAL_BYTES", 1 << 30, 0..=1 << 50);
     let snapshots =
         Snapshots { max_age: (days > 0).then(|| Duration::from_secs(u64::from(days) * 86_400)), max_total: (total > 0).then_some(total) };
+    let days: u32 = r.within("RECORDING_MAX_AGE_DAYS", 30, 0..=36_500);
+    let total: u64 = r.within("RECORDING_MAX_TOTAL_BYTES", 10 << 30, 0..=1 << 50);
+    let recordings = Recordings {
+        max_bytes: r.within("RECORDING_MAX_BYTES", 2 << 30, 1 << 20..=1 << 40),
+        max_age: (days > 0).then(|| Duration::from_secs(u64::from(days) * 86_400)),
+        max_total: (total > 0).then_some(total),
+    };
     let desktop = Desktop {
         mode: r.get("DISPLAY_MODE", DisplayMode::Auto),
         virtual_size: {
@@ -420,6 +440,7 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         storage,
         runs,
         snapshots,
+        recordings,
         desktop,
         shell,
         logging,

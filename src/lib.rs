@@ -20,6 +20,7 @@ pub mod keys;
 pub mod logging;
 pub mod ocr;
 pub mod policy;
+pub mod recordings;
 pub mod runs;
 pub mod schedule;
 pub mod screen;

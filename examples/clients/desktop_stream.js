@@ -147,11 +147,17 @@ class DesktopStream {
     this.context = canvas.getContext('2d');
     this.picture = new DesktopPicture();
     this.working = Promise.resolve();
+    this.connect(url, config, key);
+    this.listen();
+  }
+
+  /** Opens the socket, and again a second after it was lost. */
+  connect(url, config, key) {
     this.socket = new WebSocket(url, key ? [`bearer.${key}`] : []);
     this.socket.binaryType = 'arraybuffer';
     this.socket.onopen = () => this.say({ type: 'start_stream', config: { ...config, format: 'binary' } });
     this.socket.onmessage = (event) => this.hear(event.data);
-    this.listen();
+    this.socket.onclose = () => setTimeout(() => this.connect(url, config, key), 1000);
   }
 
   say(message) {

@@ -23,6 +23,7 @@ use crate::error::{Failure, Kind};
 use crate::host::{self, Capabilities, Host, Job, Outcome};
 use crate::keys::Keys;
 use crate::policy::{Grant, Permissions};
+use crate::recordings::{self, Recordings};
 use crate::runs::{self, Runs, Workflows};
 use crate::script::{self, Library};
 use crate::services::Services;
@@ -51,6 +52,8 @@ pub struct App {
     pub desktops: Arc<Desktops>,
     /// Kept pictures.
     pub snapshots: Snapshots,
+    /// What is recorded of the desktops.
+    pub recordings: Recordings,
     /// The parts, and how each is.
     pub services: Arc<Services>,
     /// Commands and shell sessions.
@@ -124,6 +127,7 @@ impl App {
         let settings = triggers::Settings { store: store.clone(), grant: watching, clock: Arc::new(SystemClock) };
         let triggers = Triggers::new(runs.clone(), settings);
         let snapshots = Snapshots::new(store.clone(), Arc::clone(&desktops), Arc::clone(&ocr), snapshot_settings(&config));
+        let recordings = Recordings::new(store.clone(), Arc::clone(&desktops), recording_settings(&config));
         let rooms = parts::Rooms {
             config: &config,
             desktops: &desktops,
@@ -147,6 +151,7 @@ impl App {
             triggers,
             desktops,
             snapshots,
+            recordings,
             services,
             keys,
             ocr,
@@ -165,6 +170,9 @@ impl App {
         if let Err(failure) = self.runs.recover().await {
             tracing::error!(error = %failure, "the runs that were left behind cannot be read");
         }
+        if let Err(error) = self.recordings.recover().await {
+            tracing::error!(%error, "the recordings that were left behind cannot be read");
+        }
         self.runs.tend(self.shutdown.clone());
         let state = State::new(Parts {
             config: Arc::clone(&self.config),
@@ -179,6 +187,7 @@ impl App {
             triggers: self.triggers.clone(),
             desktops: Arc::clone(&self.desktops),
             snapshots: self.snapshots.clone(),
+            recordings: self.recordings.clone(),
             node_configs: self.runs.node_configs(),
             services: Arc::clone(&self.services),
             host: Arc::clone(&self.host),
@@ -200,6 +209,7 @@ impl App {
         // What would start now would be stopped at once.
         self.triggers.disarm().await;
         self.runs.shutdown().await;
+        self.recordings.shutdown().await;
         self.services.stop().await;
         self.host.settled().await;
         self.host.shutdown();
@@ -310,6 +320,11 @@ fn desktop_settings(config: &Config) -> desktop::Settings {
 fn snapshot_settings(config: &Config) -> snapshots::Settings {
     let folder = config.storage.data_dir.join("snapshots");
     snapshots::Settings { folder, max_age: config.snapshots.max_age, max_total: config.snapshots.max_total }
+}
+
+fn recording_settings(config: &Config) -> recordings::Settings {
+    let config::Recordings { max_bytes, max_age, max_total } = config.recordings;
+    recordings::Settings { folder: config.storage.data_dir.join("recordings"), max_bytes, max_age, max_total }
 }
 
 fn run_settings(config: &Config, files: &Path, allowed: Permissions) -> runs::Settings {

@@ -9,6 +9,7 @@ mod key;
 mod keyboard;
 #[cfg(target_os = "linux")]
 mod keymap;
+mod listen;
 mod mouse;
 mod pause;
 mod portable;
@@ -17,9 +18,12 @@ mod words;
 mod x11;
 #[cfg(target_os = "linux")]
 mod x11_keys;
+#[cfg(target_os = "linux")]
+mod x11_listen;
 
 pub use error::Error;
 pub use key::KEY_NAMES;
+pub use listen::{Deed, Ear, Heard, Listening, Modifiers, Stroke};
 pub use words::*;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -76,6 +80,10 @@ trait Backend: Send + Sync {
     fn settle(&self) -> Result<(), Error>;
     /// Returns once all actions have reached the desktop.
     fn flush(&self) -> Result<(), Error>;
+    /// Tells what mouse and keyboard do, until what is given back is dropped.
+    fn listen(&self, _ear: Ear) -> Result<Listening, Error> {
+        Err(Error::Lacking("mouse and keyboard of this platform cannot be listened to".to_owned()))
+    }
 }
 
 /// The mouse and keyboard of one display. Safe to share; survives a restart of the display's server.

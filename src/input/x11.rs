@@ -14,7 +14,7 @@ use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 
 use super::x11_keys::Keys;
-use super::{Area, Backend, Button, Error, Key, Point, Wheel};
+use super::{Area, Backend, Button, Ear, Error, Key, Listening, Point, Wheel, x11_listen};
 
 /// Event types that XTEST makes.
 pub(super) const KEY_PRESS: u8 = 2;
@@ -246,5 +246,9 @@ impl Backend for X11 {
 
     fn flush(&self) -> Result<(), Error> {
         self.once(Session::flush)
+    }
+
+    fn listen(&self, ear: Ear) -> Result<Listening, Error> {
+        x11_listen::listen(&self.display, ear).map(Listening)
     }
 }

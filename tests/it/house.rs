@@ -37,10 +37,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("runs", &["host", "script", "workflow", "store", "policy", "tally", "error"]),
     ("triggers", &["runs", "workflow", "store", "files", "policy", "error"]),
     ("snapshots", &["store", "desktop", "input", "ocr", "screen", "policy", "error"]),
+    ("recordings", &["workflow", "store", "desktop", "windows", "input", "screen", "policy", "error"]),
     (
         "api",
         &[
             "snapshots",
+            "recordings",
             "triggers",
             "runs",
             "script",
@@ -92,15 +94,18 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("governor", &["api"]),
     ("hmac", &["keys", "triggers"]),
     ("hyper", &["api"]),
+    ("icu_normalizer", &["recordings"]),
     ("indicatif", &["cli"]),
     ("leptess", &["ocr"]),
     ("notify", &["files", "script"]),
+    ("openh264", &["screen"]),
     ("portable_pty", &["shell"]),
     ("prometheus_client", &["api"]),
     ("regex", &["windows"]),
     ("reqwest", &["fetch", "integrations"]),
     ("rhai", &["script"]),
     ("rusqlite", &["store"]),
+    ("shiguredo_mp4", &["recordings"]),
     ("similar", &["runs"]),
     ("sysinfo", &["system"]),
     ("tokio_rustls", &["api"]),
@@ -111,6 +116,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("utoipa_axum", &["api"]),
     ("x11rb", &["screen", "input", "clipboard", "desktop", "windows"]),
     ("xcap", &["screen", "windows"]),
+    ("xkeysym", &["input"]),
 ];
 
 /// Files that speak with the operating system where it has no safe words.
