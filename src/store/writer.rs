@@ -1,6 +1,7 @@
 //! The one thread that writes: everything that waits goes into one transaction, and those who wait hear of it after the commit.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -8,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Error;
 use super::blobs::{self, Blobs};
+use super::fold::Folding;
 use super::queue::{Item, Queue};
 use super::runs::{RunKey, Write, insert_steps};
 use super::search;
@@ -17,8 +19,12 @@ use crate::failpoint::{self, Mutant};
 const RETRY: Duration = Duration::from_millis(250);
 
 /// Works until the queue wants it to end and is empty. `crashed` is cancelled where it ends in any other way.
-pub(super) fn work(mut connection: Connection, queue: &Queue, blobs: Option<&Blobs>, crashed: CancellationToken) {
+pub(super) fn work(mut connection: Connection, queue: &Queue, blobs: Option<&Blobs>, path: Option<&Path>, crashed: CancellationToken) {
     let mut guard = Guard { queue, crashed: Some(crashed) };
+    let folding = path.and_then(|path| {
+        let warn = |error: &Error| tracing::warn!(%error, "the write-ahead log is folded in by whoever commits");
+        Folding::of(&mut connection, path).inspect_err(warn).ok()
+    });
     let mut kept: Vec<Write> = Vec::new();
     let mut batch = Vec::new();
     loop {
@@ -34,6 +40,9 @@ pub(super) fn work(mut connection: Connection, queue: &Queue, blobs: Option<&Blo
         tracing::error!(rows = kept.len(), "the database had no room left for the last records of the runs");
     }
     guard.crashed = None;
+    if let Some(folding) = folding {
+        folding.end(&mut connection);
+    }
     // Everything in one file again, so that whoever copies that file has all of it.
     if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
         tracing::warn!(%error, "the write-ahead log was not folded in; it is, the next time");
