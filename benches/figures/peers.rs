@@ -186,7 +186,9 @@ fn at(display: &str) {
         }
         Err(why) => skip("a terminal that scrolls", &why),
     }
-    drop((all, scraping, peer));
+    drop(all);
+    drop(scraping);
+    drop(peer);
     match Vnc::server() {
         Ok(vnc) => {
             let open = |fps| Box::new(Rfb::open(vnc.bridge.port, fps)) as Box<dyn Watcher>;
@@ -335,7 +337,7 @@ impl Vnc {
     /// One that shows another X server's screen.
     fn scraping(display: &str) -> Result<Self, String> {
         let port = free_port();
-        let mut command = Command::new("x0vncserver");
+        let mut command = Command::new(first_of(["X0tigervnc", "x0vncserver"]));
         // Without these it rests for most of the time, whatever happens on the screen.
         command.args(["-display", display, "-MaxProcessorUsage", "100", "-PollingCycle", "15"]);
         Self::start(command, port, display.to_owned())
@@ -345,7 +347,7 @@ impl Vnc {
     fn server() -> Result<Self, String> {
         let number = (40..400).find(|number| !Path::new(&format!("/tmp/.X11-unix/X{number}")).exists()).ok_or("no display is free")?;
         let display = format!(":{number}");
-        let mut command = Command::new("Xvnc");
+        let mut command = Command::new(first_of(["Xtigervnc", "Xvnc"]));
         command.args([&display, "-geometry", "1920x1080", "-depth", "24"]);
         Self::start(command, free_port(), display)
     }
@@ -370,6 +372,12 @@ impl Drop for Vnc {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Debian's name of a program, if it is there, else everybody's: under that there may be a script that goes away.
+fn first_of([debian, usual]: [&'static str; 2]) -> &'static str {
+    let there = std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(debian).is_file()));
+    if there { debian } else { usual }
 }
 
 /// A process that is ended unless it is taken out.

@@ -14,7 +14,7 @@ pub type Ear = Box<dyn FnMut(Heard) + Send>;
 /// Something that mouse or keyboard did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heard {
-    /// When this was heard: as good as when it happened.
+    /// When it happened.
     pub at: SystemTime,
     /// Where the pointer was.
     pub point: Point,

@@ -5,7 +5,7 @@
 //! means, and said that it is enough.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use x11rb::connection::{Connection, RequestConnection as _};
 use x11rb::protocol::record::{self, ConnectionExt as _};
@@ -96,8 +96,21 @@ fn begin(control: &RustConnection) -> Result<record::Context, Broken> {
     Ok(context)
 }
 
+/// The server's clock beside ours: however late an event is heard, the time between two of them is as it was.
+#[derive(Default)]
+struct Clock(Option<(SystemTime, u32)>);
+
+impl Clock {
+    fn at(&mut self, time: u32) -> SystemTime {
+        let (ours, theirs) = *self.0.get_or_insert_with(|| (SystemTime::now(), time));
+        // It begins anew every seven weeks.
+        ours + Duration::from_millis(time.wrapping_sub(theirs).into())
+    }
+}
+
 /// Tells what is heard until it is enough.
 fn follow(control: &RustConnection, data: &RustConnection, context: record::Context, ear: &mut Ear) -> Result<(), Broken> {
+    let mut clock = Clock::default();
     for reply in data.record_enable_context(context)? {
         let reply = reply?;
         match reply.category {
@@ -107,7 +120,8 @@ fn follow(control: &RustConnection, data: &RustConnection, context: record::Cont
                 while !rest.is_empty() {
                     // All four kinds of events have the same fields.
                     let Ok((event, after)) = KeyPressEvent::try_parse(rest) else { break };
-                    if let Some(heard) = understand(control, &event)? {
+                    let at = clock.at(event.time);
+                    if let Some(heard) = understand(control, &event, at)? {
                         ear(heard);
                     }
                     rest = after;
@@ -119,8 +133,7 @@ fn follow(control: &RustConnection, data: &RustConnection, context: record::Cont
     Ok(())
 }
 
-fn understand(control: &RustConnection, event: &KeyPressEvent) -> Result<Option<Heard>, Broken> {
-    let at = SystemTime::now();
+fn understand(control: &RustConnection, event: &KeyPressEvent, at: SystemTime) -> Result<Option<Heard>, Broken> {
     let state = u16::from(event.state);
     let is_key = matches!(event.response_type, xproto::KEY_PRESS_EVENT | xproto::KEY_RELEASE_EVENT);
     let down = matches!(event.response_type, xproto::KEY_PRESS_EVENT | xproto::BUTTON_PRESS_EVENT);

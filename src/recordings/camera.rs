@@ -97,6 +97,7 @@ impl Camera {
 
     fn film(&mut self, cues: &mut mpsc::UnboundedReceiver<Cue>, reel: &mut Option<Reel>, begun: Instant) -> End {
         let limit = begun + Duration::from_secs(self.body.max_seconds);
+        let zero = SystemTime::now().checked_sub(begun.elapsed()).unwrap_or(UNIX_EPOCH);
         let mut paused = false;
         loop {
             let rest = reel.as_ref().map_or(limit, |reel| reel.rests_at);
@@ -125,7 +126,7 @@ impl Camera {
                     let kept = self.keep_status(RecordingStatus::Recording);
                     drop(told.send(()));
                     match self.viewer.current() {
-                        Some(shot) => kept.and_then(|()| self.take(&shot, reel, begun)),
+                        Some(shot) => kept.and_then(|()| self.take(&shot, reel, begun.elapsed())),
                         None => kept,
                     }
                 }
@@ -137,7 +138,7 @@ impl Camera {
                 }
                 Next::Picture(Err(failure)) => return ended(RecordingStatus::Interrupted, failure.message),
                 Next::Picture(Ok(_)) if paused => Ok(()),
-                Next::Picture(Ok(shot)) => self.take(&shot, reel, begun),
+                Next::Picture(Ok(shot)) => self.take(&shot, reel, shot.taken().duration_since(zero).unwrap_or_default()),
                 Next::Rest => reel.as_mut().map_or(Ok(()), |reel| reel.rest(begun)),
             };
             if let Err(error) = done {
@@ -153,8 +154,8 @@ impl Camera {
         }
     }
 
-    /// Adds a picture.
-    fn take(&mut self, shot: &Shot, reel: &mut Option<Reel>, begun: Instant) -> Result<(), Error> {
+    /// Adds a picture that is shown from that moment on.
+    fn take(&mut self, shot: &Shot, reel: &mut Option<Reel>, at: Duration) -> Result<(), Error> {
         let reel = match reel {
             Some(reel) => reel,
             None => {
@@ -167,6 +168,7 @@ impl Camera {
                     film,
                     encoder,
                     path: self.path.clone(),
+                    last: Duration::ZERO,
                     written_at: Duration::ZERO,
                     whole_at: Duration::ZERO,
                     rests_at,
@@ -175,7 +177,7 @@ impl Camera {
                 })
             }
         };
-        reel.take(shot, begun)
+        reel.take(shot, at)
     }
 
     fn keep_status(&self, status: RecordingStatus) -> Result<(), Error> {
@@ -188,6 +190,8 @@ struct Reel {
     film: Film,
     encoder: VideoEncoder,
     path: PathBuf,
+    /// When the last picture came.
+    last: Duration,
     /// When the last fragment, and the last picture that stands by itself, began.
     written_at: Duration,
     whole_at: Duration,
@@ -198,9 +202,9 @@ struct Reel {
 }
 
 impl Reel {
-    fn take(&mut self, shot: &Shot, begun: Instant) -> Result<(), Error> {
+    fn take(&mut self, shot: &Shot, at: Duration) -> Result<(), Error> {
         // The first picture is there from the beginning.
-        let at = if self.film.frames() == 0 { Duration::ZERO } else { begun.elapsed() };
+        let at = if self.film.frames() == 0 { Duration::ZERO } else { self.after(at) };
         let whole = at >= self.whole_at + WHOLE;
         let frame = self.encoder.encode(shot.frame(), millis(at), whole)?;
         if frame.is_key {
@@ -218,9 +222,15 @@ impl Reel {
         Ok(())
     }
 
+    /// That moment, or one after the last picture.
+    fn after(&mut self, at: Duration) -> Duration {
+        self.last = at.max(self.last + Duration::from_millis(1));
+        self.last
+    }
+
     /// Writes what there is while nothing happens.
     fn rest(&mut self, begun: Instant) -> Result<(), Error> {
-        let at = begun.elapsed();
+        let at = self.after(begun.elapsed());
         let frame = self.encoder.again(millis(at), false)?;
         self.film.add(frame, at);
         self.film.flush().map_err(|error| Error::file(&self.path, &error))?;

@@ -15,6 +15,8 @@ const RIGHT: usize = 320;
 const DOWN: usize = 120;
 /// Characters of a label.
 const LABEL: usize = 40;
+/// Seconds that a window which appeared meanwhile is waited for.
+const PATIENCE: u32 = 30;
 /// Characters of a window's title that are looked for.
 const TITLE: usize = 120;
 
@@ -33,11 +35,14 @@ pub(super) fn draw(recording: &str, name: &str, steps: &[RecordedStep], longest_
             drawing.add(&format!("pause-{}", step.number), "delay", words);
         }
         over = Some(step.at + step.duration);
-        if let (Some(change), Some(config)) = (step.change, window_of(step)) {
-            let (kind, label) = match change {
-                WindowChange::Appeared => ("wait_for_window", "Wait for"),
-                WindowChange::Focused => ("focus_window", "Focus"),
-            };
+        if let (Some(change), Some(mut config)) = (step.change, window_of(step)) {
+            let is_new = change == WindowChange::Appeared;
+            let by_mouse = matches!(step.action, Action::Click { .. } | Action::Drag { .. } | Action::Scroll { .. });
+            // Keys are to go to it: where it has just appeared, they do not at once.
+            let (kind, label) = if is_new && by_mouse { ("wait_for_window", "Wait for") } else { ("focus_window", "Focus") };
+            if is_new {
+                config["timeout"] = json!(PATIENCE);
+            }
             let title = step.window.as_ref().map(|window| window.title.as_str()).unwrap_or_default();
             let words = json!({ "label": short(&format!("{label} {title}")), "config": config });
             drawing.add(&format!("window-{}", step.number), kind, words);
@@ -175,7 +180,7 @@ mod tests {
                 ("step-2", "type_action"),
                 ("pause-3", "delay"),
                 ("step-3", "key_press"),
-                ("window-4", "wait_for_window"),
+                ("window-4", "focus_window"),
                 ("step-4", "type_action"),
             ]
         );
@@ -183,6 +188,7 @@ mod tests {
         assert_eq!(config("step-2"), Some(json!({ "text": "a \\{{ b", "interval": 0.01 })));
         assert_eq!(config("pause-3"), Some(json!({ "seconds": 3.0 })));
         assert_eq!(config("window-1"), Some(json!({ "title": "Order", "class": "Zenity" })));
+        assert_eq!(config("window-4"), Some(json!({ "title": "Order", "class": "Zenity", "timeout": 30 })));
         assert_eq!(config("step-4"), Some(json!({ "text": "{{ params.pin }}", "interval": 0.01 })));
         assert_eq!(graph.nodes[2].data["picture"]["url"], "/api/recordings/r1/images/ab");
         assert!(graph.edges.windows(2).all(|two| two[0].target == two[1].source) && graph.edges.len() == 7);

@@ -173,6 +173,7 @@ pub struct RecordedStep {
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
+#[schema(as = RecordedAction)]
 pub enum Action {
     /// A click, or several.
     Click {
@@ -262,6 +263,7 @@ pub enum WindowChange {
 
 /// The picture around the target of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = RecordedPicture)]
 pub struct Picture {
     /// Its SHA-256, in hex: `/api/recordings/{recording_id}/images/{sha256}` is the picture, a JPEG.
     pub sha256: String,

@@ -94,8 +94,8 @@ async fn what_was_done_in_one_window_is_done_again_in_another() {
     let (x, y) = (side("x", "width"), side("y", "height"));
     xdotool(&display, &["mousemove", &x.to_string(), &y.to_string(), "click", "--repeat", "2", "--delay", "60", "1"]);
     xdotool(&display, &["key", "ctrl+a"]);
-    xdotool(&display, &["type", "--delay", "20", "Grüße {{ an }} \\ Ädx"]);
-    xdotool(&display, &["key", "BackSpace", "key", "a", "key", "Return"]);
+    let typed = ["type", "--args", "1", "--delay", "20", "Grüße {{ an }} \\ Ädx", "key", "BackSpace", "key", "a", "key", "Return"];
+    xdotool(&display, &typed);
     let text = "Grüße {{ an }} \\ Äda";
     assert_eq!(dialog.answer(), text);
     let recorded = stop(&server, &id).await;
