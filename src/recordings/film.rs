@@ -134,6 +134,8 @@ impl Film {
 fn entry(frame: &VideoFrame, (width, height): (u32, u32)) -> Option<SampleEntry> {
     let (parameters, picture_parameters) = (frame.parameters.clone()?, frame.picture_parameters.clone()?);
     let [_, profile, compatibility, level] = *parameters.first_chunk::<4>()?;
+    // All but the oldest profiles say how colours are told.
+    let says_colours = !matches!(profile, 66 | 77 | 88);
     Some(SampleEntry::Avc1(Avc1Box {
         visual: VisualSampleEntryFields {
             data_reference_index: VisualSampleEntryFields::DEFAULT_DATA_REFERENCE_INDEX,
@@ -152,9 +154,9 @@ fn entry(frame: &VideoFrame, (width, height): (u32, u32)) -> Option<SampleEntry>
             length_size_minus_one: Uint::new(3),
             sps_list: vec![parameters],
             pps_list: vec![picture_parameters],
-            chroma_format: None,
-            bit_depth_luma_minus8: None,
-            bit_depth_chroma_minus8: None,
+            chroma_format: says_colours.then(|| Uint::new(1)),
+            bit_depth_luma_minus8: says_colours.then(|| Uint::new(0)),
+            bit_depth_chroma_minus8: says_colours.then(|| Uint::new(0)),
             sps_ext_list: Vec::new(),
         },
         unknown_boxes: Vec::new(),
