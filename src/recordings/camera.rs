@@ -130,7 +130,12 @@ impl Camera {
                         None => kept,
                     }
                 }
-                Next::Cue(Some(Cue::Stop(told))) => return End { status: RecordingStatus::Finished, reason: None, told: Some(told) },
+                Next::Cue(Some(Cue::Stop(told))) => {
+                    if reel.is_none() && !paused {
+                        drop(self.first(reel));
+                    }
+                    return End { status: RecordingStatus::Finished, reason: None, told: Some(told) };
+                }
                 Next::Cue(None) => return ended(RecordingStatus::Interrupted, "nobody can stop it any more"),
                 Next::Stopped => return ended(RecordingStatus::Interrupted, "the desktop's service was stopped"),
                 Next::Over => {
@@ -151,6 +156,16 @@ impl Camera {
             if reel.as_ref().is_some_and(|reel| reel.just_wrote) && room(&self.path) < ROOM {
                 return ended(RecordingStatus::Finished, "the disk is nearly full");
             }
+        }
+    }
+
+    /// A film that ends at once shows what was there all the same.
+    fn first(&mut self, reel: &mut Option<Reel>) -> Result<(), Error> {
+        let viewer = &mut self.viewer;
+        let shot = self.runtime.block_on(async { tokio::time::timeout(FRAGMENT, viewer.next()).await });
+        match shot {
+            Ok(Ok(shot)) => self.take(&shot, reel, Duration::ZERO),
+            _ => Ok(()),
         }
     }
 
