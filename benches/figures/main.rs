@@ -26,6 +26,7 @@ mod reload;
 mod report;
 mod served;
 mod server;
+mod sessions;
 mod shell;
 mod stream;
 
@@ -35,7 +36,7 @@ const ROUNDS: usize = 5;
 /// A group of figures, and the word that asks for it.
 type Group = (&'static str, fn());
 
-const GROUPS: [Group; 9] = [
+const GROUPS: [Group; 10] = [
     ("chains", chains::measure),
     ("journal", journal::measure),
     ("server", server::measure),
@@ -43,6 +44,7 @@ const GROUPS: [Group; 9] = [
     ("stream", stream::measure),
     ("cancel", cancel::measure),
     ("shell", shell::measure),
+    ("sessions", sessions::measure),
     ("history", history::measure),
     ("reload", reload::measure),
 ];
@@ -51,7 +53,7 @@ fn main() {
     // Cargo adds `--bench`.
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let Some(unknown) = asked.iter().find(|word| !GROUPS.iter().any(|(name, _)| name == word)) {
-        println!("there is no group {unknown:?}: chains, journal, server, desktop, stream, cancel, shell, history, reload");
+        println!("there is no group {unknown:?}: chains, journal, server, desktop, stream, cancel, shell, sessions, history, reload");
         std::process::exit(2);
     }
     report::head();

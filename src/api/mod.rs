@@ -42,6 +42,7 @@ mod state;
 mod success;
 mod tls;
 mod triggers;
+mod ttyd;
 mod versions;
 mod visit;
 mod webhooks;

@@ -81,6 +81,7 @@ const WORDS: &[&str] = &["clipboard", "fetch", "files", "input", "ocr", "screen"
 
 /// A framework and the rooms that may name it.
 const FRAMEWORKS: &[(&str, &[&str])] = &[
+    ("alacritty_terminal", &["shell"]),
     ("arboard", &["clipboard"]),
     ("axum", &["api"]),
     ("chrono_tz", &["schedule"]),
@@ -97,13 +98,14 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("notify", &["files", "script"]),
     ("portable_pty", &["shell"]),
     ("prometheus_client", &["api"]),
-    ("regex", &["windows"]),
+    ("regex", &["shell", "windows"]),
     ("reqwest", &["fetch", "integrations"]),
     ("rhai", &["script"]),
     ("rusqlite", &["store"]),
     ("similar", &["runs"]),
     ("sysinfo", &["system"]),
-    ("tokio_rustls", &["api"]),
+    ("tokio_rustls", &["api", "cli"]),
+    ("tokio_tungstenite", &["cli"]),
     ("tower_http", &["api"]),
     ("tracing_appender", &["logging"]),
     ("tracing_subscriber", &["logging"]),
