@@ -234,8 +234,22 @@ pub struct Shell {
     pub powershell_interactive: Vec<String>,
     /// `SHELL_CMD_INTERACTIVE`, default `cmd /Q /K`.
     pub cmd_interactive: Vec<String>,
+    /// `SHELL_SH`, default `sh -c`.
+    pub sh: Vec<String>,
+    /// `SHELL_SH_INTERACTIVE`, default `sh -i`.
+    pub sh_interactive: Vec<String>,
+    /// `SHELL_ZSH`, default `zsh -c`.
+    pub zsh: Vec<String>,
+    /// `SHELL_ZSH_INTERACTIVE`, default `zsh -f -i`.
+    pub zsh_interactive: Vec<String>,
+    /// `SHELL_FISH`, default `fish -c`.
+    pub fish: Vec<String>,
+    /// `SHELL_FISH_INTERACTIVE`, default `fish --no-config -i`.
+    pub fish_interactive: Vec<String>,
     /// `MAX_SHELL_SESSIONS`, default `32`.
     pub max_sessions: usize,
+    /// `RECORD_SHELL_SESSIONS`, default `false`: whether sessions are recorded that do not say themselves.
+    pub record: bool,
 }
 
 /// What it writes to its log.
@@ -411,7 +425,14 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         bash_interactive: line("SHELL_BASH_INTERACTIVE", &["bash", "--noprofile", "--norc", "-i"]),
         powershell_interactive: line("SHELL_POWERSHELL_INTERACTIVE", &[powershell, "-NoLogo", "-NoProfile"]),
         cmd_interactive: line("SHELL_CMD_INTERACTIVE", &["cmd", "/Q", "/K"]),
+        sh: line("SHELL_SH", &["sh", "-c"]),
+        sh_interactive: line("SHELL_SH_INTERACTIVE", &["sh", "-i"]),
+        zsh: line("SHELL_ZSH", &["zsh", "-c"]),
+        zsh_interactive: line("SHELL_ZSH_INTERACTIVE", &["zsh", "-f", "-i"]),
+        fish: line("SHELL_FISH", &["fish", "-c"]),
+        fish_interactive: line("SHELL_FISH_INTERACTIVE", &["fish", "--no-config", "-i"]),
         max_sessions: r.within("MAX_SHELL_SESSIONS", 32, 1..=1024),
+        record: r.get("RECORD_SHELL_SESSIONS", false),
     };
     let level = if application.debug { "debug" } else { "info" };
     let logging = Logging {

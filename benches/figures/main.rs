@@ -28,6 +28,7 @@ mod report;
 mod rfb;
 mod served;
 mod server;
+mod sessions;
 mod shell;
 mod stream;
 
@@ -37,7 +38,7 @@ const ROUNDS: usize = 5;
 /// A group of figures, and the word that asks for it.
 type Group = (&'static str, fn());
 
-const GROUPS: [Group; 10] = [
+const GROUPS: [Group; 12] = [
     ("chains", chains::measure),
     ("journal", journal::measure),
     ("server", server::measure),
@@ -46,6 +47,7 @@ const GROUPS: [Group; 10] = [
     ("peers", peers::measure),
     ("cancel", cancel::measure),
     ("shell", shell::measure),
+    ("sessions", sessions::measure),
     ("history", history::measure),
     ("reload", reload::measure),
 ];
@@ -54,7 +56,7 @@ fn main() {
     // Cargo adds `--bench`.
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let Some(unknown) = asked.iter().find(|word| !GROUPS.iter().any(|(name, _)| name == word)) {
-        println!("there is no group {unknown:?}: chains, journal, server, desktop, stream, peers, cancel, shell, history, reload");
+        println!("there is no group {unknown:?}: chains, journal, server, desktop, stream, peers, cancel, shell, sessions, history, reload");
         std::process::exit(2);
     }
     report::head();

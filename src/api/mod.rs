@@ -43,6 +43,7 @@ mod state;
 mod success;
 mod tls;
 mod triggers;
+mod ttyd;
 mod versions;
 mod visit;
 mod webhooks;

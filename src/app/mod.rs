@@ -167,6 +167,7 @@ impl App {
 
     /// Goes on with the runs that a dead server left, and serves the API until [`App::shutdown`].
     pub async fn listen(&self, listener: TcpListener) {
+        shell_history::close(&self.store).await;
         if let Err(failure) = self.runs.recover().await {
             tracing::error!(error = %failure, "the runs that were left behind cannot be read");
         }
@@ -337,17 +338,28 @@ fn run_settings(config: &Config, files: &Path, allowed: Permissions) -> runs::Se
 fn shell_settings(config: &Config, files: &Path) -> shell::Settings {
     let set = &config.shell;
     let named = |name: &str, line: &Vec<String>| (name.to_owned(), line.clone());
-    let sh = vec!["sh".to_owned(), "-c".to_owned()];
     shell::Settings {
-        shells: BTreeMap::from([named("bash", &set.bash), named("sh", &sh), named("powershell", &set.powershell), named("cmd", &set.cmd)]),
+        shells: BTreeMap::from([
+            named("bash", &set.bash),
+            named("sh", &set.sh),
+            named("zsh", &set.zsh),
+            named("fish", &set.fish),
+            named("powershell", &set.powershell),
+            named("cmd", &set.cmd),
+        ]),
         terminals: BTreeMap::from([
             named("bash", &set.bash_interactive),
+            named("sh", &set.sh_interactive),
+            named("zsh", &set.zsh_interactive),
+            named("fish", &set.fish_interactive),
             named("powershell", &set.powershell_interactive),
             named("cmd", &set.cmd_interactive),
         ]),
         max_sessions: set.max_sessions,
         directory: files.to_owned(),
         private: config.storage.data_dir.join("sessions"),
+        recordings: config.storage.data_dir.join("recordings"),
+        record: set.record,
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::protocol::{Call, ImageRef, Json, Record, Wait, WaitFor};
+use super::terminals::Opened;
 use super::{Encoder, Gate, Job, Journal, Pictures, Waited, dry};
 use crate::desktop::{Desktop, Desktops, Lease};
 use crate::error::{Failure, Kind};
@@ -42,7 +43,7 @@ pub struct Capabilities {
 pub(super) struct Broker {
     /// What others are told who has the desktop.
     who: String,
-    capabilities: Capabilities,
+    pub(super) capabilities: Capabilities,
     gate: Arc<dyn Gate>,
     grant: Grant,
     journal: Arc<dyn Journal>,
@@ -52,6 +53,7 @@ pub(super) struct Broker {
     cancel: CancellationToken,
     /// Shared by all runners of the run, like the desktop's lease.
     images: Arc<Mutex<Images>>,
+    pub(super) opened: Arc<Opened>,
     lease: Arc<tokio::sync::Mutex<Option<Lease>>>,
     /// Effects are described, not done.
     dry: bool,
@@ -65,6 +67,7 @@ impl Broker {
     pub(super) fn new(who: String, capabilities: Capabilities, gate: Arc<dyn Gate>, job: &Job, encoder: Option<&Arc<Encoder>>) -> Self {
         Self {
             who,
+            opened: Arc::new(Opened::new(Arc::clone(&capabilities.shells))),
             capabilities,
             gate,
             grant: job.grant.clone(),
@@ -92,6 +95,7 @@ impl Broker {
     pub(super) fn beside(&self, job: &Job) -> Self {
         Self {
             images: Arc::clone(&self.images),
+            opened: Arc::clone(&self.opened),
             lease: Arc::clone(&self.lease),
             ..Self::new(
                 self.who.clone(),
@@ -250,6 +254,12 @@ impl Broker {
             }
             Call::ShellRun { shell, command, options } => self.command(Program::Line { shell, command }, options).await,
             Call::ShellArgv { argv, options } => self.command(Program::Argv(argv), options).await,
+            Call::ShellOpen(open) => self.open_session(open).await,
+            Call::ShellSession { session_id } => self.session_place(&session_id).await,
+            Call::ShellSend { session_id, text } => self.send_to_session(&session_id, &text).await,
+            Call::ShellWaitFor { session_id, wait } => self.wait_in_session(&session_id, &wait).await,
+            Call::ShellScreen { session_id } => self.screen_of_session(&session_id).await,
+            Call::ShellClose { session_id } => self.close_session(&session_id).await,
             Call::HttpRequest(request) => {
                 let url = self.grant.url(&request.url)?;
                 json(&self.capabilities.fetch.send(url, request, &self.cancel).await?)
@@ -271,10 +281,14 @@ impl Broker {
                 let system = Arc::clone(&self.capabilities.system);
                 json(&blocking(move || Ok::<_, Failure>(system.processes()?)).await?)
             }
-            Call::SystemKill { pid, force } => {
+            Call::SystemKill { pid, force, tree } => {
                 let process = self.grant.process(pid)?;
-                let system = Arc::clone(&self.capabilities.system);
-                json(&blocking(move || Ok::<_, Failure>(system.act(process, system::Action::Kill { force }, None)?)).await?)
+                let (system, action) = (Arc::clone(&self.capabilities.system), system::Action::Kill { force });
+                let end = move || match tree {
+                    true => Ok::<_, Failure>(system.act_on_tree(process, action, None).map(drop)?),
+                    false => Ok(system.act(process, action, None)?),
+                };
+                json(&blocking(end).await?)
             }
             Call::SystemEnv { name } => {
                 self.grant.env(&name)?;
@@ -353,12 +367,26 @@ impl Broker {
 
     async fn command(&self, program: Program, options: shell::CommandOptions) -> Result<Json, Failure> {
         let command = self.grant.command(program)?;
+        json(&self.capabilities.shells.run(command, options, &self.display().await, &self.cancel).await?)
+    }
+
+    /// What commands are given so that their windows appear where the script looks.
+    pub(super) async fn display(&self) -> BTreeMap<String, String> {
         // A program that a script starts appears on the desktop that the script sees; for one that sees none, none is opened.
         let sees = self.grant.screen().is_ok() || self.grant.input().is_ok();
         let desktop = if sees { self.desktop().await.ok() } else { self.capabilities.desktops.current() };
         let display = desktop.and_then(|desktop| desktop.display().map(str::to_owned));
-        let env: BTreeMap<String, String> = display.map(|display| ("DISPLAY".to_owned(), display)).into_iter().collect();
-        json(&self.capabilities.shells.run(command, options, &env, &self.cancel).await?)
+        display.map(|display| ("DISPLAY".to_owned(), display)).into_iter().collect()
+    }
+
+    /// What the run may do.
+    pub(super) fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// Stops the call under way.
+    pub(super) fn cancel(&self) -> &CancellationToken {
+        &self.cancel
     }
 
     async fn file<T, F>(&self, path: String, access: Access, act: F) -> Result<Json, Failure>

@@ -10,6 +10,7 @@ mod pool;
 pub mod protocol;
 mod rounds;
 mod runner;
+mod terminals;
 pub mod wire;
 
 use std::path::PathBuf;

@@ -117,6 +117,31 @@ pub enum Call {
         options: shell::CommandOptions,
     },
 
+    /// → [`shell::SessionPlace`], at its beginning
+    ShellOpen(shell::OpenSession),
+    /// → [`shell::SessionPlace`], behind everything that was printed
+    ShellSession {
+        session_id: String,
+    },
+    /// → null
+    ShellSend {
+        session_id: String,
+        text: String,
+    },
+    /// → [`shell::Found`]
+    ShellWaitFor {
+        session_id: String,
+        wait: shell::WaitFor,
+    },
+    /// → [`shell::ScreenText`]
+    ShellScreen {
+        session_id: String,
+    },
+    /// → null
+    ShellClose {
+        session_id: String,
+    },
+
     // http
     /// → [`fetch::Response`]
     HttpRequest(fetch::Request),
@@ -154,6 +179,8 @@ pub enum Call {
     SystemKill {
         pid: u32,
         force: bool,
+        /// With all that it started.
+        tree: bool,
     },
     /// → text or null
     SystemEnv {
@@ -200,6 +227,8 @@ impl Call {
             | Self::SystemLoad
             | Self::SystemProcesses
             | Self::SystemEnv { .. }
+            | Self::ShellSession { .. }
+            | Self::ShellScreen { .. }
             | Self::FlowPause(_)
             | Self::FlowRounds { .. }
             | Self::FlowNextRound { .. } => false,
@@ -220,6 +249,10 @@ impl Call {
             | Self::ClipboardSet(_)
             | Self::ShellRun { .. }
             | Self::ShellArgv { .. }
+            | Self::ShellOpen(_)
+            | Self::ShellSend { .. }
+            | Self::ShellWaitFor { .. }
+            | Self::ShellClose { .. }
             | Self::HttpRequest(_)
             | Self::FileWrite { .. }
             | Self::FileRemove { .. }

@@ -32,7 +32,7 @@ use group::Group;
 pub use history::{History, HistoryPage};
 use output::{Kept, drain};
 use programs::Programs;
-pub use session::{Session, Viewer};
+pub use session::{Seen, Session, Standing, Taken, Viewer};
 use sessions::{Beginning, Keeper, Live};
 pub use words::*;
 
@@ -61,18 +61,25 @@ pub struct Settings {
     pub directory: PathBuf,
     /// Where sessions keep the files through which they talk with their shells.
     pub private: PathBuf,
+    /// Where recordings of sessions are kept.
+    pub recordings: PathBuf,
+    /// Whether sessions are recorded that do not say themselves.
+    pub record: bool,
 }
 
 impl Default for Settings {
     /// bash alone, in the folder for temporary files.
     fn default() -> Self {
         let line = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let private = std::env::temp_dir().join(format!("trae-sessions-{}", uuid::Uuid::now_v7().simple()));
         Self {
             shells: BTreeMap::from([("bash".to_owned(), line(&["bash", "-c"]))]),
             terminals: BTreeMap::from([("bash".to_owned(), line(&["bash", "--noprofile", "--norc", "-i"]))]),
             max_sessions: 32,
             directory: std::env::temp_dir(),
-            private: std::env::temp_dir().join(format!("trae-sessions-{}", uuid::Uuid::now_v7().simple())),
+            recordings: private.join("recordings"),
+            private,
+            record: false,
         }
     }
 }
@@ -85,6 +92,8 @@ pub struct Shells {
     places: Arc<Semaphore>,
     max_sessions: usize,
     private: PathBuf,
+    recordings: PathBuf,
+    record: bool,
     history: Keeper,
 }
 
@@ -104,6 +113,8 @@ impl Shells {
             places: sessions::places(settings.max_sessions),
             max_sessions: settings.max_sessions,
             private: settings.private,
+            recordings: settings.recordings,
+            record: settings.record,
             history,
         }
     }
@@ -208,7 +219,11 @@ fn existing_folder(folder: &Path, shown: &str, at: &'static str) -> Result<PathB
     }
 }
 
-fn time_limit(seconds: f64) -> Result<Duration, Error> {
+/// How long something may take that was given so many seconds.
+///
+/// # Errors
+/// Where that is not above 0 and at most [`LONGEST_TIMEOUT`].
+pub fn time_limit(seconds: f64) -> Result<Duration, Error> {
     if seconds.is_finite() && seconds > 0.0 && seconds <= LONGEST_TIMEOUT {
         return Ok(Duration::from_secs_f64(seconds));
     }

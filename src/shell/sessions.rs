@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
 use super::history::History;
-use super::session::{New, Session};
-use super::{Error, ShellSessionInfo, ShellSessionRequest, Shells, environment};
+use super::session::{New, Session, recorder};
+use super::{Error, PastSession, ShellSessionInfo, ShellSessionRequest, Shells, environment};
 use crate::policy::{AllowedCommand, Program};
 
 /// Variables that may be set for new sessions and single commands.
@@ -76,6 +76,7 @@ impl Shells {
         if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
             return Err(Error::invalid("/name", "a name has 1 to 200 characters, without control characters"));
         }
+        environment::check(&request.env)?;
         let beginning = self.beginning();
         let directory = match &request.working_directory {
             Some(asked) => super::existing_folder(&beginning.directory.join(asked), asked, "/working_directory")?,
@@ -88,6 +89,8 @@ impl Shells {
         let program = self.programs.locate(allowed.program(), name_of_program, &directory)?;
         self.accepts()?;
         let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::TooManySessions(self.max_sessions))?;
+        let mut environment = self.environment(&beginning, extra_env);
+        environment.extend(request.env.iter().map(|(name, value)| (name.into(), value.into())));
         let new = New {
             id: uuid::Uuid::now_v7().to_string(),
             name: name.to_owned(),
@@ -95,11 +98,14 @@ impl Shells {
             program: &program,
             arguments,
             directory: &directory,
-            environment: self.environment(&beginning, extra_env),
+            environment,
             private: &self.private,
             env: self.programs.find("env", Path::new("/")),
             history: Arc::clone(&self.history),
             permit,
+            size: request.size,
+            recordings: self.recordings.clone(),
+            record: request.record.unwrap_or(self.record),
         };
         let live = Arc::clone(&self.live);
         let session = Session::open(new, move |id| drop(live.sessions().remove(id))).await?;
@@ -147,6 +153,30 @@ impl Shells {
     pub async fn close(&self, id: &str) -> Result<(), Error> {
         self.session(id).await?.end("somebody deleted it").await;
         Ok(())
+    }
+
+    /// A session that is open or was once, as it is on record.
+    ///
+    /// # Errors
+    /// [`Error::NoSession`] where it never was.
+    pub async fn past(&self, id: &str) -> Result<PastSession, Error> {
+        let found = if self.is_id(id) { self.history.session(id.to_owned()).await? } else { None };
+        found.ok_or_else(|| Error::NoSession(id.to_owned()))
+    }
+
+    /// The last sessions that have ended, at most `limit`, the newest first.
+    pub async fn ended(&self, limit: u32) -> Result<Vec<PastSession>, Error> {
+        Ok(self.history.past(limit).await?)
+    }
+
+    /// The file with the recording of a session, open or not. It grows as long as the session is being recorded.
+    ///
+    /// # Errors
+    /// [`Error::NoSession`] where the session never was, [`Error::NoRecording`] where it was not recorded, or that made room for others.
+    pub async fn recording(&self, id: &str) -> Result<PathBuf, Error> {
+        self.past(id).await?;
+        let path = recorder::path(&self.recordings, id);
+        if path.is_file() { Ok(path) } else { Err(Error::NoRecording(id.to_owned())) }
     }
 
     /// What ran in a session, open or not: at most `limit` commands before the entry `before`, the oldest first, and how many there are.

@@ -23,6 +23,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0009_history.sql"),
     include_str!("migrations/0010_firings.sql"),
     include_str!("migrations/0012_recordings.sql"),
+    include_str!("migrations/0013_shell_endings.sql"),
 ];
 
 /// The one that has workflows begin with a version each.

@@ -83,6 +83,7 @@ const WORDS: &[&str] = &["clipboard", "fetch", "files", "input", "ocr", "screen"
 
 /// A framework and the rooms that may name it.
 const FRAMEWORKS: &[(&str, &[&str])] = &[
+    ("alacritty_terminal", &["shell"]),
     ("arboard", &["clipboard"]),
     ("axum", &["api"]),
     ("chrono_tz", &["schedule"]),
@@ -101,14 +102,15 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("openh264", &["screen"]),
     ("portable_pty", &["shell"]),
     ("prometheus_client", &["api"]),
-    ("regex", &["windows"]),
+    ("regex", &["shell", "windows"]),
     ("reqwest", &["fetch", "integrations"]),
     ("rhai", &["script"]),
     ("rusqlite", &["store"]),
     ("shiguredo_mp4", &["recordings"]),
     ("similar", &["runs"]),
     ("sysinfo", &["system"]),
-    ("tokio_rustls", &["api"]),
+    ("tokio_rustls", &["api", "cli"]),
+    ("tokio_tungstenite", &["cli"]),
     ("tower_http", &["api"]),
     ("tracing_appender", &["logging"]),
     ("tracing_subscriber", &["logging"]),

@@ -27,7 +27,7 @@ mod runs;
 mod scripts;
 pub mod served;
 mod server;
-mod shell;
+pub mod shell;
 mod shell_processes;
 mod shell_terminal;
 mod snapshots;
