@@ -5,13 +5,16 @@
 //! [`Input::open`]. What is on the screen is for other rooms.
 
 mod error;
+mod footprints;
 mod key;
 mod keyboard;
 #[cfg(target_os = "linux")]
 mod keymap;
 mod mouse;
 mod pause;
+mod physical;
 mod portable;
+mod shortcut;
 mod words;
 #[cfg(target_os = "linux")]
 mod x11;
@@ -19,10 +22,13 @@ mod x11;
 mod x11_keys;
 
 pub use error::Error;
+pub use footprints::{Aim, Footprints};
 pub use key::KEY_NAMES;
+pub use physical::Physical;
+pub use shortcut::Shortcut;
 pub use words::*;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
@@ -68,6 +74,11 @@ trait Backend: Send + Sync {
     fn wheel(&self, wheel: Wheel, steps: u32) -> Result<(), Error>;
     /// Presses a key, with the modifiers that it needs, or releases what [`Backend::key`] pressed for it.
     fn key(&self, key: Key, down: bool) -> Result<(), Error>;
+    /// Presses or releases a key by where it is on the keyboard, whatever it types there. Where the display knows no places: the key
+    /// that has its symbol on a US keyboard.
+    fn physical(&self, key: Physical, down: bool) -> Result<(), Error> {
+        self.key(key.on_us_keyboard(), down)
+    }
     /// How many of the symbols at the head of `text` can be typed one after the other without a break; makes them typeable.
     fn prepare(&self, text: &[Key], cancel: &CancellationToken) -> Result<usize, Error>;
     /// Presses and releases a key that was prepared.
@@ -76,6 +87,10 @@ trait Backend: Send + Sync {
     fn settle(&self) -> Result<(), Error>;
     /// Returns once all actions have reached the desktop.
     fn flush(&self) -> Result<(), Error>;
+    /// What it does itself, for who listens to the display; none where that is not noted.
+    fn footprints(&self) -> Option<Arc<Footprints>> {
+        None
+    }
 }
 
 /// The mouse and keyboard of one display. Safe to share; survives a restart of the display's server.
@@ -91,7 +106,25 @@ pub struct Input {
 #[derive(Debug, Default)]
 struct Held {
     buttons: Vec<Button>,
-    keys: Vec<Key>,
+    keys: Vec<Stroke>,
+}
+
+/// A key, by what it types or by where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stroke {
+    Symbol(Key),
+    Place(Physical),
+}
+
+/// The keys that were let go, to be pressed again.
+#[derive(Debug, Default)]
+pub struct Released(Vec<Stroke>);
+
+impl Released {
+    /// Whether there were none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl Held {
@@ -101,7 +134,7 @@ impl Held {
         }
     }
 
-    fn note_key(&mut self, key: Key) {
+    fn note_key(&mut self, key: Stroke) {
         if !self.keys.contains(&key) {
             self.keys.push(key);
         }
@@ -142,19 +175,49 @@ impl Input {
         Self { backend: Box::new(backend), keyboard: Mutex::default(), held: Mutex::default() }
     }
 
-    /// Lets go of everything that was pressed to be kept down.
+    /// Lets go of everything that was pressed to be kept down; gives the keys.
     ///
     /// # Errors
     /// [`Error::Unavailable`] where the display does not answer; then it holds nothing either.
-    pub fn let_go(&self) -> Result<(), Error> {
+    pub fn let_go(&self) -> Result<Released, Error> {
         let Held { buttons, keys } = std::mem::take(&mut *self.held());
         if buttons.is_empty() && keys.is_empty() {
-            return Ok(());
+            return Ok(Released::default());
         }
-        let keys = keys.into_iter().rev().map(|key| self.backend.key(key, false));
+        let released = keys.iter().rev().map(|key| self.stroke(*key, false));
         let buttons = buttons.into_iter().rev().map(|button| self.backend.button(button, false));
-        let released = keys.chain(buttons).fold(Ok(()), Result::and);
-        released.and(self.backend.flush())
+        let released = released.chain(buttons).fold(Ok(()), Result::and);
+        released.and(self.backend.flush()).map(|()| Released(keys))
+    }
+
+    /// Whether anything was pressed to be kept down.
+    pub fn holds_something(&self) -> bool {
+        let held = self.held();
+        !held.buttons.is_empty() || !held.keys.is_empty()
+    }
+
+    /// Presses keys again that were let go.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the display does not answer.
+    pub fn hold_again(&self, released: &Released) -> Result<(), Error> {
+        for key in &released.0 {
+            self.held().note_key(*key);
+            self.stroke(*key, true)?;
+        }
+        self.backend.flush()
+    }
+
+    /// What this does itself with the display; none where that is not noted.
+    pub fn footprints(&self) -> Option<Arc<Footprints>> {
+        self.backend.footprints()
+    }
+
+    fn stroke(&self, key: Stroke, down: bool) -> Result<(), Error> {
+        match key {
+            Stroke::Symbol(key) => self.backend.key(key, down),
+            Stroke::Place(key) => self.backend.physical(key, down),
+        }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
