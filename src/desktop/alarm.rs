@@ -35,7 +35,7 @@ pub(super) struct Alarm {
     corner: Option<Corner>,
     /// For each key of the hot key the codes that it may have; none where the keyboard has changed since.
     codes: Option<Vec<Vec<u8>>>,
-    /// Keys that somebody else than this process holds down.
+    /// Keys that are held down.
     down: HashSet<u8>,
     moved: bool,
     /// Somebody else has moved the pointer since this process put it anywhere.
@@ -82,8 +82,10 @@ impl Alarm {
             Event::MappingNotify(_) => self.codes = None,
             Event::XinputRawKeyPress(press) => {
                 let Ok(code) = u8::try_from(press.detail) else { return Ok(()) };
-                if !self.footprints.claim(code) {
-                    self.down.insert(code);
+                let ours = self.footprints.claim(code);
+                // Whoever holds the others: a server does not tell of a key that is pressed while a script holds it down already.
+                self.down.insert(code);
+                if !ours {
                     self.pressed(connection, code)?;
                 }
             }

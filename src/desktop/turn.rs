@@ -249,10 +249,10 @@ impl Turn {
             (Some(input), Sweep::Again(_)) => input,
             _ => return self.swept(None),
         };
-        let (turn, kept) = (Arc::clone(self), matches!(sweep, Sweep::LetGo(Some(_))));
+        let turn = Arc::clone(self);
         let work = move || {
             let swept = match sweep {
-                Sweep::LetGo(run) => input.let_go().map(|released| run.filter(|_| kept).map(|run| (run, released))),
+                Sweep::LetGo(run) => input.let_go().map(|released| run.map(|run| (run, released))),
                 Sweep::Again(held) => input.hold_again(&held).map(|()| None),
             };
             let swept = swept.unwrap_or_else(|error| {

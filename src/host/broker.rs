@@ -315,11 +315,10 @@ impl Broker {
         self.grant.input()?;
         let desktop = self.desktop().await?;
         let mut place = self.lease.lock().await;
-        let lease = match place.take() {
-            Some(lease) => place.insert(lease),
-            None => place.insert(self.place(&desktop)),
-        };
-        let acting = controls::turn(lease, &*self.journal, &self.cancel).await?;
+        let lease = place.take().unwrap_or_else(|| self.place(&desktop));
+        let acting = controls::turn(&lease, &*self.journal, &self.cancel).await?;
+        // Only once it came: who waits no longer stands in nobody's way.
+        *place = Some(lease);
         if let Some(pictures) = &mut self.pictures {
             pictures.before(&desktop).await;
         }

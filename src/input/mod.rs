@@ -49,6 +49,19 @@ impl Area {
         let (left, top) = (i64::from(self.x), i64::from(self.y));
         x >= left && y >= top && x < left + i64::from(self.width) && y < top + i64::from(self.height)
     }
+
+    /// The part of it that lies in another one, if any does.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only X monitors reach out of their screen"))]
+    fn within(&self, other: Self) -> Option<Self> {
+        let cut = |start: i32, length: u32, other_start: i32, other_length: u32| {
+            let from = i64::from(start.max(other_start));
+            let to = (i64::from(start) + i64::from(length)).min(i64::from(other_start) + i64::from(other_length));
+            Some((i32::try_from(from).ok()?, u32::try_from(to - from).ok().filter(|length| *length > 0)?))
+        };
+        let (x, width) = cut(self.x, self.width, other.x, other.width)?;
+        let (y, height) = cut(self.y, self.height, other.y, other.height)?;
+        Some(Self { x, y, width, height })
+    }
 }
 
 /// What turns the wheel one step.

@@ -166,11 +166,13 @@ impl Session {
             .filter(|monitor| monitor.width > 0 && monitor.height > 0)
             .map(|monitor| Area { x: monitor.x.into(), y: monitor.y.into(), width: monitor.width.into(), height: monitor.height.into() })
             .collect();
-        if !areas.is_empty() {
-            return Ok(areas);
-        }
         let root = self.connection.get_geometry(self.root)?.reply()?;
-        Ok(vec![Area { x: 0, y: 0, width: root.width.into(), height: root.height.into() }])
+        let root = Area { x: 0, y: 0, width: root.width.into(), height: root.height.into() };
+        if areas.is_empty() {
+            return Ok(vec![root]);
+        }
+        // One may be said to reach out of the screen. The pointer does not go there: it would stop at the edge.
+        Ok(areas.into_iter().filter_map(|area| area.within(root)).collect())
     }
 
     fn flush(&self) -> Result<(), Broken> {

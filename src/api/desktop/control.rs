@@ -124,7 +124,7 @@ pub(crate) struct ControlPlace {
 #[schema(example = json!({ "name": "Ann" }))]
 pub(crate) struct ControlAsk {
     /// How others see them; without it the name of the key, or `somebody`.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(min_length = 1, max_length = 64, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     pub(crate) name: Option<String>,
 }
 
@@ -181,9 +181,11 @@ impl ControlView {
 
 /// The name that somebody goes by.
 pub(crate) fn name(asked: ControlAsk) -> Result<String> {
-    let Some(name) = asked.name else { return Ok(visit::name().unwrap_or_else(|| "somebody".to_owned())) };
-    let name = name.trim();
-    if name.is_empty() || name.chars().count() > LONGEST || name.chars().any(char::is_control) {
+    let name = asked.name.as_deref().unwrap_or_default().trim();
+    if name.is_empty() {
+        return Ok(visit::name().unwrap_or_else(|| "somebody".to_owned()));
+    }
+    if name.chars().count() > LONGEST || name.chars().any(char::is_control) {
         return Err(Error::invalid_at("/name", "a name has from 1 to 64 characters, and no control characters"));
     }
     Ok(name.to_owned())

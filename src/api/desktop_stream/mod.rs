@@ -232,7 +232,9 @@ impl Conversation {
     async fn give(&mut self, to: u64) -> Result<()> {
         let desktop = self.desktop().await?;
         let token = self.place.token().ok_or_else(|| desktop::Error::NotYours { holder: desktop.holder() })?;
-        Ok(desktop.give_control(&token, to)?)
+        desktop.give_control(&token, to)?;
+        self.place.give_up();
+        Ok(())
     }
 
     async fn release(&mut self) -> Result<()> {
