@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use read::Reader;
-use value::{Host, LogFile, LogLevel, Size, Words};
+use value::{Host, HotKey, LogFile, LogLevel, ScreenCorner, Size, Words};
 
 pub use read::{Problem, Problems, Setting, Source};
 pub use value::{Fingerprint, Network, Secret};
@@ -204,6 +204,30 @@ pub struct Desktop {
     pub virtual_size: (u32, u32),
     /// `VIRTUAL_STARTUP`, default none: a command line that is started on an own virtual screen, beside a window manager.
     pub virtual_startup: Vec<String>,
+    /// `CONTROL_IDLE` in seconds, default `120`: a person who is at the controls of the desktop and does nothing for so long loses them.
+    pub control_idle: Duration,
+    /// `EMERGENCY_HOTKEY`, default `ctrl+alt+shift+esc`: keys that a person presses together at the desktop itself to end whatever has
+    /// its mouse and keyboard; `none` for none. They are heard, not taken away from other programs.
+    pub emergency_hotkey: Option<String>,
+    /// `EMERGENCY_CORNER`, default `top_left`: the corner of the screen (`top_left`, `top_right`, `bottom_left`, `bottom_right`) into which
+    /// a person moves the pointer for the same; `none` for none. What scripts and viewers do with the pointer does not count.
+    pub emergency_corner: Option<Corner>,
+    /// `EMERGENCY_PAUSE` in seconds, default `10`: so long nobody uses mouse and keyboard after an emergency stop, unless somebody takes
+    /// control.
+    pub emergency_pause: Duration,
+}
+
+/// A corner of the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Corner {
+    /// Where coordinates begin.
+    TopLeft,
+    /// The upper right one.
+    TopRight,
+    /// The lower left one.
+    BottomLeft,
+    /// The lower right one.
+    BottomRight,
 }
 
 /// Which screen.
@@ -415,6 +439,10 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
             (width, height)
         },
         virtual_startup: r.optional("VIRTUAL_STARTUP").map(|Words(words)| words).unwrap_or_default(),
+        control_idle: Duration::from_secs(r.within("CONTROL_IDLE", 120, 1..=86_400)),
+        emergency_hotkey: r.get("EMERGENCY_HOTKEY", HotKey(Some("ctrl+alt+shift+esc".to_owned()))).0,
+        emergency_corner: r.get("EMERGENCY_CORNER", ScreenCorner(Some(Corner::TopLeft))).0,
+        emergency_pause: Duration::from_secs(r.within("EMERGENCY_PAUSE", 10, 0..=3600)),
     };
     let mut line = |name, default: &[&str]| r.get(name, Words(default.iter().map(|word| (*word).to_owned()).collect())).0;
     let powershell = if cfg!(windows) { "powershell" } else { "pwsh" };

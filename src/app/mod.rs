@@ -18,9 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Parts, State, Tls};
 use crate::config::{self, Config, DisplayMode};
+use crate::desktop::control::Corner;
 use crate::desktop::{self, Desktops};
 use crate::error::{Failure, Kind};
 use crate::host::{self, Capabilities, Host, Job, Outcome};
+use crate::input::Shortcut;
 use crate::keys::Keys;
 use crate::policy::{Grant, Permissions};
 use crate::recordings::{self, Recordings};
@@ -100,7 +102,7 @@ impl App {
         let tls = Tls::load(&config.server)?;
         let store = Store::open(&data.join("trae.db"))?;
         let keys = Arc::new(open_keys(&config, store.clone())?);
-        let desktops = Arc::new(Desktops::new(desktop_settings(&config)));
+        let desktops = Arc::new(Desktops::new(desktop_settings(&config)?));
         let ocr = Arc::new(ocr::Ocr::new(ocr_settings(&config)));
         let history = Arc::new(shell_history::Kept(store.clone()));
         let shells = Arc::new(shell::Shells::with_history(shell_settings(&config, &files), history));
@@ -308,14 +310,25 @@ fn ocr_settings(config: &Config) -> ocr::Settings {
     ocr::Settings { languages: languages.clone(), timeout: *timeout, confidence_threshold: *confidence_threshold }
 }
 
-fn desktop_settings(config: &Config) -> desktop::Settings {
+fn desktop_settings(config: &Config) -> Result<desktop::Settings, Failure> {
     let mode = match config.desktop.mode {
         DisplayMode::Auto => desktop::Mode::Auto,
         DisplayMode::Local => desktop::Mode::Local,
         DisplayMode::Virtual => desktop::Mode::Virtual,
         DisplayMode::None => desktop::Mode::None,
     };
-    desktop::Settings { mode, virtual_size: config.desktop.virtual_size, virtual_startup: config.desktop.virtual_startup.clone() }
+    let corner = config.desktop.emergency_corner.map(|corner| match corner {
+        config::Corner::TopLeft => Corner::TopLeft,
+        config::Corner::TopRight => Corner::TopRight,
+        config::Corner::BottomLeft => Corner::BottomLeft,
+        config::Corner::BottomRight => Corner::BottomRight,
+    });
+    let hot_key = config.desktop.emergency_hotkey.as_deref().map(Shortcut::parse).transpose().map_err(|error| {
+        Failure::new(Kind::ValidationError, format!("EMERGENCY_HOTKEY: {error}; write it like ctrl+alt+shift+esc, or none"))
+    })?;
+    let config::Desktop { virtual_size, ref virtual_startup, control_idle: idle, emergency_pause: pause, .. } = config.desktop;
+    let control = desktop::control::Settings { idle, pause, hot_key, corner };
+    Ok(desktop::Settings { mode, virtual_size, virtual_startup: virtual_startup.clone(), control })
 }
 
 fn snapshot_settings(config: &Config) -> snapshots::Settings {

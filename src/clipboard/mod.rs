@@ -10,6 +10,8 @@ mod portable;
 #[cfg(target_os = "linux")]
 mod x11;
 #[cfg(target_os = "linux")]
+mod x11_follow;
+#[cfg(target_os = "linux")]
 mod x11_owner;
 
 use serde::{Deserialize, Serialize};
@@ -55,6 +57,9 @@ pub enum Error {
     /// The program that copied the text does not hand it over.
     #[error("the program that holds the clipboard does not answer: try again, or copy the text anew")]
     Silent,
+    /// Nobody is told of changes here.
+    #[error("this platform does not say when its clipboard changes: read it when it is needed")]
+    NotTold,
     /// Somebody else took the clipboard at the same moment, or it answered with something unexpected.
     #[error("the clipboard could not be used: {0}")]
     Failed(String),
@@ -63,7 +68,7 @@ pub enum Error {
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Unavailable { .. } | Self::NoDisplay => Kind::ServiceUnavailable,
+            Self::Unavailable { .. } | Self::NoDisplay | Self::NotTold => Kind::ServiceUnavailable,
             Self::NotText => Kind::Conflict,
             Self::TooLong(_) => Kind::ValidationError,
             Self::TooLarge => Kind::PayloadTooLarge,
@@ -90,6 +95,28 @@ pub struct Clipboard {
     backend: x11::X11,
     #[cfg(not(target_os = "linux"))]
     backend: portable::Portable,
+}
+
+/// Hears of each change of a clipboard. It costs a sleeping thread, shared by all who do.
+pub struct Changes {
+    heard: tokio::sync::watch::Receiver<u64>,
+    #[cfg(target_os = "linux")]
+    _follower: std::sync::Arc<x11_follow::Follower>,
+}
+
+impl std::fmt::Debug for Changes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Changes").finish_non_exhaustive()
+    }
+}
+
+impl Changes {
+    /// Resolves after a change; never again once the display has gone. May be dropped while it waits.
+    pub async fn next(&mut self) {
+        if self.heard.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
 }
 
 impl std::fmt::Debug for Clipboard {
@@ -122,6 +149,14 @@ impl Clipboard {
     /// [`Error::NotText`], [`Error::TooLarge`]; [`Error::Silent`] where the program that holds the text does not hand it over.
     pub fn get(&self) -> Result<String, Error> {
         self.backend.get()
+    }
+
+    /// Hears of each change from now on.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the display does not answer; [`Error::NotTold`] where the platform tells nobody.
+    pub fn changes(&self) -> Result<Changes, Error> {
+        self.backend.changes()
     }
 
     /// Puts a text on the clipboard.

@@ -5,11 +5,15 @@
 //! it when ([`Desktop::act`], [`Hands`]) and who sees what ([`Viewer`]).
 
 mod action;
+#[cfg(target_os = "linux")]
+mod alarm;
 mod canvas;
+pub mod control;
 mod delta;
 mod error;
 mod frames;
 mod hands;
+mod lease;
 mod plane;
 #[cfg(target_os = "linux")]
 mod sentinel;
@@ -36,14 +40,15 @@ use crate::windows::Windows;
 
 pub use action::{Action, PATIENCE};
 pub use canvas::{Canvas, Update};
+pub use control::{Changes, Control, Controls, Party, PartyKind, Stop, Stopped, Token, Who};
 pub use delta::Moved;
 pub use error::Error;
 pub use frames::{Seen, Viewer};
 pub use hands::Hands;
+pub use lease::{Acting, Lease};
 pub use shot::{Picture, Shot};
 pub use streaming::{Change, Client, Showing, Streams, View};
 pub use targets::Desktops;
-pub use turn::Lease;
 
 use frames::Frames;
 use turn::Turn;
@@ -72,11 +77,13 @@ pub struct Settings {
     pub virtual_size: (u32, u32),
     /// What is started on a virtual one beside a window manager: a command line in words, or nothing.
     pub virtual_startup: Vec<String>,
+    /// How control is handed about.
+    pub control: control::Settings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { mode: Mode::Auto, virtual_size: (1920, 1080), virtual_startup: Vec::new() }
+        Self { mode: Mode::Auto, virtual_size: (1920, 1080), virtual_startup: Vec::new(), control: control::Settings::default() }
     }
 }
 
@@ -85,7 +92,7 @@ pub struct Desktop {
     name: &'static str,
     display: Option<String>,
     screen: Arc<Screen>,
-    input: Input,
+    input: Arc<Input>,
     clipboard: Clipboard,
     windows: Windows,
     turn: Arc<Turn>,
@@ -172,22 +179,33 @@ impl Desktop {
     ///
     /// # Errors
     /// [`Error::Cancelled`] while waiting.
-    pub async fn lease(&self, who: &str, cancel: &CancellationToken) -> Result<Lease, Error> {
-        self.turn.wait(who, cancel).await
+    pub async fn lease(&self, who: impl Into<Who>, cancel: &CancellationToken) -> Result<Lease, Error> {
+        let lease = self.enter(who.into(), None);
+        lease.held(cancel).await?;
+        Ok(lease)
+    }
+
+    /// Takes a place at the desktop's turn; `stop` is told of an emergency stop that ends it.
+    pub fn enter(&self, who: Who, stop: Option<Stop>) -> Lease {
+        self.turn.enter(who, stop, false)
     }
 
     fn open(name: &'static str, display: Option<String>, turn: &Arc<Turn>) -> Result<Self, Error> {
         let screen = Arc::new(Screen::open(display.as_deref())?);
         let gone = CancellationToken::new();
+        let input = Arc::new(Input::open(display.as_deref())?);
+        turn.serves(&input);
         Ok(Self {
             name,
-            input: Input::open(display.as_deref())?,
+            input: Arc::clone(&input),
             clipboard: Clipboard::open(display.as_deref())?,
             windows: Windows::open(display.as_deref()),
             turn: Arc::clone(turn),
             frames: Arc::new(Frames::new(Arc::clone(&screen))),
             #[cfg(target_os = "linux")]
-            sentinel: Mutex::new(display.as_deref().map(|display| sentinel::Sentinel::post(display, gone.clone())).transpose()?),
+            sentinel: Mutex::new(
+                display.as_deref().map(|display| sentinel::Sentinel::post(display, gone.clone(), turn, input.footprints())).transpose()?,
+            ),
             screen,
             display,
             gone,

@@ -34,7 +34,8 @@ impl std::fmt::Debug for Desktops {
 impl Desktops {
     /// Opens nothing yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, place: Mutex::default(), opened: watch::channel(None).0, turn: Arc::new(Turn::new()), streams: Streams::default() }
+        let turn = Arc::new(Turn::new(settings.control.clone()));
+        Self { settings, place: Mutex::default(), opened: watch::channel(None).0, turn, streams: Streams::default() }
     }
 
     /// The desktop that is meant where none is named. Opens it if it is not open, which for a virtual one takes a moment; waits for

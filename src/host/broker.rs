@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::protocol::{Call, ImageRef, Json, Record, Wait, WaitFor};
 use super::terminals::Opened;
-use super::{Encoder, Gate, Job, Journal, Pictures, Waited, dry};
-use crate::desktop::{Desktop, Desktops, Lease};
+use super::{Encoder, Gate, Job, Journal, Pictures, Waited, controls, dry};
+use crate::desktop::{Desktop, Desktops, Lease, Stopped, Who};
 use crate::error::{Failure, Kind};
 use crate::failpoint;
 use crate::policy::{Access, Grant, Program};
@@ -41,8 +41,7 @@ pub struct Capabilities {
 
 /// One run's dealings with the machine.
 pub(super) struct Broker {
-    /// What others are told who has the desktop.
-    who: String,
+    run_id: String,
     pub(super) capabilities: Capabilities,
     gate: Arc<dyn Gate>,
     grant: Grant,
@@ -64,9 +63,9 @@ pub(super) struct Broker {
 }
 
 impl Broker {
-    pub(super) fn new(who: String, capabilities: Capabilities, gate: Arc<dyn Gate>, job: &Job, encoder: Option<&Arc<Encoder>>) -> Self {
+    pub(super) fn new(run_id: String, capabilities: Capabilities, gate: Arc<dyn Gate>, job: &Job, encoder: Option<&Arc<Encoder>>) -> Self {
         Self {
-            who,
+            run_id,
             opened: Arc::new(Opened::new(Arc::clone(&capabilities.shells))),
             capabilities,
             gate,
@@ -98,7 +97,7 @@ impl Broker {
             opened: Arc::clone(&self.opened),
             lease: Arc::clone(&self.lease),
             ..Self::new(
-                self.who.clone(),
+                self.run_id.clone(),
                 self.capabilities.clone(),
                 Arc::clone(&self.gate),
                 job,
@@ -329,15 +328,31 @@ impl Broker {
     {
         self.grant.input()?;
         let desktop = self.desktop().await?;
-        let mut lease = self.lease.lock().await;
-        if lease.is_none() {
-            *lease = Some(desktop.lease(&self.who, &self.cancel).await?);
-        }
+        let mut place = self.lease.lock().await;
+        let lease = place.take().unwrap_or_else(|| self.place(&desktop));
+        let acting = controls::turn(&lease, &*self.journal, &self.cancel).await?;
+        // Only once it came: who waits no longer stands in nobody's way.
+        *place = Some(lease);
         if let Some(pictures) = &mut self.pictures {
             pictures.before(&desktop).await;
         }
         let cancel = self.cancel.clone();
-        json(&blocking(move || act(&desktop, &cancel)).await?)
+        let work = move || {
+            // Until nothing is pressed any more, also where the run has gone meanwhile.
+            let _acting = acting;
+            act(&desktop, &cancel)
+        };
+        json(&blocking(work).await?)
+    }
+
+    /// A place at a desktop's turn for the run, which an emergency stop ends as well.
+    fn place(&self, desktop: &Desktop) -> Lease {
+        let (journal, run) = (Arc::clone(&self.journal), self.run.clone());
+        let stop = move |why: &Stopped| {
+            journal.stop(Failure::new(Kind::Cancelled, format!("the run did not end by itself: {why}")));
+            run.cancel();
+        };
+        desktop.enter(Who::run(&self.run_id), Some(Box::new(stop)))
     }
 
     async fn capture(&self, capture: Capture) -> Result<Frame, Failure> {

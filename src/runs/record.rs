@@ -186,7 +186,7 @@ pub struct Step {
 pub struct Awaited {
     /// Its id; an approval is answered under it.
     pub id: String,
-    /// `time`, `approval`, `webhook`, `script`, `workflow`.
+    /// `time`, `approval`, `webhook`, `script`, `workflow`; `control` while a person is at the controls of the desktop.
     pub kind: String,
     /// The step in which it waits.
     pub step_id: Option<String>,
@@ -325,7 +325,7 @@ statuses! {
         Queued = "queued",
         /// It works.
         Running = "running",
-        /// It waits for a time, a person or a call, and holds nothing meanwhile.
+        /// It waits for a time, a person or a call.
         Waiting = "waiting",
         /// It ended with a value.
         Succeeded = "succeeded",

@@ -15,7 +15,8 @@ use utoipa::ToSchema;
 use super::error::Result;
 use super::state::blocking;
 use super::success::unix_now;
-use crate::desktop::Action;
+use super::visit;
+use crate::desktop::{Action, Who};
 use crate::services::Name;
 
 /// What others are told who has mouse and keyboard.
@@ -127,7 +128,7 @@ async fn act(state: &super::State, action: Action) -> Result<u64> {
     let cancel = state.enter(Name::ClickAutomation)?.child_token();
     state.grant().input()?;
     let desktop = state.desktops().ready().await?;
-    let done = desktop.act(WHO, action, &cancel);
+    let done = desktop.act(Who::action(WHO, visit::control_token()), action, &cancel);
     pin!(done);
     tokio::select! {
         biased;

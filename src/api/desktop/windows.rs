@@ -13,8 +13,10 @@ use utoipa::{IntoParams, ToSchema};
 use super::super::error::{Error, ErrorResponse, Result};
 use super::super::extract::{Json, Path, Query};
 use super::super::success::AutomationResponse;
+use super::super::visit;
 use super::picture::{Shown, Wanted, answer};
 use crate::api::State as Rooms;
+use crate::desktop::Who;
 use crate::screen::{Extent, ImageFormat};
 use crate::services::Name;
 use crate::windows::{Act, Filter, Window};
@@ -191,7 +193,7 @@ async fn act(state: &Rooms, id: &str, act: Act, done: &str) -> Result<Answer<Aut
     let cancel = state.enter(Name::ClickAutomation)?.child_token();
     state.grant().input()?;
     let desktop = state.desktops().ready().await?;
-    let acting = desktop.act_on_window(WHO, id, act, &cancel);
+    let acting = desktop.act_on_window(Who::action(WHO, visit::control_token()), id, act, &cancel);
     pin!(acting);
     let early = tokio::select! {
         biased;

@@ -5,6 +5,8 @@ mod automation;
 mod bodies;
 mod description;
 mod desktop;
+mod desktop_control;
+mod desktop_input;
 mod desktop_stream;
 mod desktop_stream_binary;
 mod desktop_windows;
