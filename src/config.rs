@@ -191,6 +191,10 @@ pub struct Desktop {
     pub virtual_size: (u32, u32),
     /// `VIRTUAL_STARTUP`, default none: a command line that is started on an own virtual screen, beside a window manager.
     pub virtual_startup: Vec<String>,
+    /// `MAX_TARGETS`, default 16: so many desktops beside that one.
+    pub max_targets: usize,
+    /// `MAX_TARGET_SIZE`, default `7680x4320`: no desktop beside it is wider or higher.
+    pub max_size: (u32, u32),
 }
 
 /// Which screen.
@@ -381,6 +385,11 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
             (width, height)
         },
         virtual_startup: r.optional("VIRTUAL_STARTUP").map(|Words(words)| words).unwrap_or_default(),
+        max_targets: r.within("MAX_TARGETS", 16, 0..=1000),
+        max_size: {
+            let Size(width, height) = r.get("MAX_TARGET_SIZE", Size(7680, 4320));
+            (width, height)
+        },
     };
     let mut line = |name, default: &[&str]| r.get(name, Words(default.iter().map(|word| (*word).to_owned()).collect())).0;
     let powershell = if cfg!(windows) { "powershell" } else { "pwsh" };

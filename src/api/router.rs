@@ -56,6 +56,8 @@ fn table() -> Table {
         .add(routes!(desktop::info))
         .add(routes!(desktop::picture::screenshot))
         .add(routes!(desktop::picture::frame))
+        .add(routes!(desktop::targets::list, desktop::targets::create))
+        .add(routes!(desktop::targets::get, desktop::targets::delete))
         .add(routes!(desktop::windows::list))
         .add(routes!(desktop::windows::get))
         .add(routes!(desktop::windows::image))

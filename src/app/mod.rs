@@ -3,6 +3,7 @@
 mod checks;
 pub mod doctor;
 mod gate;
+mod kept_targets;
 mod parts;
 mod programs;
 mod shell_history;
@@ -97,7 +98,9 @@ impl App {
         let tls = Tls::load(&config.server)?;
         let store = Store::open(&data.join("trae.db"))?;
         let keys = Arc::new(open_keys(&config, store.clone())?);
-        let desktops = Arc::new(Desktops::new(desktop_settings(&config)));
+        let targets = kept_targets::read(&store).await?;
+        let desktops = Desktops::new(desktop_settings(&config)).kept(Arc::new(kept_targets::Kept(store.clone())), targets);
+        let desktops = Arc::new(desktops);
         let ocr = Arc::new(ocr::Ocr::new(ocr_settings(&config)));
         let history = Arc::new(shell_history::Kept(store.clone()));
         let shells = Arc::new(shell::Shells::with_history(shell_settings(&config, &files), history));
@@ -304,7 +307,8 @@ fn desktop_settings(config: &Config) -> desktop::Settings {
         DisplayMode::Virtual => desktop::Mode::Virtual,
         DisplayMode::None => desktop::Mode::None,
     };
-    desktop::Settings { mode, virtual_size: config.desktop.virtual_size, virtual_startup: config.desktop.virtual_startup.clone() }
+    let config::Desktop { virtual_size, ref virtual_startup, max_targets, max_size, .. } = config.desktop;
+    desktop::Settings { mode, virtual_size, virtual_startup: virtual_startup.clone(), max_targets, max_size }
 }
 
 fn snapshot_settings(config: &Config) -> snapshots::Settings {

@@ -53,7 +53,9 @@ fn allowed(call: &Call, grant: &Grant) -> Result<(), Failure> {
             WaitFor::Time { .. } | WaitFor::Approval(_) | WaitFor::Webhook(_) => {}
         },
         // These have no effect, and are done.
-        Call::ScreenMonitors
+        Call::DesktopTargets
+        | Call::DesktopUse { .. }
+        | Call::ScreenMonitors
         | Call::ScreenCapture(_)
         | Call::ImagePixel { .. }
         | Call::ImageCrop { .. }

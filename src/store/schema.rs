@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     VERSIONS,
     include_str!("migrations/0009_history.sql"),
     include_str!("migrations/0010_firings.sql"),
+    include_str!("migrations/0011_targets.sql"),
 ];
 
 /// The one that has workflows begin with a version each.

@@ -10,8 +10,12 @@ mod said;
 mod stream;
 mod wire;
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::response::Response;
+use futures_util::future::select_all;
 use serde_json::json;
 
 use super::error::{ErrorResponse, Result};
@@ -52,7 +56,7 @@ pub(crate) async fn open_below_api(state: State<super::State>, request: Request)
 }
 
 async fn converse(mut socket: Socket, state: super::State) -> Ended {
-    let mut client = Conversation { hands: Hands::new(state.desktops().clone(), WHO.to_owned()), stream: None, state };
+    let mut client = Conversation { hands: HashMap::new(), stream: None, state };
     let mut usual = client.state.desktops().streams().changes();
     loop {
         let done = tokio::select! {
@@ -61,7 +65,7 @@ async fn converse(mut socket: Socket, state: super::State) -> Ended {
                 Ok(text) => client.answer(&mut socket, &text).await,
             },
             due = due(&mut client.stream) => client.show(&mut socket, due).await,
-            failure = client.hands.complaint() => socket.fail(&failure).await,
+            failure = complaint(&mut client.hands) => socket.fail(&failure).await,
             Ok(()) = usual.changed() => client.follow(&mut socket).await,
         };
         if let Err(ended) = done {
@@ -78,10 +82,19 @@ async fn due(stream: &mut Option<Stream>) -> Result<Due, Failure> {
     }
 }
 
-/// What there is between one client and the desktop.
+/// The next thing that went wrong at any of the desktops.
+async fn complaint(hands: &mut HashMap<Option<String>, Hands>) -> Failure {
+    if hands.is_empty() {
+        return std::future::pending().await;
+    }
+    select_all(hands.values_mut().map(|hands| Box::pin(hands.complaint()))).await.0
+}
+
+/// What there is between one client and the desktops.
 struct Conversation {
     state: super::State,
-    hands: Hands,
+    /// By the names of the desktops that they are at.
+    hands: HashMap<Option<String>, Hands>,
     stream: Option<Stream>,
 }
 
@@ -112,7 +125,7 @@ impl Conversation {
                 Ok(())
             }
             Said::Keyframe => self.renew(),
-            Said::Input(action) => self.act(action),
+            Said::Input(action, target) => self.act(action, target),
         };
         match done {
             Ok(()) => Ok(()),
@@ -149,14 +162,18 @@ impl Conversation {
         Ok(())
     }
 
-    fn act(&self, action: Action) -> Result<()> {
+    fn act(&mut self, action: Action, target: Option<String>) -> Result<()> {
         let session = self.state.enter(Name::ClickAutomation)?;
         self.state.grant().input()?;
-        let action = match &self.stream {
-            Some(stream) => stream.on_screen(action)?,
-            None => action,
+        let (action, target) = match &self.stream {
+            Some(stream) if target.is_none() || target == stream.target => (stream.on_screen(action)?, stream.target.clone()),
+            _ => (action, target),
         };
-        Ok(self.hands.act(action, session)?)
+        let desktops = self.state.desktops();
+        // First: there are no more hands than desktops.
+        desktops.check(target.as_deref())?;
+        let hands = self.hands.entry(target.clone()).or_insert_with(|| Hands::at(Arc::clone(desktops), target, WHO.to_owned()));
+        Ok(hands.act(action, session)?)
     }
 
     /// Sends what is due; a stream that cannot go on says why, and the socket stays for the next.

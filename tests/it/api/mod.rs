@@ -7,6 +7,7 @@ mod description;
 mod desktop;
 mod desktop_stream;
 mod desktop_stream_binary;
+mod desktop_targets;
 mod desktop_windows;
 mod door;
 mod errors;
