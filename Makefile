@@ -18,8 +18,10 @@ SHELL := /bin/bash
 BUILD := build-essential pkg-config ca-certificates clang libclang-dev cmake nasm libtesseract-dev libleptonica-dev libpipewire-0.3-dev \
 	libwayland-dev libegl-dev libgbm-dev libdrm-dev libxcb1-dev libxcb-randr0-dev libxcb-shm0-dev \
 	tesseract-ocr tesseract-ocr-eng
-# A desktop to work on, and windows, keyboards and clipboards to test it with.
-DESKTOP := xvfb openbox xterm xdotool zenity xclip x11-utils x11-xserver-utils x11-xkb-utils xkb-data fonts-dejavu-core tesseract-ocr-deu
+# A desktop to work on, windows, keyboards and clipboards to test it with, and VNC servers. One test wants qemu-system-x86 as well, and is
+# passed over where that is not installed: it is large.
+DESKTOP := xvfb openbox xterm xdotool zenity xclip x11-utils x11-xserver-utils x11-xkb-utils xkb-data fonts-dejavu-core tesseract-ocr-deu \
+	tigervnc-standalone-server x11vnc
 # The clients in examples/clients, and the one that asks the API everything it says of itself.
 CLIENTS := curl nodejs node-ws python3 python3-venv util-linux
 BENCH := xvfb xterm wrk python3-venv

@@ -12,11 +12,14 @@ mod x11;
 #[cfg(target_os = "linux")]
 mod x11_owner;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::error::{Classify, Kind};
+use crate::vnc::Vnc;
 
 /// The longest text, in bytes.
 const LONGEST: usize = 16 * 1024 * 1024;
@@ -40,6 +43,9 @@ pub enum Error {
         /// What the system says.
         reason: String,
     },
+    /// Another machine's clipboard cannot be used.
+    #[error(transparent)]
+    Remote(#[from] crate::vnc::Error),
     /// There is no display to ask.
     #[error("there is no display: set DISPLAY to that of a running session, or let TRAE start a virtual one")]
     NoDisplay,
@@ -64,6 +70,7 @@ impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Unavailable { .. } | Self::NoDisplay => Kind::ServiceUnavailable,
+            Self::Remote(error) => error.kind(),
             Self::NotText => Kind::Conflict,
             Self::TooLong(_) => Kind::ValidationError,
             Self::TooLarge => Kind::PayloadTooLarge,
@@ -78,6 +85,10 @@ impl Classify for Error {
                 "service": "live_desktop",
                 "hint": "set DISPLAY to that of a running session, or install a virtual display: apt install xvfb"
             })),
+            Self::Remote(error @ (crate::vnc::Error::NotLatin | crate::vnc::Error::LongText)) => {
+                Some(json!({"errors": [{"path": "/text", "message": error.to_string()}]}))
+            }
+            Self::Remote(error) => error.details(),
             Self::TooLong(_) => Some(json!({"errors": [{"path": "/text", "message": self.to_string()}]})),
             _ => None,
         }
@@ -86,10 +97,17 @@ impl Classify for Error {
 
 /// The clipboard of one display. Safe to share. What was set is gone when this is dropped, as it is when a program ends.
 pub struct Clipboard {
+    backend: Backend,
+}
+
+/// Whose it is.
+enum Backend {
     #[cfg(target_os = "linux")]
-    backend: x11::X11,
+    X11(x11::X11),
     #[cfg(not(target_os = "linux"))]
-    backend: portable::Portable,
+    Portable(portable::Portable),
+    /// Another machine's.
+    Vnc(Arc<Vnc>),
 }
 
 impl std::fmt::Debug for Clipboard {
@@ -107,13 +125,18 @@ impl Clipboard {
         #[cfg(target_os = "linux")]
         {
             let named = display.map(str::to_owned).or_else(|| std::env::var("DISPLAY").ok().filter(|name| !name.is_empty()));
-            Ok(Self { backend: x11::X11::open(named.ok_or(Error::NoDisplay)?)? })
+            Ok(Self { backend: Backend::X11(x11::X11::open(named.ok_or(Error::NoDisplay)?)?) })
         }
         #[cfg(not(target_os = "linux"))]
         {
             let _ = display;
-            Ok(Self { backend: portable::Portable::open()? })
+            Ok(Self { backend: Backend::Portable(portable::Portable::open()?) })
         }
+    }
+
+    /// That of another machine.
+    pub fn of_vnc(vnc: Arc<Vnc>) -> Self {
+        Self { backend: Backend::Vnc(vnc) }
     }
 
     /// The text on the clipboard; empty where nothing is.
@@ -121,7 +144,13 @@ impl Clipboard {
     /// # Errors
     /// [`Error::NotText`], [`Error::TooLarge`]; [`Error::Silent`] where the program that holds the text does not hand it over.
     pub fn get(&self) -> Result<String, Error> {
-        self.backend.get()
+        match &self.backend {
+            #[cfg(target_os = "linux")]
+            Backend::X11(x11) => x11.get(),
+            #[cfg(not(target_os = "linux"))]
+            Backend::Portable(portable) => portable.get(),
+            Backend::Vnc(vnc) => Ok(vnc.clipboard()?),
+        }
     }
 
     /// Puts a text on the clipboard.
@@ -132,6 +161,12 @@ impl Clipboard {
         if text.len() > LONGEST {
             return Err(Error::TooLong(text.len()));
         }
-        self.backend.set(text)
+        match &self.backend {
+            #[cfg(target_os = "linux")]
+            Backend::X11(x11) => x11.set(text),
+            #[cfg(not(target_os = "linux"))]
+            Backend::Portable(portable) => portable.set(text),
+            Backend::Vnc(vnc) => Ok(vnc.set_clipboard(text)?),
+        }
     }
 }

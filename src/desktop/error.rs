@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::error::{Classify, Kind};
-use crate::{clipboard, input, screen, windows};
+use crate::{clipboard, input, screen, vnc, windows};
 
 /// Why there is no desktop, or why it cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,9 @@ pub enum Error {
     /// What no desktop can be.
     #[error("{1}")]
     Spec(&'static str, String),
+    /// Another machine's desktop cannot be reached, or not be as it was asked for.
+    #[error(transparent)]
+    Remote(#[from] vnc::Error),
     /// The desktop's screen cannot be seen.
     #[error(transparent)]
     Screen(#[from] screen::Error),
@@ -84,6 +87,7 @@ impl Classify for Error {
             Self::Size(..) | Self::Spec(..) => Kind::ValidationError,
             Self::Unknown { .. } | Self::Deleted(_) => Kind::NotFound,
             Self::Taken(_) | Self::TooMany(_) | Self::Stays => Kind::Conflict,
+            Self::Remote(error) => error.kind(),
             Self::Screen(error) => error.kind(),
             Self::Input(error) => error.kind(),
             Self::Clipboard(error) => error.kind(),
@@ -106,6 +110,7 @@ impl Classify for Error {
             Self::Deleted(name) | Self::Taken(name) => return Some(json!({"kind": "target", "id": name})),
             Self::Spec(path, message) => return Some(json!({"errors": [{"path": path, "message": message}]})),
             Self::TooMany(_) | Self::Stays | Self::Size(..) | Self::TooFast | Self::Cancelled | Self::Ended(_) => return None,
+            Self::Remote(error) => return error.details(),
             Self::Screen(error) => return error.details(),
             Self::Input(error) => return error.details(),
             Self::Clipboard(error) => return error.details(),

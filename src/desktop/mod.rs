@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clipboard::Clipboard;
 use crate::input::Input;
 use crate::screen::Screen;
+use crate::vnc::{self, Vnc};
 use crate::windows::Windows;
 
 pub use action::{Action, PATIENCE};
@@ -43,7 +44,7 @@ pub use error::Error;
 pub use frames::{Seen, Viewer};
 pub use hands::Hands;
 pub use shot::{Picture, Shot};
-pub use spec::{Kind, TargetKind, TargetSpec};
+pub use spec::{Kind, Password, TargetKind, TargetSpec};
 pub use streaming::{Change, Client, Showing, Streams, View};
 pub use targets::{Book, DEFAULT, Desktops, TargetInfo};
 pub use turn::Lease;
@@ -104,6 +105,8 @@ pub struct Desktop {
     sentinel: Mutex<Option<sentinel::Sentinel>>,
     #[cfg(target_os = "linux")]
     server: Option<xvfb::Xvfb>,
+    /// The connection to another machine's.
+    remote: Option<Arc<Vnc>>,
 }
 
 impl std::fmt::Debug for Desktop {
@@ -207,6 +210,7 @@ impl Desktop {
             gone,
             #[cfg(target_os = "linux")]
             server: None,
+            remote: None,
         })
     }
 
@@ -228,6 +232,29 @@ impl Desktop {
         Err(Error::Start("this platform has no Xvfb; use its own desktop".to_owned()))
     }
 
+    /// Another machine's.
+    fn vnc_of(name: &str, settings: vnc::Settings, turn: &Arc<Turn>) -> Result<Self, Error> {
+        let remote = Arc::new(Vnc::connect(settings)?);
+        let screen = Arc::new(Screen::of_vnc(Arc::clone(&remote)));
+        Ok(Self {
+            name: name.to_owned(),
+            kind: Kind::Vnc,
+            display: None,
+            input: Input::of_vnc(Arc::clone(&remote)),
+            clipboard: Clipboard::of_vnc(Arc::clone(&remote)),
+            windows: Windows::of_vnc(),
+            turn: Arc::clone(turn),
+            frames: Arc::new(Frames::new(Arc::clone(&screen))),
+            screen,
+            gone: CancellationToken::new(),
+            #[cfg(target_os = "linux")]
+            sentinel: Mutex::default(),
+            #[cfg(target_os = "linux")]
+            server: None,
+            remote: Some(remote),
+        })
+    }
+
     /// Ends it on purpose, also for those who still hold it: a virtual one with everything on it.
     fn retire(&self) {
         #[cfg(target_os = "linux")]
@@ -236,6 +263,9 @@ impl Desktop {
         #[cfg(target_os = "linux")]
         if let Some(server) = &self.server {
             server.stop();
+        }
+        if let Some(remote) = &self.remote {
+            remote.close();
         }
     }
 

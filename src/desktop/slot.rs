@@ -24,7 +24,7 @@ enum What {
     /// What the settings say.
     Default(Settings),
     /// What somebody asked for.
-    Named(TargetSpec),
+    Named(TargetSpec, (u32, u32)),
 }
 
 #[derive(Default)]
@@ -41,8 +41,9 @@ impl Slot {
         Self::of(name, What::Default(settings))
     }
 
-    pub(super) fn named(spec: TargetSpec) -> Self {
-        Self::of(&spec.name.clone(), What::Named(spec))
+    /// One that was asked for, whose picture may have this size at most.
+    pub(super) fn named(spec: TargetSpec, max_size: (u32, u32)) -> Self {
+        Self::of(&spec.name.clone(), What::Named(spec, max_size))
     }
 
     fn of(name: &str, what: What) -> Self {
@@ -56,7 +57,7 @@ impl Slot {
     /// As it was asked for, where somebody did.
     pub(super) fn spec(&self) -> Option<&TargetSpec> {
         match &self.what {
-            What::Named(spec) => Some(spec),
+            What::Named(spec, _) => Some(spec),
             What::Default(_) => None,
         }
     }
@@ -149,9 +150,11 @@ impl Slot {
     fn open(&self, of_session: bool) -> Result<Desktop, Error> {
         let (name, turn) = (self.name.as_str(), &self.turn);
         let settings = match &self.what {
-            What::Named(spec) => {
-                let Plan::Virtual(own) = spec.plan();
-                return Desktop::virtual_of(name, &own, turn);
+            What::Named(spec, max_size) => {
+                return match spec.plan(*max_size)? {
+                    Plan::Virtual(own) => Desktop::virtual_of(name, &own, turn),
+                    Plan::Vnc(settings) => Desktop::vnc_of(name, settings, turn),
+                };
             }
             What::Default(settings) => settings,
         };

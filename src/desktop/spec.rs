@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{DEFAULT, Error, Settings};
+use crate::vnc::{self, Trust};
 
 /// The longest name.
 const LONGEST_NAME: usize = 64;
@@ -22,6 +23,8 @@ pub enum Kind {
     Local,
     /// One of TRAE's own, in an Xvfb.
     Virtual,
+    /// Another machine's, through VNC.
+    Vnc,
 }
 
 impl Kind {
@@ -30,6 +33,7 @@ impl Kind {
         match self {
             Self::Local => "local",
             Self::Virtual => "virtual",
+            Self::Vnc => "vnc",
         }
     }
 }
@@ -40,6 +44,19 @@ impl Kind {
 pub enum TargetKind {
     /// A desktop of TRAE's own, in an Xvfb.
     Virtual,
+    /// Another machine's, or that of a virtual machine, through VNC.
+    Vnc,
+}
+
+/// A password. It is kept with the desktop it opens; no answer and no log shows it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+pub struct Password(String);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
 }
 
 /// A desktop beside the default one, as it is asked for and kept.
@@ -68,12 +85,38 @@ pub struct TargetSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_items = 64)]
     pub startup: Option<Vec<String>>,
+    /// Where another machine's is: `vnc://host:port`, 5900 where no port is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 300, example = "vnc://host:5900")]
+    pub address: Option<String>,
+    /// Who comes in, where the VNC server asks for a user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1024)]
+    pub username: Option<String>,
+    /// What opens it, where the VNC server asks for a password. It is kept, and shown to nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1024, value_type = Option<String>)]
+    pub password: Option<Password>,
+    /// Go in with TLS and a certificate (VeNCrypt) or not at all. It is so anyway where one of the next two is given; with neither of them
+    /// the server's certificate must be one that this machine trusts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tls: bool,
+    /// Whom to believe that it is the right server: certificates of authorities, in PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 65536)]
+    pub ca: Option<String>,
+    /// The only certificate to believe, by its SHA-256 in hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub fingerprint: Option<String>,
 }
 
 /// What is to be opened.
 pub(super) enum Plan {
     /// A desktop of TRAE's own.
     Virtual(Own),
+    /// Another machine's.
+    Vnc(vnc::Settings),
 }
 
 /// A desktop of TRAE's own.
@@ -122,29 +165,79 @@ impl TargetSpec {
                 return wrong(path, "a command line begins with a program, and has no NUL characters".to_owned());
             }
         }
-        let sides = [
-            ("/width", &mut self.width, settings.virtual_size.0, settings.max_size.0),
-            ("/height", &mut self.height, settings.virtual_size.1, settings.max_size.1),
+        let own = [
+            ("/width", self.width.is_some()),
+            ("/height", self.height.is_some()),
+            ("/window_manager", self.window_manager.is_some()),
+            ("/startup", self.startup.is_some()),
         ];
-        for (path, side, usual, most) in sides {
-            let length = *side.get_or_insert(usual.min(most));
-            if !SIDES.contains(&length) || length > most {
-                let most = most.min(*SIDES.end());
-                return wrong(path, format!("write a number from {} to {most}, which MAX_TARGET_SIZE bounds", SIDES.start()));
-            }
+        let others = [
+            ("/address", self.address.is_some()),
+            ("/username", self.username.is_some()),
+            ("/password", self.password.is_some()),
+            ("/tls", self.tls),
+            ("/ca", self.ca.is_some()),
+            ("/fingerprint", self.fingerprint.is_some()),
+        ];
+        let (foreign, kind): (&[(&'static str, bool)], _) = match self.kind {
+            TargetKind::Virtual => (&others, "virtual"),
+            TargetKind::Vnc => (&own, "vnc"),
+        };
+        if let Some((path, _)) = foreign.iter().find(|(_, given)| *given) {
+            return wrong(path, format!("a desktop of the kind {kind} has no such thing: leave it out"));
+        }
+        match self.kind {
+            TargetKind::Virtual => self.settle_size(settings)?,
+            TargetKind::Vnc => drop(self.remote(settings.max_size)?),
         }
         Ok(self)
     }
 
-    /// What is to be opened.
-    pub(super) fn plan(&self) -> Plan {
-        match self.kind {
+    fn settle_size(&mut self, settings: &Settings) -> Result<(), Error> {
+        let (usual, most) = (settings.virtual_size, settings.max_size);
+        for (path, side, usual, most) in [("/width", &mut self.width, usual.0, most.0), ("/height", &mut self.height, usual.1, most.1)] {
+            let most = most.min(*SIDES.end());
+            let length = *side.get_or_insert(usual.min(most));
+            if !SIDES.contains(&length) || length > most {
+                let message = format!("write a number from {} to {most}, which MAX_TARGET_SIZE bounds", SIDES.start());
+                return Err(Error::Spec(path, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be opened. It was checked before, and can be.
+    pub(super) fn plan(&self, max_size: (u32, u32)) -> Result<Plan, Error> {
+        Ok(match self.kind {
             TargetKind::Virtual => Plan::Virtual(Own {
                 size: self.size(),
                 window_manager: self.window_manager.clone().unwrap_or_else(usual_manager),
                 startup: self.startup.clone().unwrap_or_default(),
             }),
-        }
+            TargetKind::Vnc => Plan::Vnc(self.remote(max_size)?),
+        })
+    }
+
+    fn remote(&self, max_size: (u32, u32)) -> Result<vnc::Settings, Error> {
+        let at = |path: &'static str| move |error: vnc::Error| Error::Spec(path, error.to_string());
+        let Some(address) = &self.address else {
+            return Err(Error::Spec("/address", "write where it is: vnc://host:port".to_owned()));
+        };
+        let trust = match (&self.ca, &self.fingerprint) {
+            (Some(_), Some(_)) => return Err(Error::Spec("/fingerprint", "give either `ca` or `fingerprint`".to_owned())),
+            (Some(ca), None) => Trust::authorities(ca).map_err(at("/ca"))?,
+            (None, Some(fingerprint)) => Trust::fingerprint(fingerprint).map_err(at("/fingerprint"))?,
+            (None, None) if self.tls => Trust::System,
+            (None, None) => Trust::Unencrypted,
+        };
+        Ok(vnc::Settings {
+            name: self.name.clone(),
+            address: address.parse().map_err(at("/address"))?,
+            username: self.username.clone(),
+            password: self.password.as_ref().map(|password| password.0.clone()),
+            trust,
+            max_size,
+        })
     }
 
     fn size(&self) -> (u32, u32) {
@@ -155,6 +248,7 @@ impl TargetSpec {
     pub(super) fn becomes(&self) -> Kind {
         match self.kind {
             TargetKind::Virtual => Kind::Virtual,
+            TargetKind::Vnc => Kind::Vnc,
         }
     }
 
@@ -162,6 +256,7 @@ impl TargetSpec {
     pub(super) fn known_size(&self) -> Option<(u32, u32)> {
         match self.kind {
             TargetKind::Virtual => Some(self.size()),
+            TargetKind::Vnc => None,
         }
     }
 }
@@ -192,6 +287,14 @@ mod tests {
             (json!({ "name": "a", "kind": "virtual", "width": 2001 }), "/width"),
             (json!({ "name": "a", "kind": "virtual", "height": 1001 }), "/height"),
             (json!({ "name": "a", "kind": "virtual", "startup": [""] }), "/startup"),
+            (json!({ "name": "a", "kind": "virtual", "address": "vnc://host" }), "/address"),
+            (json!({ "name": "a", "kind": "virtual", "tls": true }), "/tls"),
+            (json!({ "name": "a", "kind": "vnc" }), "/address"),
+            (json!({ "name": "a", "kind": "vnc", "address": "http://host" }), "/address"),
+            (json!({ "name": "a", "kind": "vnc", "address": "vnc://me:secret@host" }), "/address"),
+            (json!({ "name": "a", "kind": "vnc", "address": "vnc://host", "width": 800 }), "/width"),
+            (json!({ "name": "a", "kind": "vnc", "address": "vnc://host", "fingerprint": "12" }), "/fingerprint"),
+            (json!({ "name": "a", "kind": "vnc", "address": "vnc://host", "ca": "nothing" }), "/ca"),
             (json!({ "name": "a", "kind": "virtual", "startup": ["x\0"] }), "/startup"),
             (json!({ "name": "a", "kind": "virtual", "window_manager": vec!["x"; 65] }), "/window_manager"),
         ] {
@@ -206,10 +309,10 @@ mod tests {
     fn what_is_left_out_is_as_the_settings_say_within_their_bounds() {
         let spec = checked(json!({ "name": "a", "kind": "virtual" })).unwrap();
         assert_eq!((spec.width, spec.height), (Some(1920), Some(1000)));
-        let Plan::Virtual(own) = spec.plan();
+        let Ok(Plan::Virtual(own)) = spec.plan((2000, 1000)) else { panic!("another plan") };
         assert_eq!(own.window_manager, ["openbox", "--sm-disable"]);
         let bare = checked(json!({ "name": "a", "kind": "virtual", "window_manager": [] })).unwrap();
-        let Plan::Virtual(own) = bare.plan();
+        let Ok(Plan::Virtual(own)) = bare.plan((2000, 1000)) else { panic!("another plan") };
         assert!(own.window_manager.is_empty());
     }
 }

@@ -35,7 +35,7 @@ pub struct Desktops {
 
 /// A desktop, as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[schema(example = json!({ "name": "vm1", "kind": "virtual", "is_default": false, "alive": true, "display": ":101", "width": 1280, "height": 800, "viewers": 0, "holder": null, "waiting": [] }))]
+#[schema(example = json!({ "name": "vm1", "kind": "virtual", "is_default": false, "alive": true, "display": ":101", "address": null, "error": null, "width": 1280, "height": 800, "viewers": 0, "holder": null, "waiting": [] }))]
 pub struct TargetInfo {
     /// What it is called.
     pub name: String,
@@ -47,6 +47,10 @@ pub struct TargetInfo {
     pub alive: bool,
     /// What a program that is to appear on it needs as `DISPLAY`; null where there is no such thing.
     pub display: Option<String>,
+    /// Where another machine's is.
+    pub address: Option<String>,
+    /// Why it does not answer, where it was open and does not.
+    pub error: Option<String>,
     /// Width in pixels of all its monitors together; null where that is not known yet.
     pub width: Option<u32>,
     /// Height in pixels of all its monitors together.
@@ -85,7 +89,7 @@ impl Desktops {
         for spec in known {
             let name = spec.name.clone();
             match spec.checked(&self.settings) {
-                Ok(spec) => drop(self.lock().insert(name, Arc::new(Slot::named(spec)))),
+                Ok(spec) => drop(self.lock().insert(name, Arc::new(Slot::named(spec, self.settings.max_size)))),
                 Err(error) => tracing::warn!("the desktop {name} that was asked for earlier is left out: {error}"),
             }
         }
@@ -181,7 +185,7 @@ impl Desktops {
         if let Some(book) = &self.book {
             book.keep(spec.clone()).await?;
         }
-        self.lock().insert(spec.name.clone(), Arc::new(Slot::named(spec)));
+        self.lock().insert(spec.name.clone(), Arc::new(Slot::named(spec, self.settings.max_size)));
         Ok(())
     }
 
@@ -248,7 +252,11 @@ impl Desktops {
 
 fn info(slot: &Slot) -> TargetInfo {
     let open = slot.current();
-    let bounds = open.as_ref().and_then(|desktop| desktop.screen().bounds().ok());
+    let (bounds, error) = match open.as_ref().map(|desktop| desktop.screen().bounds()) {
+        Some(Ok(bounds)) => (Some(bounds), None),
+        Some(Err(error)) => (None, Some(error.to_string())),
+        None => (None, None),
+    };
     let size = bounds.map(|bounds| (bounds.width, bounds.height)).or_else(|| slot.spec()?.known_size());
     TargetInfo {
         name: slot.name().to_owned(),
@@ -256,6 +264,8 @@ fn info(slot: &Slot) -> TargetInfo {
         is_default: slot.spec().is_none(),
         alive: bounds.is_some(),
         display: open.as_ref().and_then(|desktop| desktop.display().map(str::to_owned)),
+        address: slot.spec().and_then(|spec| spec.address.clone()),
+        error,
         width: size.map(|(width, _)| width),
         height: size.map(|(_, height)| height),
         viewers: open.as_ref().map_or(0, |desktop| desktop.viewers()),

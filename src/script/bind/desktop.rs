@@ -48,8 +48,9 @@ mod functions {
         done
     }
 
-    /// The desktops there are, the default one first: a list of maps with `name`, `kind` (`"local"`, `"virtual"`), `is_default`, `alive`,
-    /// `display`, `width`, `height`, `viewers`, `holder` and `waiting` (who has mouse and keyboard, and who waits for them).
+    /// The desktops there are, the default one first: a list of maps with `name`, `kind` (`"local"`, `"virtual"`, `"vnc"`), `is_default`,
+    /// `alive`, `display`, `address`, `error`, `width`, `height`, `viewers`, `holder` and `waiting` (who has mouse and keyboard, and who waits
+    /// for them).
     ///
     /// Needs `screen`, `input` or `clipboard`.
     ///

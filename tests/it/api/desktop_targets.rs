@@ -269,3 +269,28 @@ async fn only_an_admin_makes_and_deletes_them() {
     let gone = client.delete(server.url("/api/desktop/targets/a")).bearer_auth(&user).send().await.unwrap();
     assert_eq!(gone.status(), 403);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_away_says_so_and_nobody_is_shown_its_password() {
+    let server = served::start().await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("vnc://127.0.0.1:{nobody}");
+    let spec = json!({ "name": "far", "kind": "vnc", "address": address, "password": "sesame-4711" });
+    let created = create(&server, spec).await;
+    assert_eq!((&created["kind"], &created["address"], &created["width"]), (&json!("vnc"), &json!(address), &Value::Null));
+    let (status, answer) = server.post("/api/desktop/screenshot", &json!({ "target": "far" })).await;
+    assert_eq!((status, &answer["details"]["target"]), (503, &json!("far")), "{answer}");
+    let said = run(
+        &server,
+        &format!("{SCREEN}let said = (); try {{ desktop::use(\"far\"); screen::capture(); }} catch (error) {{ said = error; }} said"),
+    )
+    .await;
+    assert_eq!((&said["code"], &said["details"]["target"]), (&json!("SERVICE_UNAVAILABLE"), &json!("far")));
+    let (_, all) = server.get("/api/desktop/targets").await;
+    for shown in [&created, &answer, &said, &all] {
+        assert!(!shown.to_string().contains("sesame"), "{shown}");
+    }
+    assert_eq!(server.get("/api/desktop/info").await.0, 200);
+    let server = server.restarted().await;
+    assert_eq!(server.get("/api/desktop/targets/far").await.1["address"], json!(address));
+}
