@@ -69,6 +69,7 @@ impl Decoder {
 
     async fn update<R: AsyncRead + Unpin>(&mut self, server: &mut Incoming<R>) -> Result<(), Broken> {
         server.skip(1).await?;
+        let mut drawn = false;
         for _ in 0..server.u16().await? {
             let (x, y) = (u32::from(server.u16().await?), u32::from(server.u16().await?));
             let (width, height) = (u32::from(server.u16().await?), u32::from(server.u16().await?));
@@ -77,10 +78,11 @@ impl Decoder {
             if encoding == LAST {
                 break;
             }
-            self.rectangle(encoding, area, server).await?;
+            drawn |= self.rectangle(encoding, area, server).await?;
         }
         let mut state = self.shared.lock();
-        state.updates += 1;
+        // What a server can do, and where its pointer is, it tells in updates that show nothing.
+        state.updates += u64::from(drawn);
         state.asked = false;
         if !state.watchers.is_empty() {
             state.ask(&self.shared).map_err(|error| error.to_string())?;
@@ -91,20 +93,22 @@ impl Decoder {
         Ok(())
     }
 
-    async fn rectangle<R: AsyncRead + Unpin>(&mut self, encoding: i32, area: Area, server: &mut Incoming<R>) -> Result<(), Broken> {
+    /// Deals with one; says whether it showed something.
+    async fn rectangle<R: AsyncRead + Unpin>(&mut self, encoding: i32, area: Area, server: &mut Incoming<R>) -> Result<bool, Broken> {
         match encoding {
-            DESKTOP_SIZE => return self.resize((area.width, area.height)),
+            DESKTOP_SIZE => return self.resize((area.width, area.height)).map(|()| false),
             EXTENDED_DESKTOP_SIZE => {
                 let screens = usize::from(server.u8().await?);
                 server.skip(3 + screens * 16).await?;
                 // The answer to somebody who asked for another size, and did not get it.
                 let is_refusal = area.x == 1 && area.y != 0;
-                return if is_refusal { Ok(()) } else { self.resize((area.width, area.height)) };
+                let resized = if is_refusal { Ok(()) } else { self.resize((area.width, area.height)) };
+                return resized.map(|()| false);
             }
-            CURSOR => return self.cursor(area, server).await,
+            CURSOR => return self.cursor(area, server).await.map(|()| false),
             KEY_CODES => {
                 self.shared.lock().key_codes = true;
-                return Ok(());
+                return Ok(false);
             }
             _ => {}
         }
@@ -129,7 +133,7 @@ impl Decoder {
             }
         }
         self.shared.lock().note(area);
-        Ok(())
+        Ok(true)
     }
 
     async fn raw<R: AsyncRead + Unpin>(&self, area: Area, server: &mut Incoming<R>) -> Result<(), Broken> {

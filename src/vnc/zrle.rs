@@ -10,6 +10,8 @@ use super::wire::{Broken, Incoming};
 const TILE: u32 = 64;
 /// Bytes of a pixel here: the one that means nothing is left out.
 const SHORT: usize = 3;
+/// Bytes that there is always room for.
+const ROOM: usize = 4096;
 /// Bytes that a tile may have beside its pixels, and a compressed stream beside what it holds.
 const BESIDE: usize = 512;
 
@@ -54,7 +56,8 @@ fn inflate(stream: &mut Decompress, compressed: &[u8], most: usize) -> Result<Ve
         if bytes.len() > most {
             return Err("the server sent more pixels than it said".to_owned());
         }
-        bytes.reserve((rest.len() * 4).clamp(4096, most + 1));
+        // No more than is allowed, and a little, which is how it is found out that it is more.
+        bytes.reserve((rest.len() * 4).min(most) + ROOM);
         let before = (stream.total_in(), bytes.len());
         let status = stream.decompress_vec(rest, &mut bytes, FlushDecompress::Sync);
         let status = status.map_err(|error| format!("the server sent what cannot be decompressed: {error}"))?;
