@@ -215,6 +215,10 @@ pub struct Desktop {
     /// `EMERGENCY_PAUSE` in seconds, default `10`: so long nobody uses mouse and keyboard after an emergency stop, unless somebody takes
     /// control.
     pub emergency_pause: Duration,
+    /// `MAX_TARGETS`, default 16: so many desktops beside that one.
+    pub max_targets: usize,
+    /// `MAX_TARGET_SIZE`, default `7680x4320`: no desktop beside it is wider or higher.
+    pub max_size: (u32, u32),
 }
 
 /// A corner of the screen.
@@ -443,6 +447,11 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         emergency_hotkey: r.get("EMERGENCY_HOTKEY", HotKey(Some("ctrl+alt+shift+esc".to_owned()))).0,
         emergency_corner: r.get("EMERGENCY_CORNER", ScreenCorner(Some(Corner::TopLeft))).0,
         emergency_pause: Duration::from_secs(r.within("EMERGENCY_PAUSE", 10, 0..=3600)),
+        max_targets: r.within("MAX_TARGETS", 16, 0..=1000),
+        max_size: {
+            let Size(width, height) = r.get("MAX_TARGET_SIZE", Size(7680, 4320));
+            (width, height)
+        },
     };
     let mut line = |name, default: &[&str]| r.get(name, Words(default.iter().map(|word| (*word).to_owned()).collect())).0;
     let powershell = if cfg!(windows) { "powershell" } else { "pwsh" };

@@ -32,5 +32,6 @@ pub mod store;
 pub mod system;
 pub mod tally;
 pub mod triggers;
+pub mod vnc;
 pub mod windows;
 pub mod workflow;

@@ -38,7 +38,7 @@ const ROUNDS: usize = 5;
 /// A group of figures, and the word that asks for it.
 type Group = (&'static str, fn());
 
-const GROUPS: [Group; 12] = [
+const GROUPS: [Group; 11] = [
     ("chains", chains::measure),
     ("journal", journal::measure),
     ("server", server::measure),
@@ -56,7 +56,9 @@ fn main() {
     // Cargo adds `--bench`.
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let Some(unknown) = asked.iter().find(|word| !GROUPS.iter().any(|(name, _)| name == word)) {
-        println!("there is no group {unknown:?}: chains, journal, server, desktop, stream, peers, cancel, shell, sessions, history, reload");
+        println!(
+            "there is no group {unknown:?}: chains, journal, server, desktop, stream, peers, cancel, shell, sessions, history, reload"
+        );
         std::process::exit(2);
     }
     report::head();

@@ -32,6 +32,8 @@ const TABLE: &[(&str, Need, Need)] = &[
     ("/api/auth", Need::Key, Need::Key),
     ("/api/automation", READ, DESKTOP),
     ("/api/desktop", READ, DESKTOP),
+    // Whoever makes one starts programs.
+    ("/api/desktop/targets", READ, ADMIN),
     ("/api/health", READ, ADMIN),
     ("/api/keys", ADMIN, ADMIN),
     ("/api/node-configs", READ, SCRIPTS),

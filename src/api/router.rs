@@ -62,6 +62,8 @@ fn table() -> Table {
         .add(routes!(desktop::control::give))
         .add(routes!(desktop::control::release))
         .add(routes!(desktop::control::emergency_stop))
+        .add(routes!(desktop::targets::list, desktop::targets::create))
+        .add(routes!(desktop::targets::get, desktop::targets::delete))
         .add(routes!(desktop::windows::list))
         .add(routes!(desktop::windows::get))
         .add(routes!(desktop::windows::image))

@@ -213,8 +213,8 @@ impl State {
         &self.0.answered
     }
 
-    /// Does something with the desktop where it may block. If the caller goes away meanwhile, `cancel` is set.
-    pub(crate) async fn on_desktop<T, F>(&self, work: F) -> Result<T>
+    /// Does something with the desktop that is meant, where it may block. If the caller goes away meanwhile, `cancel` is set.
+    pub(crate) async fn on_desktop<T, F>(&self, target: Option<String>, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Desktop, &CancellationToken) -> Result<T, Failure> + Send + 'static,
@@ -222,7 +222,7 @@ impl State {
         let desktops = Arc::clone(&self.0.parts.desktops);
         let cancel = self.shutdown().child_token();
         let _gone = cancel.clone().drop_guard();
-        blocking(move || work(&*desktops.default()?, &cancel)).await
+        blocking(move || work(&*desktops.get(target.as_deref())?, &cancel)).await
     }
 }
 

@@ -3,6 +3,7 @@
 mod checks;
 pub mod doctor;
 mod gate;
+mod kept_targets;
 mod parts;
 mod programs;
 mod shell_history;
@@ -102,7 +103,9 @@ impl App {
         let tls = Tls::load(&config.server)?;
         let store = Store::open(&data.join("trae.db"))?;
         let keys = Arc::new(open_keys(&config, store.clone())?);
-        let desktops = Arc::new(Desktops::new(desktop_settings(&config)?));
+        let targets = kept_targets::read(&store).await?;
+        let desktops = Desktops::new(desktop_settings(&config)?).kept(Arc::new(kept_targets::Kept(store.clone())), targets);
+        let desktops = Arc::new(desktops);
         let ocr = Arc::new(ocr::Ocr::new(ocr_settings(&config)));
         let history = Arc::new(shell_history::Kept(store.clone()));
         let shells = Arc::new(shell::Shells::with_history(shell_settings(&config, &files), history));
@@ -326,9 +329,10 @@ fn desktop_settings(config: &Config) -> Result<desktop::Settings, Failure> {
     let hot_key = config.desktop.emergency_hotkey.as_deref().map(Shortcut::parse).transpose().map_err(|error| {
         Failure::new(Kind::ValidationError, format!("EMERGENCY_HOTKEY: {error}; write it like ctrl+alt+shift+esc, or none"))
     })?;
-    let config::Desktop { virtual_size, ref virtual_startup, control_idle: idle, emergency_pause: pause, .. } = config.desktop;
+    let config::Desktop { virtual_size, ref virtual_startup, control_idle: idle, emergency_pause: pause, max_targets, max_size, .. } =
+        config.desktop;
     let control = desktop::control::Settings { idle, pause, hot_key, corner };
-    Ok(desktop::Settings { mode, virtual_size, virtual_startup: virtual_startup.clone(), control })
+    Ok(desktop::Settings { mode, virtual_size, virtual_startup: virtual_startup.clone(), max_targets, max_size, control })
 }
 
 fn snapshot_settings(config: &Config) -> snapshots::Settings {

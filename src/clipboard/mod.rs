@@ -14,11 +14,14 @@ mod x11_follow;
 #[cfg(target_os = "linux")]
 mod x11_owner;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::error::{Classify, Kind};
+use crate::vnc::Vnc;
 
 /// The longest text, in bytes.
 const LONGEST: usize = 16 * 1024 * 1024;
@@ -42,6 +45,9 @@ pub enum Error {
         /// What the system says.
         reason: String,
     },
+    /// Another machine's clipboard cannot be used.
+    #[error(transparent)]
+    Remote(#[from] crate::vnc::Error),
     /// There is no display to ask.
     #[error("there is no display: set DISPLAY to that of a running session, or let TRAE start a virtual one")]
     NoDisplay,
@@ -69,6 +75,7 @@ impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Unavailable { .. } | Self::NoDisplay | Self::NotTold => Kind::ServiceUnavailable,
+            Self::Remote(error) => error.kind(),
             Self::NotText => Kind::Conflict,
             Self::TooLong(_) => Kind::ValidationError,
             Self::TooLarge => Kind::PayloadTooLarge,
@@ -83,6 +90,10 @@ impl Classify for Error {
                 "service": "live_desktop",
                 "hint": "set DISPLAY to that of a running session, or install a virtual display: apt install xvfb"
             })),
+            Self::Remote(error @ (crate::vnc::Error::NotLatin | crate::vnc::Error::LongText)) => {
+                Some(json!({"errors": [{"path": "/text", "message": error.to_string()}]}))
+            }
+            Self::Remote(error) => error.details(),
             Self::TooLong(_) => Some(json!({"errors": [{"path": "/text", "message": self.to_string()}]})),
             _ => None,
         }
@@ -91,17 +102,24 @@ impl Classify for Error {
 
 /// The clipboard of one display. Safe to share. What was set is gone when this is dropped, as it is when a program ends.
 pub struct Clipboard {
+    backend: Backend,
+}
+
+/// Whose it is.
+enum Backend {
     #[cfg(target_os = "linux")]
-    backend: x11::X11,
+    X11(x11::X11),
     #[cfg(not(target_os = "linux"))]
-    backend: portable::Portable,
+    Portable(portable::Portable),
+    /// Another machine's.
+    Vnc(Arc<Vnc>),
 }
 
 /// Hears of each change of a clipboard. It costs a sleeping thread, shared by all who do.
 pub struct Changes {
     heard: tokio::sync::watch::Receiver<u64>,
     #[cfg(target_os = "linux")]
-    _follower: std::sync::Arc<x11_follow::Follower>,
+    _follower: Option<Arc<x11_follow::Follower>>,
 }
 
 impl std::fmt::Debug for Changes {
@@ -134,13 +152,18 @@ impl Clipboard {
         #[cfg(target_os = "linux")]
         {
             let named = display.map(str::to_owned).or_else(|| std::env::var("DISPLAY").ok().filter(|name| !name.is_empty()));
-            Ok(Self { backend: x11::X11::open(named.ok_or(Error::NoDisplay)?)? })
+            Ok(Self { backend: Backend::X11(x11::X11::open(named.ok_or(Error::NoDisplay)?)?) })
         }
         #[cfg(not(target_os = "linux"))]
         {
             let _ = display;
-            Ok(Self { backend: portable::Portable::open()? })
+            Ok(Self { backend: Backend::Portable(portable::Portable::open()?) })
         }
+    }
+
+    /// That of another machine.
+    pub fn of_vnc(vnc: Arc<Vnc>) -> Self {
+        Self { backend: Backend::Vnc(vnc) }
     }
 
     /// The text on the clipboard; empty where nothing is.
@@ -148,7 +171,13 @@ impl Clipboard {
     /// # Errors
     /// [`Error::NotText`], [`Error::TooLarge`]; [`Error::Silent`] where the program that holds the text does not hand it over.
     pub fn get(&self) -> Result<String, Error> {
-        self.backend.get()
+        match &self.backend {
+            #[cfg(target_os = "linux")]
+            Backend::X11(x11) => x11.get(),
+            #[cfg(not(target_os = "linux"))]
+            Backend::Portable(portable) => portable.get(),
+            Backend::Vnc(vnc) => Ok(vnc.clipboard()?),
+        }
     }
 
     /// Hears of each change from now on.
@@ -156,7 +185,17 @@ impl Clipboard {
     /// # Errors
     /// [`Error::Unavailable`] where the display does not answer; [`Error::NotTold`] where the platform tells nobody.
     pub fn changes(&self) -> Result<Changes, Error> {
-        self.backend.changes()
+        match &self.backend {
+            #[cfg(target_os = "linux")]
+            Backend::X11(x11) => x11.changes(),
+            #[cfg(not(target_os = "linux"))]
+            Backend::Portable(portable) => portable.changes(),
+            Backend::Vnc(vnc) => Ok(Changes {
+                heard: vnc.clipboard_changes(),
+                #[cfg(target_os = "linux")]
+                _follower: None,
+            }),
+        }
     }
 
     /// Puts a text on the clipboard.
@@ -167,6 +206,12 @@ impl Clipboard {
         if text.len() > LONGEST {
             return Err(Error::TooLong(text.len()));
         }
-        self.backend.set(text)
+        match &self.backend {
+            #[cfg(target_os = "linux")]
+            Backend::X11(x11) => x11.set(text),
+            #[cfg(not(target_os = "linux"))]
+            Backend::Portable(portable) => portable.set(text),
+            Backend::Vnc(vnc) => Ok(vnc.set_clipboard(text)?),
+        }
     }
 }

@@ -122,7 +122,7 @@ impl X11 {
                 follower
             }
         };
-        Ok(Changes { heard: follower.changes(), _follower: follower })
+        Ok(Changes { heard: follower.changes(), _follower: Some(follower) })
     }
 
     pub(super) fn set(&self, text: &str) -> Result<(), Error> {

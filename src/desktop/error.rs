@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::control::How;
 use crate::error::{Classify, Kind};
-use crate::{clipboard, input, screen, windows};
+use crate::{clipboard, input, screen, vnc, windows};
 
 /// Why there is no desktop, or why it cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,32 @@ pub enum Error {
     /// A size that no virtual desktop can have.
     #[error("a virtual desktop cannot be {0}×{1} large: each side has 64 to 16384 pixels")]
     Size(u32, u32),
+    /// There is no desktop of this name.
+    #[error("there is no desktop {name:?}: there are {}", known.join(", "))]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// Those there are.
+        known: Vec<String>,
+    },
+    /// It was deleted while somebody was about to use it.
+    #[error("the desktop {0} was deleted")]
+    Deleted(String),
+    /// The name is in use.
+    #[error("there is a desktop {0} already: take another name, or delete that one first")]
+    Taken(String),
+    /// There are enough.
+    #[error("there are {0} desktops beside the default one, and no more may be: delete one, or raise MAX_TARGETS")]
+    TooMany(usize),
+    /// The default desktop cannot be deleted.
+    #[error("the default desktop stays: DISPLAY_MODE chooses it")]
+    Stays,
+    /// What no desktop can be.
+    #[error("{1}")]
+    Spec(&'static str, String),
+    /// Another machine's desktop cannot be reached, or not be as it was asked for.
+    #[error(transparent)]
+    Remote(#[from] vnc::Error),
     /// The desktop's screen cannot be seen.
     #[error(transparent)]
     Screen(#[from] screen::Error),
@@ -83,7 +109,10 @@ impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Off | Self::NoXvfb | Self::Start(_) | Self::Gone(_) => Kind::ServiceUnavailable,
-            Self::Size(..) => Kind::ValidationError,
+            Self::Size(..) | Self::Spec(..) => Kind::ValidationError,
+            Self::Unknown { .. } | Self::Deleted(_) => Kind::NotFound,
+            Self::Taken(_) | Self::TooMany(_) | Self::Stays => Kind::Conflict,
+            Self::Remote(error) => error.kind(),
             Self::Screen(error) => error.kind(),
             Self::Input(error) => error.kind(),
             Self::Clipboard(error) => error.kind(),
@@ -108,7 +137,13 @@ impl Classify for Error {
             Self::NotYours { holder } => return Some(json!({"holder": holder})),
             Self::NobodyAsks(id) => return Some(json!({"kind": "request", "id": id})),
             Self::Stopped(how) => return Some(json!({"emergency_stop": how})),
-            Self::Size(..) | Self::TooFast | Self::Cancelled | Self::Lapsed | Self::Ended(_) => return None,
+            Self::Unknown { name, known } => return Some(json!({"kind": "target", "id": name, "targets": known})),
+            Self::Deleted(name) | Self::Taken(name) => return Some(json!({"kind": "target", "id": name})),
+            Self::Spec(path, message) => return Some(json!({"errors": [{"path": path, "message": message}]})),
+            Self::TooMany(_) | Self::Stays | Self::Size(..) | Self::TooFast | Self::Cancelled | Self::Lapsed | Self::Ended(_) => {
+                return None;
+            }
+            Self::Remote(error) => return error.details(),
             Self::Screen(error) => return error.details(),
             Self::Input(error) => return error.details(),
             Self::Clipboard(error) => return error.details(),

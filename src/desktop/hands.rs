@@ -60,10 +60,15 @@ enum Pressed {
 impl Hands {
     /// Hands of `who` at the desktop that is meant where none is named.
     pub fn new(desktops: Arc<Desktops>, who: String) -> Self {
+        Self::at(desktops, None, who)
+    }
+
+    /// Hands of `who` at the desktop of that name, or the default one.
+    pub fn at(desktops: Arc<Desktops>, target: Option<String>, who: String) -> Self {
         let queue = Arc::new(Queue::default());
         let (complain, complaints) = mpsc::channel(WAITING);
         let stop = CancellationToken::new();
-        let worker = Worker { desktops, who, queue: Arc::clone(&queue), complain, held: Vec::new(), lease: None, refused_by: None };
+        let worker = Worker { desktops, target, who, queue: Arc::clone(&queue), complain, held: Vec::new(), lease: None, refused_by: None };
         tokio::spawn(worker.work(stop.clone()));
         Self { queue, complaints, _stop: stop.drop_guard() }
     }
@@ -128,6 +133,7 @@ impl Queue {
 
 struct Worker {
     desktops: Arc<Desktops>,
+    target: Option<String>,
     who: String,
     queue: Arc<Queue>,
     complain: mpsc::Sender<Failure>,
@@ -182,7 +188,7 @@ impl Worker {
     }
 
     async fn perform(&mut self, job: Job) -> Result<(), Error> {
-        let desktop = self.desktops.ready().await?;
+        let desktop = self.desktops.reach(self.target.as_deref()).await?;
         let stop = job.cancel.child_token();
         let who = Who::action(&self.who, self.queue.token());
         let patience = PATIENCE.saturating_sub(job.asked.elapsed());

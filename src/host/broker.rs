@@ -53,7 +53,9 @@ pub(super) struct Broker {
     /// Shared by all runners of the run, like the desktop's lease.
     images: Arc<Mutex<Images>>,
     pub(super) opened: Arc<Opened>,
-    lease: Arc<tokio::sync::Mutex<Option<Lease>>>,
+    lease: Arc<tokio::sync::Mutex<Option<(Arc<Desktop>, Lease)>>>,
+    /// The desktop that the script means; none is the default one.
+    target: Option<String>,
     /// Effects are described, not done.
     dry: bool,
     /// None where steps have no pictures.
@@ -75,10 +77,16 @@ impl Broker {
             cancel: job.cancel.child_token(),
             images: Arc::default(),
             lease: Arc::default(),
+            target: None,
             dry: job.start.mode.dry,
             pictures: encoder.map(|encoder| Pictures::new(Arc::clone(encoder), Arc::clone(&job.journal))),
             refused: None,
         }
+    }
+
+    /// The next call means this desktop.
+    pub(super) fn turn_to(&mut self, target: Option<String>) {
+        self.target = target;
     }
 
     /// Takes the picture that a step's end calls for.
@@ -181,6 +189,12 @@ impl Broker {
 
     async fn act(&mut self, call: Call) -> Result<Json, Failure> {
         match call {
+            Call::DesktopTargets => {
+                self.sees_or_acts()?;
+                let desktops = Arc::clone(&self.capabilities.desktops);
+                json(&blocking(move || Ok(desktops.list())).await?)
+            }
+            Call::DesktopUse { name } => json(&self.capabilities.desktops.check(Some(&name))?),
             Call::ScreenMonitors => self.look(|desktop| Ok(desktop.screen().monitors()?)).await,
             Call::ScreenCapture(capture) => {
                 let frame = self.capture(capture).await?;
@@ -305,8 +319,13 @@ impl Broker {
 
     /// The desktop this run works on. Opening it may start an X server.
     async fn desktop(&self) -> Result<Arc<Desktop>, Failure> {
-        let desktops = Arc::clone(&self.capabilities.desktops);
-        blocking(move || Ok::<_, Failure>(desktops.default()?)).await
+        Ok(self.capabilities.desktops.reach(self.target.as_deref()).await?)
+    }
+
+    /// Whoever has to do with a desktop may know which there are.
+    fn sees_or_acts(&self) -> Result<(), Failure> {
+        let grant = &self.grant;
+        Ok(grant.screen().or_else(|denied| grant.input().or_else(|_| grant.clipboard()).map_err(|_| denied))?)
     }
 
     /// Looks at what is on the desktop.
@@ -320,7 +339,8 @@ impl Broker {
         json(&blocking(move || see(&desktop)).await?)
     }
 
-    /// Uses mouse or keyboard, which one run at a time may; it keeps them until it ends.
+    /// Uses mouse or keyboard, which one run at a time may; it keeps them until it ends, or turns to another desktop: who waited for one
+    /// while having another would wait for ever for somebody who does the same the other way round.
     async fn input<T, F>(&mut self, act: F) -> Result<Json, Failure>
     where
         T: Serialize + Send + 'static,
@@ -329,10 +349,12 @@ impl Broker {
         self.grant.input()?;
         let desktop = self.desktop().await?;
         let mut place = self.lease.lock().await;
-        let lease = place.take().unwrap_or_else(|| self.place(&desktop));
+        // Whoever goes to another desktop gives up its place at this one.
+        let held = place.take().filter(|(held, _)| held.name() == desktop.name());
+        let lease = held.map_or_else(|| self.place(&desktop), |(_, lease)| lease);
         let acting = controls::turn(&lease, &*self.journal, &self.cancel).await?;
         // Only once it came: who waits no longer stands in nobody's way.
-        *place = Some(lease);
+        *place = Some((Arc::clone(&desktop), lease));
         if let Some(pictures) = &mut self.pictures {
             pictures.before(&desktop).await;
         }
@@ -387,8 +409,8 @@ impl Broker {
 
     /// What commands are given so that their windows appear where the script looks.
     pub(super) async fn display(&self) -> BTreeMap<String, String> {
-        // A program that a script starts appears on the desktop that the script sees; for one that sees none, none is opened.
-        let sees = self.grant.screen().is_ok() || self.grant.input().is_ok();
+        // A program that a script starts appears on the desktop that the script means or sees; for one that sees none, none is opened.
+        let sees = self.target.is_some() || self.grant.screen().is_ok() || self.grant.input().is_ok();
         let desktop = if sees { self.desktop().await.ok() } else { self.capabilities.desktops.current() };
         let display = desktop.and_then(|desktop| desktop.display().map(str::to_owned));
         display.map(|display| ("DISPLAY".to_owned(), display)).into_iter().collect()

@@ -25,7 +25,7 @@ use crate::error::{Failure, Kind};
 use crate::policy::Grant;
 use broker::Broker;
 use pool::{Lease, Pool};
-use protocol::{Call, FromRunner, Json, Past, Pause, Program, Record, Reply, ScriptError, Start, ToRunner, Wait};
+use protocol::{Asked, Call, FromRunner, Json, Past, Pause, Program, Record, Reply, ScriptError, Start, ToRunner, Wait};
 use rounds::Worker;
 
 pub use broker::Capabilities;
@@ -266,7 +266,8 @@ impl Host {
                     }
                 }
                 Some(FromRunner::Respond(answer)) => job.journal.respond(answer),
-                Some(FromRunner::Call(call, within)) => {
+                Some(FromRunner::Call(Asked { call, within, target })) => {
+                    broker.turn_to(target);
                     computing = computing.saturating_sub(since.elapsed());
                     let within = within.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
                     let reply = tokio::select! {

@@ -1,7 +1,7 @@
 //! A mouse and a keyboard: what a hand could do at a desktop.
 //!
 //! [`Input`] checks everything asked for before anything happens, waits where waiting was asked for, and lets go of what it pressed
-//! whatever comes in between. How a key or a button reaches the desktop is the business of two backends of the same shape, chosen in
+//! whatever comes in between. How a key or a button reaches the desktop is the business of three backends of the same shape, chosen in
 //! [`Input::open`]. What is on the screen is for other rooms.
 
 mod error;
@@ -16,6 +16,7 @@ mod pause;
 mod physical;
 mod portable;
 mod shortcut;
+mod vnc;
 mod words;
 #[cfg(target_os = "linux")]
 mod x11;
@@ -36,6 +37,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::vnc::Vnc;
 use key::Key;
 
 /// A rectangle that the pointer can be in.
@@ -191,6 +193,11 @@ impl Input {
         }
         #[cfg(not(target_os = "linux"))]
         Ok(Self::with(portable::Portable::open(display.map(str::to_owned))?))
+    }
+
+    /// That of another machine.
+    pub fn of_vnc(vnc: Arc<Vnc>) -> Self {
+        Self::with(vnc::Remote(vnc))
     }
 
     fn with(backend: impl Backend + 'static) -> Self {

@@ -40,7 +40,8 @@ impl Snapshots {
         let cancel = cancel.child_token();
         let _gone = cancel.clone().drop_guard();
         let inner = Arc::clone(&self.inner);
-        let desktop = blocking(move || Ok(inner.desktops.default()?)).await?;
+        let target = shot.target.clone();
+        let desktop = blocking(move || Ok(inner.desktops.get(target.as_deref())?)).await?;
         let who = Who::action(&format!("the clicks of snapshot {snapshot_id}"), token);
         let mut lease = desktop.turn_soon(who.clone(), &cancel).await?.into_lease();
         let mut results = Vec::with_capacity(actions.len());
@@ -153,6 +154,7 @@ mod tests {
             quality: 85,
             format: ImageFormat::Jpeg,
             size_bytes: 1,
+            target: None,
         };
         let right = Some(Region { x: 1280, y: -200, width: 800, height: 600 });
         assert_eq!(on_screen(&shot, right, 5, 7), Ok((1385, -143)));

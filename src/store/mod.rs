@@ -18,6 +18,7 @@ mod schema;
 mod search;
 pub mod shell;
 pub mod snapshots;
+mod targets;
 pub mod templates;
 pub mod triggers;
 pub mod versions;

@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     VERSIONS,
     include_str!("migrations/0009_history.sql"),
     include_str!("migrations/0010_firings.sql"),
+    include_str!("migrations/0011_targets.sql"),
     include_str!("migrations/0012_recordings.sql"),
     include_str!("migrations/0013_shell_endings.sql"),
 ];

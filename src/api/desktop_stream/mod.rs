@@ -12,10 +12,12 @@ mod said;
 mod stream;
 mod wire;
 
-use axum::extract::{Request, State};
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use axum::extract::{Request, State};
 use axum::response::Response;
+use futures_util::future::select_all;
 use serde_json::json;
 
 use super::desktop::control::{ControlAsk, name};
@@ -62,8 +64,7 @@ pub(crate) async fn open_below_api(state: State<super::State>, request: Request)
 }
 
 async fn converse(mut socket: Socket, state: super::State) -> Ended {
-    let hands = Hands::new(state.desktops().clone(), visit::name().unwrap_or_else(|| WHO.to_owned()));
-    let mut client = Conversation { hands, stream: None, place: Place::default(), clip: Clip::default(), state };
+    let mut client = Conversation { hands: HashMap::new(), stream: None, place: Place::default(), clip: Clip::default(), state };
     let mut usual = client.state.desktops().streams().changes();
     loop {
         let done = tokio::select! {
@@ -72,7 +73,7 @@ async fn converse(mut socket: Socket, state: super::State) -> Ended {
                 Ok(text) => client.answer(&mut socket, &text).await,
             },
             due = due(&mut client.stream) => client.show(&mut socket, due).await,
-            failure = client.hands.complaint() => socket.fail(&failure).await,
+            failure = complaint(&mut client.hands) => socket.fail(&failure).await,
             Ok(()) = usual.changed() => client.follow(&mut socket).await,
             () = client.place.changed() => client.tell_of_control(&mut socket).await,
             () = client.clip.changed() => client.tell_of_clipboard(&mut socket).await,
@@ -91,10 +92,19 @@ async fn due(stream: &mut Option<Stream>) -> Result<Due, Failure> {
     }
 }
 
-/// What there is between one client and the desktop.
+/// The next thing that went wrong at any of the desktops.
+async fn complaint(hands: &mut HashMap<Option<String>, Hands>) -> Failure {
+    if hands.is_empty() {
+        return std::future::pending().await;
+    }
+    select_all(hands.values_mut().map(|hands| Box::pin(hands.complaint()))).await.0
+}
+
+/// What there is between one client and the desktops.
 struct Conversation {
     state: super::State,
-    hands: Hands,
+    /// By the names of the desktops that they are at.
+    hands: HashMap<Option<String>, Hands>,
     stream: Option<Stream>,
     place: Place,
     clip: Clip,
@@ -127,7 +137,7 @@ impl Conversation {
                 Ok(())
             }
             Said::Keyframe => self.renew(),
-            Said::Input(action) => self.act(action),
+            Said::Input(action, target) => self.act(action, target),
             said => {
                 let done = self.control(socket, said).await?;
                 self.tell_of_control(socket).await?;
@@ -170,21 +180,29 @@ impl Conversation {
         Ok(())
     }
 
-    fn act(&self, action: Action) -> Result<()> {
+    fn act(&mut self, action: Action, target: Option<String>) -> Result<()> {
         let session = self.state.enter(Name::ClickAutomation)?;
         self.state.grant().input()?;
-        let action = match &self.stream {
-            Some(stream) => stream.on_screen(action)?,
-            None => action,
+        let (action, target) = match &self.stream {
+            Some(stream) if target.is_none() || target == stream.target => (stream.on_screen(action)?, stream.target.clone()),
+            _ => (action, target),
         };
-        Ok(self.hands.act(action, session)?)
+        let desktops = self.state.desktops();
+        // First: there are no more hands than desktops.
+        desktops.check(target.as_deref())?;
+        let hands = self.hands.entry(target.clone()).or_insert_with(|| {
+            let who = visit::name().unwrap_or_else(|| WHO.to_owned());
+            Hands::at(Arc::clone(desktops), target, who)
+        });
+        hands.show(self.place.token());
+        Ok(hands.act(action, session)?)
     }
 
     /// The desktop that the client works at.
     async fn desktop(&self) -> Result<Arc<Desktop>> {
         match &self.stream {
             Some(stream) => Ok(Arc::clone(stream.desktop())),
-            None => Ok(self.state.desktops().ready().await?),
+            None => Ok(self.state.desktops().reach(None).await?),
         }
     }
 
@@ -222,11 +240,17 @@ impl Conversation {
             // One place is enough.
             self.place.give_up();
             let control = if takes { desktop.take_control(name, true)? } else { desktop.request_control(name, true)? };
-            self.hands.show(Some(control.token().clone()));
             self.place.take(control);
+            self.show_token();
         }
         self.place.renew();
         Ok(())
+    }
+
+    /// The hands prove whose they are. At another desktop than the one with the place that proves nothing.
+    fn show_token(&self) {
+        let token = self.place.token();
+        self.hands.values().for_each(|hands| hands.show(token.clone()));
     }
 
     async fn give(&mut self, to: u64) -> Result<()> {
@@ -277,7 +301,7 @@ impl Conversation {
     /// Says who is at the controls, where the client does not know it yet.
     async fn tell_of_control(&mut self, socket: &mut Socket) -> Result<(), Ended> {
         let (news, lost) = self.place.news();
-        self.hands.show(self.place.token());
+        self.show_token();
         if let Some(lost) = lost {
             socket.fail(&lost).await?;
         }

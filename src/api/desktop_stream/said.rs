@@ -25,8 +25,8 @@ pub(super) enum Said {
     Ack(u32),
     /// Send the next picture whole.
     Keyframe,
-    /// Mouse or keyboard. Coordinates are still those of the picture.
-    Input(Action),
+    /// Mouse or keyboard, at the desktop of that name; none is the one that is streamed, in whose picture's coordinates it still is.
+    Input(Action, Option<String>),
     /// Ask for control.
     RequestControl(ControlAsk),
     /// Take control, whoever has it.
@@ -69,6 +69,9 @@ pub(super) struct StreamConfig {
     pub(super) monitor: Option<usize>,
     /// How the pictures are sent.
     pub(super) format: Option<StreamFormat>,
+    /// The desktop; without it the default one.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    pub(super) target: Option<String>,
 }
 
 /// How pictures are sent.
@@ -195,19 +198,6 @@ pub(super) fn read(text: &str) -> Result<Said, Wrong> {
         "ping" => fields_as::<Nothing>(fields).map(|_| Said::Ping)?,
         "ack" => Said::Ack(fields_as::<Shown>(fields)?.sequence),
         "keyframe" => fields_as::<Nothing>(fields).map(|_| Said::Keyframe)?,
-        "mouse_move" => {
-            let At { x, y } = fields_as(fields)?;
-            Said::Input(Action::Move(Move { x, y, duration: 0.0 }))
-        }
-        "mouse_down" => Said::Input(Action::ButtonDown(fields_as::<Hold>(fields)?)),
-        "mouse_up" => Said::Input(Action::ButtonUp(fields_as::<Hold>(fields)?)),
-        "click" => {
-            let ClickAt { x, y, button, clicks } = fields_as(fields)?;
-            Said::Input(Action::Click(Click { x, y, button, clicks, duration: 0.0 }))
-        }
-        "scroll" => Said::Input(Action::Scroll(fields_as::<Scroll>(fields)?)),
-        "key" => Said::Input(stroke(fields_as(fields)?)?),
-        "type" => Said::Input(Action::Type(TypeText { text: fields_as::<Typed>(fields)?.text, interval: 0.0 })),
         "request_control" => Said::RequestControl(fields_as(fields)?),
         "take_control" => Said::TakeControl(fields_as(fields)?),
         "give_control" => Said::GiveControl(fields_as::<ControlGive>(fields)?.to),
@@ -215,11 +205,41 @@ pub(super) fn read(text: &str) -> Result<Said, Wrong> {
         "emergency_stop" => fields_as::<Nothing>(fields).map(|_| Said::EmergencyStop)?,
         "clipboard_set" => Said::ClipboardSet(fields_as::<Copied>(fields)?.text),
         "clipboard_follow" => Said::ClipboardFollow(fields_as::<Follow>(fields)?.follow),
+        kind => return input(kind, fields),
+    })
+}
+
+/// Reads a message that is for mouse or keyboard.
+fn input(kind: &str, mut fields: Map<String, Value>) -> Result<Said, Wrong> {
+    let target = match fields.remove("target") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(name)) => Some(name),
+        Some(_) => {
+            let message = "a desktop's name is a text";
+            let details = serde_json::json!({ "errors": [{ "path": "/target", "message": message }] });
+            return Err(Wrong::Values(Failure::new(Kind::ValidationError, message).with(details)));
+        }
+    };
+    let action = match kind {
+        "mouse_move" => {
+            let At { x, y } = fields_as(fields)?;
+            Action::Move(Move { x, y, duration: 0.0 })
+        }
+        "mouse_down" => Action::ButtonDown(fields_as::<Hold>(fields)?),
+        "mouse_up" => Action::ButtonUp(fields_as::<Hold>(fields)?),
+        "click" => {
+            let ClickAt { x, y, button, clicks } = fields_as(fields)?;
+            Action::Click(Click { x, y, button, clicks, duration: 0.0 })
+        }
+        "scroll" => Action::Scroll(fields_as::<Scroll>(fields)?),
+        "key" => stroke(fields_as(fields)?)?,
+        "type" => Action::Type(TypeText { text: fields_as::<Typed>(fields)?.text, interval: 0.0 }),
         other => {
             let other: String = other.chars().take(64).collect();
             return Err(unknown(&format!("there is no message {other:?}")));
         }
-    })
+    };
+    Ok(Said::Input(action, target))
 }
 
 /// A key by what it types, or by where it is.
@@ -330,7 +350,7 @@ mod tests {
             let failure = refused(message.clone());
             assert_eq!(failure.details.unwrap()["errors"][0]["path"], path, "{message}");
         }
-        let Ok(Said::Input(Action::CodeDown(_))) = read(r#"{"type":"key","code":"KeyA","action":"down"}"#) else { panic!() };
+        let Ok(Said::Input(Action::CodeDown(_), None)) = read(r#"{"type":"key","code":"KeyA","action":"down"}"#) else { panic!() };
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) async fn display(config: &Config) -> Vec<Finding> {
         let desktops = Desktops::new(settings);
         let desktop = desktops.default()?;
         let bounds = desktop.screen().bounds()?;
-        let found = (desktop.name().to_owned(), desktop.display().unwrap_or_default().to_owned(), bounds.width, bounds.height);
+        let found = (desktop.kind().as_str().to_owned(), desktop.display().unwrap_or_default().to_owned(), bounds.width, bounds.height);
         desktops.shutdown();
         Ok::<_, Failure>(found)
     });

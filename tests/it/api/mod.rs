@@ -9,6 +9,7 @@ mod desktop_control;
 mod desktop_input;
 mod desktop_stream;
 mod desktop_stream_binary;
+mod desktop_targets;
 mod desktop_windows;
 mod door;
 mod errors;
