@@ -21,6 +21,7 @@ pub mod logging;
 pub mod ocr;
 pub mod policy;
 pub mod runs;
+pub mod sandbox;
 pub mod schedule;
 pub mod screen;
 pub mod script;

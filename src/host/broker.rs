@@ -352,7 +352,7 @@ impl Broker {
     }
 
     async fn command(&self, program: Program, options: shell::CommandOptions) -> Result<Json, Failure> {
-        let command = self.grant.command(program)?;
+        let command = self.grant.command(program)?.within(self.grant.reach());
         // A program that a script starts appears on the desktop that the script sees; for one that sees none, none is opened.
         let sees = self.grant.screen().is_ok() || self.grant.input().is_ok();
         let desktop = if sees { self.desktop().await.ok() } else { self.capabilities.desktops.current() };

@@ -21,6 +21,7 @@ pub use wait::{Approval, AwaitedCall, Decision, Pause, Wait, WaitFor};
 
 use crate::clipboard::ClipboardText;
 use crate::error::Failure;
+use crate::sandbox::Sandbox;
 use crate::{fetch, files, input, ocr, screen, shell, windows};
 
 /// JSON text that the server passes on without looking into it.
@@ -273,8 +274,8 @@ pub enum ToRunner {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FromRunner {
-    /// The program compiled, or not.
-    Loaded(Result<(), ScriptError>),
+    /// The program compiled, in a runner that is held by this; or not.
+    Loaded(Result<Sandbox, ScriptError>),
     /// Everything that is wrong with a program.
     Checked(Vec<ScriptError>),
     /// Something to be done, within so many seconds where the step has a time limit; the runner waits for the `Reply`.

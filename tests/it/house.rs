@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("failpoint", &[]),
     ("config", &["error"]),
     ("policy", &["error"]),
+    ("sandbox", &[]),
     ("schedule", &[]),
     ("services", &["error"]),
     ("tally", &[]),
@@ -23,13 +24,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("input", &["policy", "error"]),
     ("ocr", &["policy", "tally", "error"]),
     ("screen", &["policy", "error"]),
-    ("shell", &["policy", "error"]),
+    ("shell", &["sandbox", "policy", "error"]),
     ("system", &["policy", "error"]),
     ("windows", &["policy", "error"]),
     ("desktop", &["screen", "windows", "input", "clipboard", "error"]),
-    ("host", &["desktop", "clipboard", "fetch", "files", "input", "ocr", "screen", "shell", "system", "windows", "policy", "error"]),
+    (
+        "host",
+        &["desktop", "clipboard", "fetch", "files", "input", "ocr", "screen", "shell", "system", "windows", "sandbox", "policy", "error"],
+    ),
     ("workflow", &["schedule", "policy", "error"]),
-    ("script", &["host", "workflow", "policy", "error"]),
+    ("script", &["host", "workflow", "sandbox", "policy", "error"]),
     ("store", &["error"]),
     ("keys", &["store", "policy", "error"]),
     ("integrations", &["error"]),
@@ -93,7 +97,9 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("hmac", &["keys", "triggers"]),
     ("hyper", &["api"]),
     ("indicatif", &["cli"]),
+    ("landlock", &["sandbox"]),
     ("leptess", &["ocr"]),
+    ("libc", &["sandbox"]),
     ("notify", &["files", "script"]),
     ("portable_pty", &["shell"]),
     ("prometheus_client", &["api"]),
@@ -101,6 +107,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("reqwest", &["fetch", "integrations"]),
     ("rhai", &["script"]),
     ("rusqlite", &["store"]),
+    ("seccompiler", &["sandbox"]),
     ("similar", &["runs"]),
     ("sysinfo", &["system"]),
     ("tokio_rustls", &["api"]),
@@ -114,7 +121,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
 ];
 
 /// Files that speak with the operating system where it has no safe words.
-const UNSAFE: &[&str] = &["src/desktop/xvfb.rs", "src/screen/segment.rs", "src/ocr/threads.rs"];
+const UNSAFE: &[&str] = &["src/desktop/xvfb.rs", "src/screen/segment.rs", "src/ocr/threads.rs", "src/sandbox/attempts.rs"];
 
 /// Names under which anything could be put, so that everything would be.
 const NAMES: &[&str] = &["utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "shared", "types"];
