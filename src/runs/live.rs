@@ -91,6 +91,8 @@ pub(super) struct State {
     pub(super) progressed: bool,
     /// The body of the answer that it gave.
     pub(super) answer: Option<Json>,
+    /// Its runner died in the middle of a step that must not be done twice.
+    pub(super) interrupted: bool,
     /// Made when somebody listens for the first time.
     pub(super) listeners: Option<broadcast::Sender<Event>>,
     /// Why the journal takes no more.
@@ -260,7 +262,8 @@ impl Live {
             Outcome::Resting => failed(Failure::new(crate::error::Kind::Internal, "the run was let go for good"), finished_at),
             Outcome::Succeeded(value) => Ended { status: RunStatus::Succeeded, result: Some(value.into()), error: None, finished_at },
             Outcome::Failed(error) if error.code != crate::error::Kind::Cancelled || !self.cancel.is_cancelled() => {
-                Ended { status: RunStatus::Failed, result: None, error: Some(error.into()), finished_at }
+                let status = if self.state().interrupted { RunStatus::Interrupted } else { RunStatus::Failed };
+                Ended { status, result: None, error: Some(error.into()), finished_at }
             }
             Outcome::Failed(_) | Outcome::Cancelled => {
                 let halt = self.inner.halt();

@@ -18,8 +18,8 @@ pub struct WorkflowSettings {
     /// Seconds for a whole run, waiting included.
     #[schema(exclusive_minimum = 0)]
     pub timeout: Option<f64>,
-    /// The stored workflow that is run when a run of this one fails. Its `params` say what failed: `run_id`, `workflow_id`, `trigger`,
-    /// `error`.
+    /// The stored workflow that is run when a run of this one fails or is interrupted. Its `params` say what failed: `run_id`,
+    /// `workflow_id`, `trigger`, `error`.
     pub error_workflow: Option<String>,
 }
 

@@ -14,6 +14,7 @@ pub use read::{RunFile, RunQuery, Show};
 pub use resume::{OpenRun, OpenStep, Past};
 pub use waits::{NewWait, WaitEnd, WaitRow};
 pub use write::Write;
+pub(in crate::store) use write::insert_steps;
 
 use super::triggers::NewFiring;
 

@@ -475,3 +475,38 @@ async fn a_failure_starts_the_workflow_that_is_to_hear_of_it() {
     let run = execute(&server, "handler_of_nobody", json!({ "wait": true })).await;
     assert_eq!(run["error"]["message"], "no paper", "a handler that is not there changes nothing");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_dies_in_a_step_that_must_not_be_done_twice_leaves_an_interrupted_run() {
+    let server = start().await;
+    let nodes = json!([node("start", "manual_trigger", json!({})), append("tell", "told.txt", "{{ params.error.details.step_id }}")]);
+    draw(&server, "handler", nodes, &["start -> tell"]).await;
+    let drawn = json!({
+        "id": "pays", "name": "pays",
+        "nodes": [
+            node("start", "manual_trigger", json!({})),
+            node("pay", "shell_command", json!({ "command": "echo paid >> log.txt; test -e go || sleep 60" })),
+        ],
+        "edges": [{ "id": "a", "source": "start", "target": "pay" }],
+        "settings": { "error_workflow": "handler" },
+    });
+    assert_eq!(server.post("/api/workflows/", &drawn).await.0, 201);
+    let run_id = id_of(&execute(&server, "pays", json!({})).await);
+    let patience = Instant::now() + Duration::from_secs(30);
+    while lines(&server, "log.txt").is_empty() {
+        assert!(Instant::now() < patience, "it does not begin");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for pid in runners() {
+        rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::KILL).unwrap();
+    }
+    let run = ended(&server, &run_id).await;
+    assert_eq!((&run["status"], &run["error"]["code"]), (&json!("interrupted"), &json!("RUNNER_CRASHED")), "{run}");
+    assert_eq!((&run["error"]["node_id"], &run["error"]["details"]["step_id"]), (&json!("pay"), &json!("pay")), "{run}");
+    assert!(run["error"]["message"].as_str().unwrap().contains("may have done its work or not"), "{run}");
+    assert_eq!(steps(&run), ["start succeeded", "pay interrupted"]);
+    let (_, runs) = server.get("/api/runs?workflow_id=handler").await;
+    assert_eq!((&runs["count"], &runs["runs"][0]["parent"]), (&json!(1), &json!(run_id)), "{runs}");
+    ended(&server, &id_of(&runs["runs"][0])).await;
+    assert_eq!(lines(&server, "told.txt"), ["pay"]);
+}
