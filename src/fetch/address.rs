@@ -43,6 +43,8 @@ pub(super) fn check(url: &Url, private: &Private) -> Result<(), Error> {
     let ip = match url.host() {
         Some(Host::Ipv4(ip)) => ip.into(),
         Some(Host::Ipv6(ip)) => ip.into(),
+        // These names mean this machine, whatever a resolver says.
+        Some(Host::Domain(name)) if is_localhost(name) => Ipv4Addr::LOCALHOST.into(),
         _ => return Ok(()),
     };
     let host = super::host(url);
@@ -50,6 +52,11 @@ pub(super) fn check(url: &Url, private: &Private) -> Result<(), Error> {
         Some(why) => Err(Error::refused(host, why)),
         None => Ok(()),
     }
+}
+
+fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// The system's resolver, without such addresses. The client connects to what this returns, so a name cannot change in between.

@@ -97,14 +97,20 @@ impl Confined {
         let Some(path) = refused_path(line).map(|path| directory.join(path)) else {
             return Some("trae: the script's manifest grants its commands only what `read` and `write` in [permissions] name".to_owned());
         };
-        let shown = self.reach.shown(&path);
-        let writes = ["create", "touch", "remove", "write", "mkdir", "unlink", "rename", "move"].iter().any(|word| line.contains(word));
+        // The kernel looks at where a path really leads.
+        let path = path.canonicalize().unwrap_or(path);
+        let shown = match self.reach.shown(&path) {
+            folder if folder.is_empty() => "**/*".to_owned(),
+            shown => shown,
+        };
+        let tells = ["create", "touch", "remove", "write", "mkdir", "unlink", "rename", "move"].iter().any(|word| line.contains(word));
+        // What a shell says itself is about a redirection, or a program that it may not start.
+        let redirects = line.contains("sh: line ") && !super::group::is_executable(&path);
+        let writes = tells || redirects || !path.exists();
         let missing = match (self.may_read(&path), self.may_write(&path)) {
-            (true, true) => return None,
-            (true, false) => "write",
-            (false, true) => "read",
-            (false, false) if writes || !path.exists() => "write",
-            (false, false) => "read",
+            (true, false) | (false, false) if writes => "write",
+            (false, _) => "read",
+            (true, _) => return None,
         };
         Some(format!(
             "trae: the script's manifest grants no {missing} to {shown:?}: add `{missing} = [{shown:?}]` to [permissions] in its header, or to \
@@ -129,12 +135,7 @@ impl Drop for Confined {
                 let _ = std::fs::remove_file(made);
             }
         }
-        let own = std::mem::take(&mut self.own);
-        let clear = move || drop(std::fs::remove_dir_all(own));
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(clear)),
-            Err(_) => clear(),
-        }
+        let _ = std::fs::remove_dir_all(&self.own);
     }
 }
 
@@ -175,7 +176,7 @@ fn refused_path(line: &str) -> Option<&str> {
     }
     let before = before.trim_end().trim_end_matches(':');
     let path = before.rsplit(": ").next()?.trim();
-    (!path.is_empty()).then_some(path)
+    (!path.is_empty() && !path.starts_with('[')).then_some(path)
 }
 
 #[cfg(test)]
