@@ -145,6 +145,9 @@ pub struct Security {
     pub rate_limit_enabled: bool,
     /// `RATE_LIMIT_REQUESTS_PER_MINUTE`, default `60`.
     pub rate_limit_requests_per_minute: u32,
+    /// `HTTP_PRIVATE_HOSTS`, default none: hosts on this machine or in private networks that scripts may call, `*` for all. With neither keys
+    /// nor other machines that reach the server they may call all of them.
+    pub http_private_hosts: Vec<String>,
 }
 
 /// Where it keeps things.
@@ -278,6 +281,8 @@ pub struct Shell {
     pub max_sessions: usize,
     /// `RECORD_SHELL_SESSIONS`, default `false`: whether sessions are recorded that do not say themselves.
     pub record: bool,
+    /// `SHELL_SANDBOX`, default `true`: commands of scripts and workflows touch only what these were granted to read and write.
+    pub sandbox: bool,
 }
 
 /// What it writes to its log.
@@ -409,6 +414,7 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         jwt_secret_key: r.optional("JWT_SECRET_KEY"),
         rate_limit_enabled: r.get("RATE_LIMIT_ENABLED", false),
         rate_limit_requests_per_minute: r.within("RATE_LIMIT_REQUESTS_PER_MINUTE", 60, 1..=1_000_000),
+        http_private_hosts: r.get("HTTP_PRIVATE_HOSTS", Vec::new()),
     };
     let storage = Storage {
         data_dir: r.get("DATA_DIR", data_dir),
@@ -470,6 +476,7 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         fish_interactive: line("SHELL_FISH_INTERACTIVE", &["fish", "--no-config", "-i"]),
         max_sessions: r.within("MAX_SHELL_SESSIONS", 32, 1..=1024),
         record: r.get("RECORD_SHELL_SESSIONS", false),
+        sandbox: r.get("SHELL_SANDBOX", true),
     };
     let level = if application.debug { "debug" } else { "info" };
     let logging = Logging {

@@ -22,6 +22,7 @@ pub mod ocr;
 pub mod policy;
 pub mod recordings;
 pub mod runs;
+pub mod sandbox;
 pub mod schedule;
 pub mod screen;
 pub mod script;

@@ -108,8 +108,11 @@ impl App {
         let desktops = Arc::new(desktops);
         let ocr = Arc::new(ocr::Ocr::new(ocr_settings(&config)));
         let history = Arc::new(shell_history::Kept(store.clone()));
+        if !config.shell.sandbox {
+            tracing::warn!("SHELL_SANDBOX=false: commands of scripts and workflows may touch whatever the server may");
+        }
         let shells = Arc::new(shell::Shells::with_history(shell_settings(&config, &files), history));
-        let fetch = Arc::new(fetch::Fetch::new());
+        let fetch = Arc::new(fetch::Fetch::within(private_hosts(&config)));
         let system = Arc::new(system::System::new());
         let services = Arc::new(Services::new());
         let capabilities = Capabilities {
@@ -351,6 +354,12 @@ fn run_settings(config: &Config, files: &Path, allowed: Permissions) -> runs::Se
     runs::Settings { max_runs: max, max_queued, kept, kept_for, versions_kept, ..runs::Settings::new(files, allowed) }
 }
 
+/// Whose addresses may be private: whoever can reach a server that others reach, too, is not to reach what lies behind it.
+fn private_hosts(config: &Config) -> fetch::Private {
+    let ours_alone = config.server.host.is_loopback() && !config.security.api_key_enabled;
+    if ours_alone { fetch::Private::All } else { fetch::Private::Of(config.security.http_private_hosts.clone().into()) }
+}
+
 /// The shells by name, as command lines, and where they begin.
 fn shell_settings(config: &Config, files: &Path) -> shell::Settings {
     let set = &config.shell;
@@ -373,6 +382,7 @@ fn shell_settings(config: &Config, files: &Path) -> shell::Settings {
             named("cmd", &set.cmd_interactive),
         ]),
         max_sessions: set.max_sessions,
+        confine: set.sandbox,
         directory: files.to_owned(),
         private: config.storage.data_dir.join("sessions"),
         recordings: config.storage.data_dir.join("recordings"),

@@ -403,7 +403,7 @@ impl Broker {
     }
 
     async fn command(&self, program: Program, options: shell::CommandOptions) -> Result<Json, Failure> {
-        let command = self.grant.command(program)?;
+        let command = self.grant.command(program)?.within(self.grant.reach());
         json(&self.capabilities.shells.run(command, options, &self.display().await, &self.cancel).await?)
     }
 

@@ -240,6 +240,9 @@ impl Host {
         if let Err(failure) = lease.runner.send(&ToRunner::Start(job.start.clone())).await {
             return Outcome::Failed(failure.into());
         }
+        if let (None, Some(lacks)) = (&rounds, lease.runner.sandbox.lacks()) {
+            job.journal.record(Record::Log { level: "warn".to_owned(), message: lacks, at: microseconds(), loose: true });
+        }
         let mut since = Instant::now();
         let mut ahead = 0;
         loop {
@@ -297,6 +300,12 @@ impl Host {
             }
         }
     }
+}
+
+/// Microseconds since 1970.
+fn microseconds() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// What a run comes to whose runner is dead, or talks nonsense.

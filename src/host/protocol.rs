@@ -21,6 +21,7 @@ pub use wait::{Approval, AwaitedCall, Decision, Pause, Wait, WaitFor};
 
 use crate::clipboard::ClipboardText;
 use crate::error::Failure;
+use crate::sandbox::Sandbox;
 use crate::{fetch, files, input, ocr, screen, shell, windows};
 
 /// JSON text that the server passes on without looking into it.
@@ -327,8 +328,8 @@ pub struct Asked {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FromRunner {
-    /// The program compiled, or not.
-    Loaded(Result<(), ScriptError>),
+    /// The program compiled, in a runner that is held by this; or not.
+    Loaded(Result<Sandbox, ScriptError>),
     /// Everything that is wrong with a program.
     Checked(Vec<ScriptError>),
     /// Something to be done; the runner waits for the `Reply`.

@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("failpoint", &[]),
     ("config", &["error"]),
     ("policy", &["error"]),
+    ("sandbox", &[]),
     ("schedule", &[]),
     ("services", &["error"]),
     ("tally", &[]),
@@ -24,13 +25,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("input", &["vnc", "policy", "error"]),
     ("ocr", &["policy", "tally", "error"]),
     ("screen", &["vnc", "policy", "error"]),
-    ("shell", &["policy", "error"]),
+    ("shell", &["sandbox", "policy", "error"]),
     ("system", &["policy", "error"]),
     ("windows", &["vnc", "policy", "error"]),
     ("desktop", &["screen", "windows", "input", "clipboard", "vnc", "error"]),
-    ("host", &["desktop", "clipboard", "fetch", "files", "input", "ocr", "screen", "shell", "system", "windows", "policy", "error"]),
+    (
+        "host",
+        &["desktop", "clipboard", "fetch", "files", "input", "ocr", "screen", "shell", "system", "windows", "sandbox", "policy", "error"],
+    ),
     ("workflow", &["schedule", "policy", "error"]),
-    ("script", &["host", "workflow", "policy", "error"]),
+    ("script", &["host", "workflow", "sandbox", "policy", "error"]),
     ("store", &["error"]),
     ("keys", &["store", "policy", "error"]),
     ("integrations", &["error"]),
@@ -99,7 +103,9 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("hyper", &["api"]),
     ("icu_normalizer", &["recordings"]),
     ("indicatif", &["cli"]),
+    ("landlock", &["sandbox"]),
     ("leptess", &["ocr"]),
+    ("libc", &["sandbox"]),
     ("notify", &["files", "script"]),
     ("openh264", &["screen"]),
     ("portable_pty", &["shell"]),
@@ -109,6 +115,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("rhai", &["script"]),
     ("rusqlite", &["store"]),
     ("shiguredo_mp4", &["recordings"]),
+    ("seccompiler", &["sandbox"]),
     ("similar", &["runs"]),
     ("sysinfo", &["system"]),
     ("tokio_rustls", &["api", "cli", "vnc"]),
@@ -124,7 +131,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
 ];
 
 /// Files that speak with the operating system where it has no safe words.
-const UNSAFE: &[&str] = &["src/desktop/xvfb.rs", "src/screen/segment.rs", "src/ocr/threads.rs"];
+const UNSAFE: &[&str] = &["src/desktop/xvfb.rs", "src/screen/segment.rs", "src/ocr/threads.rs", "src/sandbox/attempts.rs"];
 
 /// Names under which anything could be put, so that everything would be.
 const NAMES: &[&str] = &["utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "shared", "types"];

@@ -20,6 +20,7 @@ mod house;
 mod integrations;
 mod machine;
 mod runs;
+mod sandbox;
 mod script;
 mod support;
 mod triggers;
