@@ -91,7 +91,7 @@ impl Camera {
             tracing::warn!(%error, recording = self.id, "the end of a recording could not be written down");
         }
         if let Some(told) = told {
-            drop(told.send(()));
+            let _ = told.send(());
         }
     }
 
@@ -118,13 +118,13 @@ impl Camera {
                 Next::Cue(Some(Cue::Pause(told))) => {
                     paused = true;
                     let kept = self.keep_status(RecordingStatus::Paused);
-                    drop(told.send(()));
+                    let _ = told.send(());
                     kept
                 }
                 Next::Cue(Some(Cue::Resume(told))) => {
                     paused = false;
                     let kept = self.keep_status(RecordingStatus::Recording);
-                    drop(told.send(()));
+                    let _ = told.send(());
                     match self.viewer.current() {
                         Some(shot) => kept.and_then(|()| self.take(&shot, reel, begun.elapsed())),
                         None => kept,
