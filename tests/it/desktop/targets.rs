@@ -72,7 +72,7 @@ fn what_is_started_on_it_is_seen_knows_no_secret_and_ends_with_it() {
         pids = pids.display()
     );
     let virtual_startup = ["sh", "-c", &script].map(str::to_owned).to_vec();
-    let desktops = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (800, 600), virtual_startup });
+    let desktops = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (800, 600), virtual_startup, ..Settings::default() });
     let desktop = desktops.default().unwrap();
     eventually("the background", || {
         let picture = desktop.screen().capture(&Capture::default()).unwrap();
@@ -90,7 +90,7 @@ fn what_is_started_on_it_is_seen_knows_no_secret_and_ends_with_it() {
     eventually("both to end", || pids.iter().all(|pid| has_ended(*pid)).then_some(()));
     // One that cannot be started keeps no desktop from coming.
     let virtual_startup = vec!["/no/such/program".to_owned()];
-    let desktops = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (800, 600), virtual_startup });
+    let desktops = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (800, 600), virtual_startup, ..Settings::default() });
     assert!(answers(desktops.default().unwrap().display().unwrap()));
 }
 
