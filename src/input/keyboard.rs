@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::mouse::range;
 use super::pause::{pause, seconds};
-use super::{Error, Hotkey, Input, Key, KeyHold, Physical, Press, Stroke, TypeText};
+use super::{Error, Hotkey, Input, Key, KeyHold, Physical, Press, Pressed, TypeText};
 
 /// The longest text typed at once, in characters.
 pub(super) const LONGEST: usize = 64 * 1024;
@@ -93,7 +93,7 @@ impl Input {
     /// # Errors
     /// [`Error::UnknownKey`] before anything is pressed.
     pub fn key_down(&self, action: &KeyHold) -> Result<(), Error> {
-        self.hold_down(Stroke::Symbol(Key::named(&action.key, "/key")?))
+        self.hold_down(Pressed::Symbol(Key::named(&action.key, "/key")?))
     }
 
     /// Lets a key go.
@@ -101,7 +101,7 @@ impl Input {
     /// # Errors
     /// [`Error::UnknownKey`] before anything happens.
     pub fn key_up(&self, action: &KeyHold) -> Result<(), Error> {
-        self.hold_up(Stroke::Symbol(Key::named(&action.key, "/key")?))
+        self.hold_up(Pressed::Symbol(Key::named(&action.key, "/key")?))
     }
 
     /// Presses the key at a place of the keyboard and keeps it down.
@@ -109,7 +109,7 @@ impl Input {
     /// # Errors
     /// [`Error::NoKey`] where this keyboard has no such place.
     pub fn code_down(&self, key: Physical) -> Result<(), Error> {
-        self.hold_down(Stroke::Place(key))
+        self.hold_down(Pressed::Place(key))
     }
 
     /// Lets the key at a place of the keyboard go.
@@ -117,7 +117,7 @@ impl Input {
     /// # Errors
     /// As [`Input::code_down`].
     pub fn code_up(&self, key: Physical) -> Result<(), Error> {
-        self.hold_up(Stroke::Place(key))
+        self.hold_up(Pressed::Place(key))
     }
 
     /// Presses the key at a place of the keyboard and lets it go.
@@ -130,7 +130,7 @@ impl Input {
         pressed.and(self.backend.physical(key, false)).and(self.backend.flush())
     }
 
-    fn hold_down(&self, key: Stroke) -> Result<(), Error> {
+    fn hold_down(&self, key: Pressed) -> Result<(), Error> {
         let _keyboard = self.keyboard(None)?;
         // Noted first: what fails half-way is let go as well.
         self.held().note_key(key);
@@ -138,7 +138,7 @@ impl Input {
         self.backend.flush()
     }
 
-    fn hold_up(&self, key: Stroke) -> Result<(), Error> {
+    fn hold_up(&self, key: Pressed) -> Result<(), Error> {
         let _keyboard = self.keyboard(None)?;
         self.stroke(key, false)?;
         self.held().keys.retain(|held| *held != key);

@@ -119,19 +119,19 @@ pub struct Input {
 #[derive(Debug, Default)]
 struct Held {
     buttons: Vec<Button>,
-    keys: Vec<Stroke>,
+    keys: Vec<Pressed>,
 }
 
 /// A key, by what it types or by where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stroke {
+enum Pressed {
     Symbol(Key),
     Place(Physical),
 }
 
 /// The keys that were let go, to be pressed again.
 #[derive(Debug, Default)]
-pub struct Released(Vec<Stroke>);
+pub struct Released(Vec<Pressed>);
 
 impl Released {
     /// Whether there were none.
@@ -147,7 +147,7 @@ impl Held {
         }
     }
 
-    fn note_key(&mut self, key: Stroke) {
+    fn note_key(&mut self, key: Pressed) {
         if !self.keys.contains(&key) {
             self.keys.push(key);
         }
@@ -226,10 +226,10 @@ impl Input {
         self.backend.footprints()
     }
 
-    fn stroke(&self, key: Stroke, down: bool) -> Result<(), Error> {
+    fn stroke(&self, key: Pressed, down: bool) -> Result<(), Error> {
         match key {
-            Stroke::Symbol(key) => self.backend.key(key, down),
-            Stroke::Place(key) => self.backend.physical(key, down),
+            Pressed::Symbol(key) => self.backend.key(key, down),
+            Pressed::Place(key) => self.backend.physical(key, down),
         }
     }
 
