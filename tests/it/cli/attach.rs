@@ -116,7 +116,8 @@ async fn the_terminal_is_given_back_whatever_happens() {
     ] {
         let mut terminal = Terminal::start(&server, &arguments);
         terminal.shows("leaves it").await;
-        terminal.shows("$ ").await;
+        terminal.press("echo rea''dy\r");
+        terminal.shows("ready").await;
         // A program has changed everything there is.
         terminal.press("printf '\\033[?1049h\\033[?25l\\033[?1002hfu''ll'\r");
         terminal.shows("full").await;

@@ -521,7 +521,7 @@ async fn who_pauses_loses_nothing_that_is_kept() {
     let id = room.open().await;
     let session = room.shells.session(&id).await.unwrap();
     let (mut viewer, mut seen) = (session.view(&terminal()).unwrap(), String::new());
-    shows(&mut viewer, &mut seen, "$ ").await;
+    shows(&mut viewer, &mut seen, "\x1b[?2004h").await;
     viewer.pause(true);
     room.run(&id, "seq 20000").await;
     let quiet = tokio::time::timeout(Duration::from_millis(200), printed(&mut viewer)).await;
