@@ -92,10 +92,12 @@ impl Broker {
     async fn session(&self, id: &str) -> Result<(Arc<Session>, AllowedCommand), Failure> {
         let session = self.capabilities.shells.session(id).await?;
         let allowed = self.terminal(session.shell_type())?;
+        self.capabilities.shells.admits(&session, &allowed)?;
         Ok((session, allowed))
     }
 
     fn terminal(&self, shell: ShellType) -> Result<AllowedCommand, Failure> {
-        Ok(self.grant().command(Program::Terminal { shell: shell.as_str().to_owned() })?)
+        let allowed = self.grant().command(Program::Terminal { shell: shell.as_str().to_owned() })?;
+        Ok(allowed.within(self.grant().reach()))
     }
 }

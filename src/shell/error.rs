@@ -47,6 +47,12 @@ pub enum Error {
         /// The program.
         program: String,
     },
+    /// A session in which more may be touched than by whoever wants to use it.
+    #[error(
+        "what runs in the session {0} may touch more than this run's commands: open one with shell::open, or grant `read = [\"/**\"]` and \
+         `write = [\"/**\"]` in [permissions] of the script's header, or in the node's config"
+    )]
+    Wider(String),
     /// Its end could not be waited for.
     #[error("the command was started, but its end could not be waited for: {0}")]
     Wait(std::io::Error),
@@ -116,7 +122,7 @@ impl Classify for Error {
                 std::io::ErrorKind::ArgumentListTooLong => Kind::ValidationError,
                 _ => Kind::Internal,
             },
-            Self::OutOfReach { .. } => Kind::PermissionDenied,
+            Self::OutOfReach { .. } | Self::Wider(_) => Kind::PermissionDenied,
             Self::Wait(_) => Kind::Internal,
             Self::Cancelled => Kind::Cancelled,
             Self::TooManySessions(_) | Self::NotRead(_) => Kind::RateLimited,

@@ -141,8 +141,8 @@ impl Shells {
     ///
     /// A failing command is no error: its exit code says so. One that runs out of time is ended with its whole group and answers
     /// with exit code 124 and what it printed so far. `extra_env` (the display, say) is set by the caller and not checked;
-    /// `options.env` comes from the user and is. A command with a [`reach`](AllowedCommand::reach) is held to it, but in a session: that is
-    /// its owner's, and so is what runs in it.
+    /// `options.env` comes from the user and is. A command with a [`reach`](AllowedCommand::reach) is held to it, and runs in no
+    /// session that reaches further.
     pub async fn run(
         &self,
         command: AllowedCommand,
@@ -159,6 +159,7 @@ impl Shells {
                 return Err(Error::invalid(path, "a command in a session has the session's variables, and reads from its terminal"));
             }
             let session = self.session(id).await?;
+            self.admits(&session, &command)?;
             return session.run(&command, options.working_directory.as_deref(), limit, cancel).await;
         }
         let beginning = self.beginning();

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
 
+use super::confined::Confined;
 use super::history::History;
 use super::session::{New, Session, recorder};
 use super::{Error, PastSession, ShellSessionInfo, ShellSessionRequest, Shells, environment};
@@ -58,7 +59,7 @@ impl Shells {
         self.live.sessions().values().for_each(|session| session.hang_up());
     }
 
-    /// Opens a session. `allowed` is a [`Program::Terminal`] of its shell; `extra_env` (the display, say) is set by the caller and not
+    /// Opens a session. `allowed` is a [`Program::Terminal`] of its shell, to whose reach all that runs in it is held; `extra_env` (the display, say) is set by the caller and not
     /// checked.
     pub async fn open(
         &self,
@@ -90,6 +91,15 @@ impl Shells {
         self.accepts()?;
         let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::TooManySessions(self.max_sessions))?;
         let mut environment = self.environment(&beginning, extra_env);
+        let confined = match allowed.reach().filter(|_| self.confine) {
+            Some(reach) => {
+                let failed = |source| Error::Start { name: name_of_program.clone(), source };
+                let confined = Confined::new(reach, &self.programs.search()).map_err(failed)?;
+                confined.variables(&mut environment);
+                Some(confined)
+            }
+            None => None,
+        };
         environment.extend(request.env.iter().map(|(name, value)| (name.into(), value.into())));
         let new = New {
             id: uuid::Uuid::now_v7().to_string(),
@@ -106,6 +116,7 @@ impl Shells {
             size: request.size,
             recordings: self.recordings.clone(),
             record: request.record.unwrap_or(self.record),
+            confined,
         };
         let live = Arc::clone(&self.live);
         let session = Session::open(new, move |id| drop(live.sessions().remove(id))).await?;
@@ -130,6 +141,15 @@ impl Shells {
     pub fn sessions(&self) -> Vec<ShellSessionInfo> {
         let open: Vec<Arc<Session>> = self.live.sessions().values().cloned().collect();
         open.iter().filter(|session| !session.has_ended()).map(|session| session.info()).collect()
+    }
+
+    /// Refuses who may touch less than what runs in a session.
+    ///
+    /// # Errors
+    /// [`Error::Wider`].
+    pub fn admits(&self, session: &Session, allowed: &AllowedCommand) -> Result<(), Error> {
+        let less = self.confine && allowed.reach().is_some() && allowed.reach() != session.reach();
+        if less { Err(Error::Wider(session.id().to_owned())) } else { Ok(()) }
     }
 
     /// A session that is open.

@@ -35,8 +35,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::history::History;
 use super::output::Kept;
+use super::confined::Confined;
 use super::{CommandOutput, Error, HistoryEntry, ShellSessionInfo, ShellType, TerminalSize, kin};
-use crate::policy::{AllowedCommand, Program};
+use crate::policy::{AllowedCommand, Program, Reach};
 use model::Size;
 use pty::{Ends, Pty, Start};
 use state::{State, Typed};
@@ -81,6 +82,8 @@ pub struct Session {
     /// Why it is being ended, where the shell did not end by itself.
     ending: Mutex<Option<String>>,
     history: Arc<dyn History>,
+    /// What holds what runs in it, where something does.
+    confined: Option<Confined>,
     runtime: Handle,
     permit: Mutex<Option<OwnedSemaphorePermit>>,
 }
@@ -105,11 +108,13 @@ pub(super) struct New<'a> {
     pub(super) recordings: PathBuf,
     /// Whether it is recorded from the beginning.
     pub(super) record: bool,
+    /// What is to hold what runs in it.
+    pub(super) confined: Option<Confined>,
 }
 
 impl Session {
     /// Starts the shell and waits until it takes commands. `on_end` is called once it is gone, however that came.
-    pub(super) async fn open(new: New<'_>, on_end: impl FnOnce(&str) + Send + 'static) -> Result<Arc<Self>, Error> {
+    pub(super) async fn open(mut new: New<'_>, on_end: impl FnOnce(&str) + Send + 'static) -> Result<Arc<Self>, Error> {
         let failed = |source| Error::Start { name: new.shell_type.as_str().to_owned(), source };
         let nonce = uuid::Uuid::now_v7().simple().to_string() + &uuid::Uuid::now_v7().simple().to_string()[16..];
         let folder = folder::private(new.private, &new.id).map_err(failed)?;
@@ -118,7 +123,11 @@ impl Session {
         let mut environment = pty::for_terminal(&new.environment);
         environment.insert(MARK.into(), new.id.clone().into());
         let size = size_of(new.size)?;
-        let start = Start { program: new.program, arguments: new.arguments, directory: new.directory, environment, size };
+        if let Some(confined) = &mut new.confined {
+            confined.share(&folder);
+        }
+        let confined = new.confined.as_ref();
+        let start = Start { program: new.program, arguments: new.arguments, directory: new.directory, environment, size, confined };
         let (pty, Ends { mut reader, child }) = Pty::open(start).map_err(failed)?;
         let session = Arc::new(Self {
             id: new.id,
@@ -138,6 +147,7 @@ impl Session {
             count: AtomicU64::new(0),
             ending: Mutex::new(None),
             history: new.history,
+            confined: new.confined,
             runtime: Handle::current(),
             permit: Mutex::new(Some(new.permit)),
         });
@@ -179,6 +189,11 @@ impl Session {
     /// What people call it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What holds what runs in it; none where nothing but the operating system does.
+    pub(super) fn reach(&self) -> Option<&Reach> {
+        self.confined.as_ref().map(Confined::reach)
     }
 
     /// Its shell.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
+use super::super::confined::Confined;
 use super::model::Size;
 
 /// Bytes that may wait to be read by what runs in the terminal.
@@ -37,6 +38,8 @@ pub(super) struct Start<'a> {
     pub(super) directory: &'a Path,
     pub(super) environment: BTreeMap<OsString, OsString>,
     pub(super) size: Size,
+    /// What holds it and all that it starts.
+    pub(super) confined: Option<&'a Confined>,
 }
 
 impl Pty {
@@ -51,9 +54,13 @@ impl Pty {
             command.env(name, value);
         }
         command.cwd(start.directory);
-        let child = pair.slave.spawn_command(command).map_err(|error| other(&error))?;
-        // While this end of it is open, the other never reads its end.
-        drop(pair.slave);
+        // While the slave is open here, the other end never reads its end: it goes with what starts the shell.
+        let slave = pair.slave;
+        let spawn = move || slave.spawn_command(command).map_err(|error| other(&error));
+        let child = match start.confined {
+            Some(confined) => confined.within(spawn)?,
+            None => spawn()?,
+        };
         let reader = pair.master.try_clone_reader().map_err(|error| other(&error))?;
         let writer = pair.master.take_writer().map_err(|error| other(&error))?;
         let pid = child.process_id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();

@@ -172,12 +172,15 @@ async fn scripts_and_workflows_use_the_same_sessions() {
     let server = served::start().await;
     let id = open(&server).await;
     run(&server, Some(&id), "FROM=rest").await;
-    let nodes = json!([
-        served::node("start", "manual_trigger", json!({})),
-        served::node("say", "shell_command", json!({ "command": "echo $FROM; FROM=graph", "session_id": id })),
-    ]);
-    let graph = json!({ "id": "in-session", "name": "s", "nodes": nodes, "edges": [{ "id": "e", "source": "start", "target": "say" }] });
-    server.app.workflows.create(serde_json::from_value(graph).unwrap()).await.unwrap();
+    for (name, everything) in [("held", json!([])), ("in-session", json!(["/**"]))] {
+        let say = json!({ "command": "echo $FROM; FROM=graph", "session_id": id, "read": everything, "write": everything });
+        let nodes = json!([served::node("start", "manual_trigger", json!({})), served::node("say", "shell_command", say)]);
+        let graph = json!({ "id": name, "name": "s", "nodes": nodes, "edges": [{ "id": "e", "source": "start", "target": "say" }] });
+        server.app.workflows.create(serde_json::from_value(graph).unwrap()).await.unwrap();
+    }
+    let (_, refused) = server.post("/api/workflows/held/execute", &json!({ "wait": true })).await;
+    assert_eq!((&refused["status"], &refused["error"]["code"]), (&json!("failed"), &json!("PERMISSION_DENIED")), "{refused}");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("may touch more"), "{refused}");
     let (status, done) = server.post("/api/workflows/in-session/execute", &json!({ "wait": true })).await;
     assert_eq!((status, &done["status"]), (200, &json!("succeeded")), "{done}");
     assert_eq!(done["steps"][1]["output"]["output"], "rest\n", "{done}");

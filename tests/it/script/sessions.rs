@@ -57,10 +57,10 @@ async fn each_script_ends_well_and_leaves_no_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_needs_its_shell_in_the_manifest_and_stays_where_it_is_kept() {
     let (host, shells) = host();
+    let files = tempfile::tempdir().unwrap();
     let run = async |source: &str, shell: &[&str], dry: bool| {
         let mut script = program(source);
         script.permissions = Permissions { shell: shell.iter().map(|name| (*name).to_owned()).collect(), ..Permissions::default() };
-        let files = tempfile::tempdir().unwrap();
         let (mut job, _) = job(Arc::new(script), files.path());
         job.start.mode.dry = dry;
         host.run(job).await
@@ -71,7 +71,7 @@ async fn a_session_needs_its_shell_in_the_manifest_and_stays_where_it_is_kept() 
     }
     assert!(matches!(run("shell::open(#{ keep: true, name: \"kept\" }).id", &["bash"], false).await, Outcome::Succeeded(_)));
     assert_eq!(shells.sessions()[0].name, "kept");
-    // Another run may use it, if it may use its shell.
+    // Another run may use it, if it may use its shell, and touch what may be touched in it.
     let id = shells.sessions()[0].session_id.clone();
     let use_it = format!("shell::session(\"{id}\").run(\"echo $((40 + 2))\").output");
     match run(&use_it, &["bash"], false).await {
@@ -90,6 +90,42 @@ async fn a_session_needs_its_shell_in_the_manifest_and_stays_where_it_is_kept() 
     assert!(matches!(described, Outcome::Succeeded(_)), "{described:?}");
     assert_eq!(shells.sessions().len(), 1);
     shells.close(&id).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_in_a_scripts_session_touches_what_its_manifest_grants() {
+    let (host, shells) = host();
+    let files = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::write(elsewhere.path().join("secret.txt"), "secret").unwrap();
+    let run = async |source: String, write: &[&str], shell: &str| {
+        let mut script = program(&source);
+        let write = write.iter().map(|glob| (*glob).to_owned()).collect();
+        script.permissions = Permissions { shell: vec![shell.to_owned()], write, ..Permissions::default() };
+        let (job, _) = job(Arc::new(script), files.path());
+        host.run(job).await
+    };
+    for shell in ["bash", "zsh", "fish", "sh"] {
+        let source = format!(
+            r#"let s = shell::open(#{{ shell: "{shell}", keep: true, name: "held" }});
+            let tried = s.run("cat {0}/secret.txt; touch {0}/new; echo mine > {1}/out/{shell}.txt");
+            [tried.output.contains("Permission denied"), s.id]"#,
+            elsewhere.path().display(),
+            files.path().display()
+        );
+        let Outcome::Succeeded(value) = run(source, &["out/**"], shell).await else { panic!("{shell}") };
+        let (refused, id): (bool, String) = serde_json::from_str(value.get()).unwrap();
+        assert!(refused && !elsewhere.path().join("new").exists(), "{shell}");
+        assert_eq!(std::fs::read_to_string(files.path().join(format!("out/{shell}.txt"))).unwrap(), "mine\n");
+        // Nobody gets through it what was not granted to them.
+        match run(format!("shell::session(\"{id}\").run(\"echo more > {}/out/more.txt\")", files.path().display()), &[], shell).await {
+            Outcome::Failed(error) => assert!(error.message.contains("may touch more"), "{}", error.message),
+            other => panic!("{shell}: {other:?}"),
+        }
+        assert!(!files.path().join("out/more.txt").exists());
+        shells.close(&id).await.unwrap();
+    }
+    none_left(&shells).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
