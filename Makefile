@@ -20,11 +20,13 @@ BUILD := build-essential pkg-config ca-certificates clang libclang-dev cmake nas
 	tesseract-ocr tesseract-ocr-eng
 # Shells, and what runs in their terminals.
 SHELLS := bash zsh fish vim-tiny python3
-# A desktop to work on, and windows, keyboards and clipboards to test it with.
-DESKTOP := xvfb openbox xterm xdotool zenity xclip x11-utils x11-xserver-utils x11-xkb-utils xkb-data fonts-dejavu-core tesseract-ocr-deu
-# The clients in examples/clients, and the one that asks the API everything it says of itself.
-CLIENTS := curl nodejs node-ws python3 python3-venv util-linux
-BENCH := xvfb xterm wrk python3-venv
+# A desktop to work on, windows, keyboards and clipboards to test it with, and VNC servers. One test wants qemu-system-x86 as well, and is
+# passed over where that is not installed: it is large.
+DESKTOP := xvfb openbox xterm xdotool zenity xclip x11-utils x11-xserver-utils x11-xkb-utils xkb-data fonts-dejavu-core tesseract-ocr-deu \
+	tigervnc-standalone-server x11vnc
+# The clients in examples/clients, a browser for the page among them, and the one that asks the API everything it says of itself.
+CLIENTS := chromium curl nodejs node-ws python3 python3-venv util-linux
+BENCH := xvfb xterm wrk python3-venv tigervnc-standalone-server tigervnc-scraping-server websockify
 
 define install
 	@missing=""; \

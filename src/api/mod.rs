@@ -27,6 +27,7 @@ mod node_configs;
 mod node_templates;
 mod peer;
 mod queue;
+mod recordings;
 mod request_log;
 mod router;
 mod run_files;

@@ -109,9 +109,10 @@ async fn typed(seat: &mut Seat, bytes: &[u8]) -> Result<(), Ended> {
     let failure = match seat.viewer.keys(&seat.allowed, bytes) {
         Ok(Taken::Taken) => return Ok(()),
         Ok(Taken::Full) => full(),
-        Ok(Taken::NotYours) => {
-            Failure::new(Kind::Conflict, "somebody else types in this terminal, and this was dropped: send {\"type\":\"take\"} to take over")
-        }
+        Ok(Taken::NotYours) => Failure::new(
+            Kind::Conflict,
+            "somebody else types in this terminal, and this was dropped: send {\"type\":\"take\"} to take over",
+        ),
         // The viewer is about to say so.
         Err(_) => return Ok(()),
     };

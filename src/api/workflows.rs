@@ -205,7 +205,7 @@ fn drawing(graph: Graph, text: &[u8]) -> Result<Drawing> {
 }
 
 /// The stored workflows, for whoever calls: the versions that are made say so.
-fn by_caller(state: &super::State) -> Workflows {
+pub(crate) fn by_caller(state: &super::State) -> Workflows {
     state.workflows().by(Author { api_key: visit::name(), restored_from: None })
 }
 
@@ -290,9 +290,13 @@ pub(crate) async fn execute(
 ) -> Result<Response> {
     state.enter(Name::GraphExecution)?;
     let execute = request.execute()?;
-    let ticket = match &request.only {
-        Some(node) => state.runs().execute_node(&id, node, execute).await?,
-        None => state.runs().execute_workflow(&id, execute).await?,
+    let runs = state.runs();
+    let start = async {
+        match &request.only {
+            Some(node) => runs.execute_node(&id, node, execute).await,
+            None => runs.execute_workflow(&id, execute).await,
+        }
     };
+    let ticket = request.start(&state, start).await?;
     request.answer(ticket).await
 }

@@ -51,7 +51,9 @@ fn part(call: &Call) -> Option<Name> {
         Call::HttpRequest(_) => Some(Name::N8nIntegration),
         Call::Wait(Wait { what: WaitFor::Script { .. }, .. }) => Some(Name::Scripts),
         Call::Wait(Wait { what: WaitFor::Workflow { .. }, .. }) => Some(Name::GraphExecution),
-        Call::ImageSave { .. }
+        Call::DesktopTargets
+        | Call::DesktopUse { .. }
+        | Call::ImageSave { .. }
         | Call::ImagePixel { .. }
         | Call::ImageCrop { .. }
         | Call::FileRead { .. }

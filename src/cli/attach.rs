@@ -103,7 +103,9 @@ async fn connect(target: &Target, id: &str) -> Result<WebSocketStream<Box<dyn St
     let _ = tcp.set_nodelay(true);
     let stream: Box<dyn Stream> = if secure { Box::new(encrypted(tcp, &host).await?) } else { Box::new(tcp) };
     let mut path = url.clone();
-    let _ = path.path_segments_mut().map(|mut segments| drop(segments.pop_if_empty().extend(["ws", "shell", id])));
+    if let Ok(mut segments) = path.path_segments_mut() {
+        segments.pop_if_empty().extend(["ws", "shell", id]);
+    }
     let address = format!("{}://{host}:{port}{}", if secure { "wss" } else { "ws" }, path.path());
     let mut request = address.into_client_request().map_err(|error| format!("{:?} is no URL: {error}", target.url))?;
     if let Some(key) = &target.key {

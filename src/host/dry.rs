@@ -58,7 +58,9 @@ fn allowed(call: &Call, grant: &Grant) -> Result<(), Failure> {
         // Whose session it is, is seen only where there is one.
         Call::ShellSend { .. } | Call::ShellWaitFor { .. } | Call::ShellClose { .. } => {}
         // These have no effect, and are done.
-        Call::ScreenMonitors
+        Call::DesktopTargets
+        | Call::DesktopUse { .. }
+        | Call::ScreenMonitors
         | Call::ScreenCapture(_)
         | Call::ImagePixel { .. }
         | Call::ImageCrop { .. }

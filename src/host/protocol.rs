@@ -21,6 +21,7 @@ pub use wait::{Approval, AwaitedCall, Decision, Pause, Wait, WaitFor};
 
 use crate::clipboard::ClipboardText;
 use crate::error::Failure;
+use crate::sandbox::Sandbox;
 use crate::{fetch, files, input, ocr, screen, shell, windows};
 
 /// JSON text that the server passes on without looking into it.
@@ -30,6 +31,14 @@ pub type Json = Box<RawValue>;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Call {
+    // desktop
+    /// → list of [`crate::desktop::TargetInfo`]
+    DesktopTargets,
+    /// → null, where there is a desktop of that name
+    DesktopUse {
+        name: String,
+    },
+
     // screen
     /// → list of [`screen::Monitor`]
     ScreenMonitors,
@@ -210,7 +219,9 @@ impl Call {
     /// Whether it changes something outside the run: then all steps so far must be durable first.
     pub fn has_effect(&self) -> bool {
         match self {
-            Self::ScreenMonitors
+            Self::DesktopTargets
+            | Self::DesktopUse { .. }
+            | Self::ScreenMonitors
             | Self::ScreenCapture(_)
             | Self::ImagePixel { .. }
             | Self::ImageCrop { .. }
@@ -302,16 +313,27 @@ pub enum ToRunner {
     Check(Program),
 }
 
+/// A call, and what holds for it whatever it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Asked {
+    /// What is to be done.
+    pub call: Call,
+    /// Within so many seconds, where the step has a time limit.
+    pub within: Option<f64>,
+    /// On the desktop of this name; none is the default one. Calls that touch no desktop do not heed it.
+    pub target: Option<String>,
+}
+
 /// What a runner tells the server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FromRunner {
-    /// The program compiled, or not.
-    Loaded(Result<(), ScriptError>),
+    /// The program compiled, in a runner that is held by this; or not.
+    Loaded(Result<Sandbox, ScriptError>),
     /// Everything that is wrong with a program.
     Checked(Vec<ScriptError>),
-    /// Something to be done, within so many seconds where the step has a time limit; the runner waits for the `Reply`.
-    Call(Call, Option<f64>),
+    /// Something to be done; the runner waits for the `Reply`.
+    Call(Asked),
     /// Something to be put on record; nobody waits.
     Record(Record),
     /// The answer of the webhook that started the run; nobody waits. It leaves once everything before it is on record.

@@ -553,7 +553,11 @@ impl Drive {
     async fn go_on_after(&mut self, mut error: ScriptError, turn: Turn) -> Option<Outcome> {
         let live = Arc::clone(&self.live);
         self.crashes = if live.progressed() { 1 } else { self.crashes + 1 };
-        if live.cancel.is_cancelled() || !live.can_go_on(&self.prepared.program) {
+        if live.cancel.is_cancelled() {
+            return Some(Outcome::Failed(error));
+        }
+        if !live.can_go_on(&self.prepared.program) {
+            live.interrupt(&mut error);
             return Some(Outcome::Failed(error));
         }
         if self.crashes >= MAX_CRASHES {

@@ -10,7 +10,7 @@ use super::execute::{Halt, Resting};
 use super::live::{Live, bare_end, step_finished};
 use super::record::{RunError, RunStatus, StepStatus};
 use super::waits::{self, Pending};
-use super::{Error, Timestamp};
+use super::{Error, Timestamp, resume};
 use crate::error::{Failure, Kind};
 use crate::failpoint::{self, Mutant};
 use crate::host::Outcome;
@@ -158,6 +158,17 @@ impl Live {
             self.tell(&state, id, at, || step_finished(&step, StepStatus::Interrupted, None, None, None));
         }
         self.write(&mut state, Write::RunCrashes { run: self.key, crashes });
+    }
+
+    /// Its runner died, and it does not go on. In the middle of a step that must not be done twice, it is `interrupted`, and says so.
+    pub(super) fn interrupt(&self, error: &mut ScriptError) {
+        let mut state = self.state();
+        let under_way = state.open.len();
+        let blocked = state.open.values().filter(|(_, step)| !step.again).min_by_key(|(seq, _)| *seq);
+        if let Some((_, step)) = blocked {
+            resume::may_have_happened(error, &step.step_id, step.node_id.clone(), under_way);
+            state.interrupted = true;
+        }
     }
 
     /// The server stops, and the run with it; the record says how to go on.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::execute::{Drive, Inner, Order, Place, Resting};
+use super::execute::{Drive, Order, Place, Resting};
 use super::going_on::may_go_on;
 use super::live::{Left, Live, bare_end};
 use super::programs::Prepared;
 use super::record::{RunError, RunStatus, RunSummary, StepStatus};
 use super::waits::Pending;
-use super::{Error, Execute, Runs, Ticket, Timestamp, owner};
+use super::{Error, Execute, Runs, Ticket, Timestamp, children, held_up, owner};
 use crate::error::{Failure, Kind};
 use crate::failpoint;
 use crate::host::protocol::{Mode, Past, ScriptError, Start, StepInput, StepStarted};
@@ -68,11 +68,14 @@ impl Runs {
             let id = run.run.run_id.clone();
             failpoint::here("recover.run");
             match self.restore(run)? {
-                Some(drive) => {
-                    drives.push(drive);
+                Restored::GoesOn(drive) => {
+                    drives.push(*drive);
                     recovered.resumed.push(id);
                 }
-                None => recovered.interrupted.push(id),
+                Restored::Broken(broken) => {
+                    broken.end().await?;
+                    recovered.interrupted.push(id);
+                }
             }
         }
         inner.store.durable().await.map_err(Error::from)?;
@@ -94,9 +97,15 @@ impl Runs {
         Ok(recovered)
     }
 
-    /// Makes a run again that was left behind. None where it may not go on: it is `interrupted` then.
-    fn restore(&self, open: OpenRun) -> Result<Option<Drive>, Failure> {
+    /// Makes a run again that was left behind.
+    fn restore(&self, mut open: OpenRun) -> Result<Restored, Failure> {
         let inner = &self.inner;
+        // Who was at the controls then is of no interest any more: whoever is now is asked.
+        for wait in open.open_waits.extract_if(.., |wait| wait.kind == held_up::KIND) {
+            open.last_event += 1;
+            let over = Write::WaitOver { id: wait.id, event: open.last_event, at: Timestamp::now().0 };
+            inner.store.write(over).map_err(Error::from)?;
+        }
         let prepared = inner.programs.recall(&open.program)?;
         let waits: Vec<Arc<Pending>> = open.open_waits.iter().filter_map(Pending::restored).collect();
         let held = |step: &OpenStep| open.open_waits.iter().any(|wait| wait.step_id.as_deref() == Some(step.step_id.as_str()) && wait.hold);
@@ -106,9 +115,13 @@ impl Runs {
         let blocked = open.open_steps.iter().find(|step| !step.again && !waiting(step));
         let may = may_go_on(&open.run.kind, &prepared.program, open.loose, open.has_steps || !open.open_waits.is_empty());
         let begun = open.run.started_at.is_some();
+        let within: Vec<Permissions> = open.within.as_deref().and_then(|within| serde_json::from_str(within).ok()).unwrap_or_default();
+        let grant = inner.grant(&prepared, within);
+        let head = RunSummary::from(open.run.clone());
         if begun && (blocked.is_some() || !may || mode.attended) {
-            interrupt(inner, &open, blocked)?;
-            return Ok(None);
+            let error = interruption(&open, blocked);
+            let run = Arc::new(Live::new(Arc::clone(inner), open.run.key, head, grant, open.depth, mode, None));
+            return Ok(Restored::Broken(Box::new(Broken { run, open, error })));
         }
         // What was under way begins again; a step that waits, or that noted how it goes on, stays open.
         let mut last_event = open.last_event;
@@ -123,9 +136,6 @@ impl Runs {
             inner.store.write(Write::StepEnd { run: open.run.key, seq: step.seq, end: Box::new(end) }).map_err(Error::from)?;
         }
         let resting = waits.iter().zip(&open.open_waits).find(|(_, row)| !row.hold).map(|(pending, row)| Resting::new(pending, row.until));
-        let within: Vec<Permissions> = open.within.as_deref().and_then(|within| serde_json::from_str(within).ok()).unwrap_or_default();
-        let grant = inner.grant(&prepared, within);
-        let head = RunSummary::from(open.run.clone());
         let status = if resting.is_some() { RunStatus::Waiting } else { RunStatus::Queued };
         let start = Start {
             run_id: head.run_id.clone(),
@@ -150,7 +160,7 @@ impl Runs {
         if begun {
             live.shows(status);
         }
-        Ok(Some(Drive::restored(live, prepared, start, resting, open.crashes, free)))
+        Ok(Restored::GoesOn(Box::new(Drive::restored(live, prepared, start, resting, open.crashes, free))))
     }
 
     /// Does a run again: the finished steps before `from` are not done again, their outputs are used.
@@ -261,26 +271,59 @@ fn begun_step(step: OpenStep) -> StepStarted {
     }
 }
 
-/// Puts on record that a run does not go on, and what may have happened.
-fn interrupt(inner: &Inner, open: &OpenRun, blocked: Option<&OpenStep>) -> Result<(), Failure> {
-    let at = Timestamp::now().0;
-    let mut last = open.last_event;
-    for step in &open.open_steps {
-        last += 1;
-        let end = bare_end(StepStatus::Interrupted, at, last);
-        inner.store.write(Write::StepEnd { run: open.run.key, seq: step.seq, end: Box::new(end) }).map_err(Error::from)?;
+/// A run that a process left behind.
+enum Restored {
+    GoesOn(Box<Drive>),
+    Broken(Box<Broken>),
+}
+
+/// A run that may not go on.
+struct Broken {
+    run: Arc<Live>,
+    open: OpenRun,
+    error: ScriptError,
+}
+
+impl Broken {
+    /// Puts that on record; before it the run that its workflow wants to hear of it.
+    async fn end(self) -> Result<(), Failure> {
+        let Self { run, open, error } = self;
+        children::on_error(&run, &error).await;
+        let store = &run.inner.store;
+        let at = Timestamp::now().0;
+        let mut last = open.last_event;
+        for step in &open.open_steps {
+            last += 1;
+            let end = bare_end(StepStatus::Interrupted, at, last);
+            store.write(Write::StepEnd { run: open.run.key, seq: step.seq, end: Box::new(end) }).map_err(Error::from)?;
+        }
+        let status = RunStatus::Interrupted.as_str();
+        let end = RunEnd { status, result: None, error: RunError::from(error).to_text(), finished_at: at, finish_event: last + 1 };
+        store.write(Write::RunEnd { run: open.run.key, end: Box::new(end) }).map_err(Error::from)?;
+        Ok(())
     }
-    let message = match (blocked, open.open_steps.len()) {
-        (None, 0) => "the server ended before the run did".to_owned(),
-        (_, 1) => "the server ended before the run did: one step was under way, and may have done its work or not".to_owned(),
-        (_, n) => format!("the server ended before the run did: {n} steps were under way, and may have done their work or not"),
-    };
-    let mut error = ScriptError::from(Failure::new(Kind::ServiceUnavailable, message));
-    error.node_id = blocked.and_then(|step| step.node_id.clone());
-    error.details = blocked.map(|step| serde_json::json!({ "step_id": step.step_id, "hint": "look whether it did its work, then POST /api/runs/{run_id}/retry, from that step or from the one after it" }));
-    let error = RunError::from(error);
-    let status = RunStatus::Interrupted.as_str();
-    let end = RunEnd { status, result: None, error: error.to_text(), finished_at: at, finish_event: last + 1 };
-    inner.store.write(Write::RunEnd { run: open.run.key, end: Box::new(end) }).map_err(Error::from)?;
-    Ok(())
+}
+
+/// Why a run does not go on after its process ended, and what may have happened.
+fn interruption(open: &OpenRun, blocked: Option<&OpenStep>) -> ScriptError {
+    let mut error = ScriptError::from(Failure::new(Kind::ServiceUnavailable, "the server ended before the run did"));
+    match blocked {
+        Some(step) => may_have_happened(&mut error, &step.step_id, step.node_id.clone(), open.open_steps.len()),
+        None if open.open_steps.is_empty() => {}
+        None => error.message.push_str(UNDER_WAY),
+    }
+    error
+}
+
+const UNDER_WAY: &str = ": one step was under way, and may have done its work or not";
+
+/// Says of a run that broke off in a step which must not be done twice which one that was, and what to do now.
+pub(super) fn may_have_happened(error: &mut ScriptError, step_id: &str, node_id: Option<String>, under_way: usize) {
+    match under_way {
+        0 | 1 => error.message.push_str(UNDER_WAY),
+        n => error.message.push_str(&format!(": {n} steps were under way, and may have done their work or not")),
+    }
+    error.node_id = node_id;
+    let hint = "look whether it did its work, then POST /api/runs/{run_id}/retry, from that step or from the one after it";
+    error.details = Some(serde_json::json!({ "step_id": step_id, "hint": hint }));
 }

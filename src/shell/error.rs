@@ -39,6 +39,14 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// The program lies where the run may not read.
+    #[error(
+        "{program:?} lies where this run's commands may not read: add `read = [{program:?}]` to [permissions] in the script's header, or put it into a folder of the PATH"
+    )]
+    OutOfReach {
+        /// The program.
+        program: String,
+    },
     /// Its end could not be waited for.
     #[error("the command was started, but its end could not be waited for: {0}")]
     Wait(std::io::Error),
@@ -108,6 +116,7 @@ impl Classify for Error {
                 std::io::ErrorKind::ArgumentListTooLong => Kind::ValidationError,
                 _ => Kind::Internal,
             },
+            Self::OutOfReach { .. } => Kind::PermissionDenied,
             Self::Wait(_) => Kind::Internal,
             Self::Cancelled => Kind::Cancelled,
             Self::TooManySessions(_) | Self::NotRead(_) => Kind::RateLimited,

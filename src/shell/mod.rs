@@ -4,6 +4,7 @@
 //! prints is read to the end but kept only up to a limit, so that no command can fill the memory or block on a full pipe.
 //! [`session`] is a real shell in a real terminal, whose state lives from command to command.
 
+mod confined;
 mod environment;
 mod error;
 mod group;
@@ -27,6 +28,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::policy::AllowedCommand;
+use confined::Confined;
 pub use error::Error;
 use group::Group;
 pub use history::{History, HistoryPage};
@@ -59,6 +61,8 @@ pub struct Settings {
     pub max_sessions: usize,
     /// Where commands run that name no folder, and what relative folders count from.
     pub directory: PathBuf,
+    /// Whether commands that may touch only some paths are held to them by the kernel.
+    pub confine: bool,
     /// Where sessions keep the files through which they talk with their shells.
     pub private: PathBuf,
     /// Where recordings of sessions are kept.
@@ -76,6 +80,7 @@ impl Default for Settings {
             shells: BTreeMap::from([("bash".to_owned(), line(&["bash", "-c"]))]),
             terminals: BTreeMap::from([("bash".to_owned(), line(&["bash", "--noprofile", "--norc", "-i"]))]),
             max_sessions: 32,
+            confine: true,
             directory: std::env::temp_dir(),
             recordings: private.join("recordings"),
             private,
@@ -91,6 +96,7 @@ pub struct Shells {
     live: Arc<Live>,
     places: Arc<Semaphore>,
     max_sessions: usize,
+    confine: bool,
     private: PathBuf,
     recordings: PathBuf,
     record: bool,
@@ -112,6 +118,7 @@ impl Shells {
             live: Arc::default(),
             places: sessions::places(settings.max_sessions),
             max_sessions: settings.max_sessions,
+            confine: settings.confine,
             private: settings.private,
             recordings: settings.recordings,
             record: settings.record,
@@ -134,7 +141,8 @@ impl Shells {
     ///
     /// A failing command is no error: its exit code says so. One that runs out of time is ended with its whole group and answers
     /// with exit code 124 and what it printed so far. `extra_env` (the display, say) is set by the caller and not checked;
-    /// `options.env` comes from the user and is.
+    /// `options.env` comes from the user and is. A command with a [`reach`](AllowedCommand::reach) is held to it, but in a session: that is
+    /// its owner's, and so is what runs in it.
     pub async fn run(
         &self,
         command: AllowedCommand,
@@ -167,19 +175,41 @@ impl Shells {
             return Err(Error::Cancelled);
         }
 
-        let mut prepared = Command::new(program);
-        prepared.args(arguments).current_dir(directory).env_clear().envs(self.environment(&beginning, extra_env)).envs(&options.env);
+        let started = |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::NotFound => programs::not_installed(name, name),
+            _ => Error::Start { name: name.clone(), source },
+        };
+        let mut environment = self.environment(&beginning, extra_env);
+        let confined = match command.reach().filter(|_| self.confine) {
+            Some(reach) => Some(Confined::new(reach, &self.programs.search()).map_err(started)?),
+            None => None,
+        };
+        if let Some(confined) = &confined {
+            confined.variables(&mut environment);
+        }
+        let mut prepared = Command::new(&program);
+        prepared.args(arguments).current_dir(&directory).env_clear().envs(environment).envs(&options.env);
         prepared.stdin(if options.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         prepared.stdout(Stdio::piped()).stderr(Stdio::piped());
         #[cfg(unix)]
         prepared.arg0(name).process_group(0);
 
-        let started = Instant::now();
-        let child = prepared.spawn().map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => programs::not_installed(name, name),
-            _ => Error::Start { name: name.clone(), source },
+        let begun = Instant::now();
+        let Some(confined) = confined else {
+            let child = prepared.spawn().map_err(started)?;
+            return follow(Group::new(child), options.stdin, begun, limit, cancel).await;
+        };
+        let child = confined.start(prepared).await.map_err(|source| match source.kind() {
+            std::io::ErrorKind::PermissionDenied => Error::OutOfReach { program: program.display().to_string() },
+            _ => started(source),
         })?;
-        follow(Group::new(child), options.stdin, started, limit, cancel).await
+        let mut done = follow(Group::new(child), options.stdin, begun, limit, cancel).await?;
+        let hint = if done.exit_code == 0 { None } else { confined.hint(&done.error, &directory) };
+        if let Some(hint) = hint {
+            done.error.push_str(&hint);
+            done.error.push('\n');
+        }
+        Ok(done)
     }
 }
 

@@ -77,11 +77,13 @@ impl Programs {
         if name.contains('/') {
             return Some(directory.join(name)).filter(|path| path.exists());
         }
+        self.search().into_iter().map(|folder| folder.join(name)).find(|candidate| group::is_executable(candidate))
+    }
+
+    /// The folders in which programs are looked for.
+    pub(super) fn search(&self) -> Vec<PathBuf> {
         let path = self.inherited.get(OsStr::new("PATH")).cloned().unwrap_or_else(|| OsString::from("/usr/local/bin:/usr/bin:/bin"));
-        std::env::split_paths(&path)
-            .filter(|folder| folder.is_absolute())
-            .map(|folder| folder.join(name))
-            .find(|candidate| group::is_executable(candidate))
+        std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect()
     }
 
     /// Whether a shell is there, and what it says of itself.

@@ -125,7 +125,14 @@ pub struct ShellSessionRequest {
 impl ShellSessionRequest {
     /// A session of a shell, and nothing special about it.
     pub fn new(name: impl Into<String>, shell_type: ShellType) -> Self {
-        Self { name: name.into(), shell_type, working_directory: None, env: Default::default(), size: TerminalSize::default(), record: None }
+        Self {
+            name: name.into(),
+            shell_type,
+            working_directory: None,
+            env: Default::default(),
+            size: TerminalSize::default(),
+            record: None,
+        }
     }
 }
 

@@ -102,7 +102,7 @@ impl Blobs {
         if let Write::Image(image) = write {
             return self.write_image(connection, image);
         }
-        if !values(write).into_iter().any(belongs_apart) {
+        if fits_in_row(write) {
             return Ok(write.apply(connection)?);
         }
         let mut small = write.clone();
@@ -240,23 +240,22 @@ fn belongs_apart(value: &RawValue) -> bool {
     value.get().len() > LARGEST_IN_ROW || value.get().starts_with(MARK)
 }
 
-/// The values in a row that may be large.
-fn values(write: &Write) -> Vec<&RawValue> {
-    match write {
+/// Whether none of its values belongs into a file.
+pub(super) fn fits_in_row(write: &Write) -> bool {
+    let values = match write {
         Write::Run(row) => {
             let result = row.end.as_ref().and_then(|end| end.result.as_deref());
-            [Some(&*row.parameters), Some(&*row.input), result].into_iter().flatten().collect()
+            [Some(&*row.parameters), Some(&*row.input), result]
         }
-        Write::Step(row) => {
-            let output = row.end.as_ref().and_then(|end| end.output.as_deref());
-            [row.input.as_deref(), output].into_iter().flatten().collect()
-        }
-        Write::StepEnd { end, .. } => end.output.as_deref().into_iter().collect(),
-        Write::RunEnd { end, .. } => end.result.as_deref().into_iter().collect(),
-        _ => Vec::new(),
-    }
+        Write::Step(row) => [row.input.as_deref(), row.end.as_ref().and_then(|end| end.output.as_deref()), None],
+        Write::StepEnd { end, .. } => [end.output.as_deref(), None, None],
+        Write::RunEnd { end, .. } => [end.result.as_deref(), None, None],
+        _ => [None; 3],
+    };
+    !values.into_iter().flatten().any(belongs_apart)
 }
 
+/// The values in a row that may be large.
 fn values_mut(write: &mut Write) -> Vec<&mut Json> {
     match write {
         Write::Run(row) => {

@@ -1,21 +1,24 @@
 //! The database: the only room that says SQLite.
 //!
 //! One thread writes, and commits everything that waits in one transaction; a few connections read beside it. What is written is
-//! plain rows ([`runs`], [`workflows`], [`keys`], [`node_configs`], [`shell`], [`snapshots`], [`templates`], [`triggers`],
+//! plain rows ([`runs`], [`workflows`], [`keys`], [`node_configs`], [`recordings`], [`shell`], [`snapshots`], [`templates`], [`triggers`],
 //! [`versions`]); what they mean is the business of the rooms above.
 
 mod blobs;
 mod error;
+mod fold;
 pub mod keys;
 pub mod node_configs;
 mod queue;
 mod readers;
+pub mod recordings;
 pub mod retention;
 pub mod runs;
 mod schema;
 mod search;
 pub mod shell;
 pub mod snapshots;
+mod targets;
 pub mod templates;
 pub mod triggers;
 pub mod versions;
@@ -94,7 +97,7 @@ impl Store {
     fn new(connection: Connection, path: Option<&Path>) -> Result<Self, Error> {
         let queue = Arc::new(Queue::default());
         let blobs = path.map(|path| Arc::new(Blobs::beside(path)));
-        let writer = Writer::start(connection, &queue, blobs.as_ref())?;
+        let writer = Writer::start(connection, &queue, blobs.as_ref(), path)?;
         let inner = Inner {
             queue,
             blobs,
@@ -132,7 +135,7 @@ impl Store {
         }
         let connection = schema::open(path).inspect_err(|error| self.inner.queue.down(error))?;
         self.inner.queue.begin();
-        *thread = Some(Writer::start(connection, &self.inner.queue, self.inner.blobs.as_ref())?);
+        *thread = Some(Writer::start(connection, &self.inner.queue, self.inner.blobs.as_ref(), Some(path))?);
         Ok(())
     }
 
@@ -268,11 +271,11 @@ impl Store {
 }
 
 impl Writer {
-    fn start(connection: Connection, queue: &Arc<Queue>, blobs: Option<&Arc<Blobs>>) -> Result<Self, Error> {
-        let (queue, blobs, crashed) = (Arc::clone(queue), blobs.cloned(), CancellationToken::new());
+    fn start(connection: Connection, queue: &Arc<Queue>, blobs: Option<&Arc<Blobs>>, path: Option<&Path>) -> Result<Self, Error> {
+        let (queue, blobs, path, crashed) = (Arc::clone(queue), blobs.cloned(), path.map(Path::to_path_buf), CancellationToken::new());
         let theirs = crashed.clone();
-        let thread =
-            std::thread::Builder::new().name("store".to_owned()).spawn(move || writer::work(connection, &queue, blobs.as_deref(), theirs));
+        let work = move || writer::work(connection, &queue, blobs.as_deref(), path.as_deref(), theirs);
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(work);
         let handle = thread.map_err(|error| Error::Sqlite(format!("its thread did not start: {error}")))?;
         Ok(Self { handle, crashed })
     }
@@ -290,7 +293,7 @@ impl Inner {
         // Rows that came while it rested: there is no thread to write them.
         if let (true, Some(path)) = (resting && self.queue.waiting() > 0, &self.path) {
             match schema::open(path) {
-                Ok(connection) => writer::work(connection, &self.queue, self.blobs.as_deref(), CancellationToken::new()),
+                Ok(connection) => writer::work(connection, &self.queue, self.blobs.as_deref(), None, CancellationToken::new()),
                 Err(error) => tracing::error!(%error, "the last records of the runs could not be written"),
             }
         }

@@ -1,15 +1,17 @@
 //! The one thread that writes: everything that waits goes into one transaction, and those who wait hear of it after the commit.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
-use super::blobs::Blobs;
+use super::blobs::{self, Blobs};
+use super::fold::Folding;
 use super::queue::{Item, Queue};
-use super::runs::{RunKey, Write};
+use super::runs::{RunKey, Write, insert_steps};
 use super::search;
 use crate::failpoint::{self, Mutant};
 
@@ -17,8 +19,12 @@ use crate::failpoint::{self, Mutant};
 const RETRY: Duration = Duration::from_millis(250);
 
 /// Works until the queue wants it to end and is empty. `crashed` is cancelled where it ends in any other way.
-pub(super) fn work(mut connection: Connection, queue: &Queue, blobs: Option<&Blobs>, crashed: CancellationToken) {
+pub(super) fn work(mut connection: Connection, queue: &Queue, blobs: Option<&Blobs>, path: Option<&Path>, crashed: CancellationToken) {
     let mut guard = Guard { queue, crashed: Some(crashed) };
+    let folding = path.and_then(|path| {
+        let warn = |error: &Error| tracing::warn!(%error, "the write-ahead log is folded in by whoever commits");
+        Folding::of(&mut connection, path).inspect_err(warn).ok()
+    });
     let mut kept: Vec<Write> = Vec::new();
     let mut batch = Vec::new();
     loop {
@@ -34,6 +40,9 @@ pub(super) fn work(mut connection: Connection, queue: &Queue, blobs: Option<&Blo
         tracing::error!(rows = kept.len(), "the database had no room left for the last records of the runs");
     }
     guard.crashed = None;
+    if let Some(folding) = folding {
+        folding.end(&mut connection);
+    }
     // Everything in one file again, so that whoever copies that file has all of it.
     if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
         tracing::warn!(%error, "the write-ahead log was not folded in; it is, the next time");
@@ -85,20 +94,16 @@ fn commit(connection: &mut Connection, queue: &Queue, blobs: Option<&Blobs>, kep
     // Where nothing is to be written, whoever waits need not wait for a transaction.
     let idle = kept.is_empty() && batch.iter().all(|item| matches!(item, Item::Barrier(_)));
     let mut result = if idle { Ok(()) } else { begin(connection) };
-    let mut done = 0;
-    if result.is_ok() {
-        result = kept.iter().try_for_each(|write| write_row(connection, blobs, write));
-    }
+    let mut written = 0;
     for item in batch.drain(..) {
         match item {
-            Item::Write(write) => {
-                if result.is_ok() {
-                    result = write_row(connection, blobs, &write);
-                }
-                kept.push(write);
-                done += 1;
-            }
+            Item::Write(write) => kept.push(write),
             Item::Task(mut task) => {
+                // It sees what was queued before it.
+                if result.is_ok() {
+                    result = write_rows(connection, blobs, kept.get(written..).unwrap_or_default());
+                    written = kept.len();
+                }
                 let outcome = if result.is_ok() { within_savepoint(connection, |c| task.run(c)) } else { Ok(()) };
                 if let Err(error @ Error::Full(_)) = &outcome {
                     result = Err(error.clone());
@@ -107,6 +112,9 @@ fn commit(connection: &mut Connection, queue: &Queue, blobs: Option<&Blobs>, kep
             }
             Item::Barrier(then) => waiting.push(Waiting::Barrier(then)),
         }
+    }
+    if result.is_ok() {
+        result = write_rows(connection, blobs, kept.get(written..).unwrap_or_default());
     }
     if failpoint::is_mutant(Mutant::AckBeforeCommit) {
         tell(std::mem::take(&mut waiting), &result);
@@ -123,7 +131,7 @@ fn commit(connection: &mut Connection, queue: &Queue, blobs: Option<&Blobs>, kep
         }
         tracing::error!(%error, rows = kept.len(), "the database could not commit; it keeps trying");
     } else {
-        tracing::trace!(rows = done, "committed");
+        tracing::trace!(rows = kept.len(), "committed");
         kept.clear();
     }
     queue.report(result.as_ref().err().cloned(), (kept.len(), kept.iter().map(Write::bytes).sum()));
@@ -151,6 +159,27 @@ enum Waiting {
 
 fn begin(connection: &Connection) -> Result<(), Error> {
     connection.execute_batch("BEGIN IMMEDIATE").map_err(Error::from)
+}
+
+/// Writes rows in their order. Steps that follow one another, which most rows are, go into the table several at a time: much of what one
+/// costs is its statement.
+fn write_rows(connection: &Connection, blobs: Option<&Blobs>, mut rows: &[Write]) -> Result<(), Error> {
+    while let Some((first, rest)) = rows.split_first() {
+        if let Some(steps) = Write::steps_together(rows, blobs::fits_in_row) {
+            match insert_steps(connection, &steps).map_err(Error::from) {
+                Ok(()) => {
+                    rows = rows.get(steps.len()..).unwrap_or_default();
+                    continue;
+                }
+                // One by one, so that only the one is left out.
+                Err(Error::Constraint(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        write_row(connection, blobs, first)?;
+        rows = rest;
+    }
+    Ok(())
 }
 
 /// Writes one row. A row that breaks a constraint is a defect, which must not take the others with it: it is left out, and said.

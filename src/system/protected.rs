@@ -33,7 +33,9 @@ pub(super) fn act_on_tree(pid: u32, action: Action, began: Option<u64>, ours: &H
         if let Some((child, _)) = new.iter().find(|(child, _)| guarded.contains(child)) {
             // What was stopped to be looked through goes on.
             if holds {
-                found.iter().for_each(|(_, handle)| drop(handle.send(Signal::CONT)));
+                found.iter().for_each(|(_, handle)| {
+                    let _ = handle.send(Signal::CONT);
+                });
             }
             return Err(Error::Protected { pid: *child, what: "below it, and one that TRAE needs" });
         }
@@ -41,7 +43,9 @@ pub(super) fn act_on_tree(pid: u32, action: Action, began: Option<u64>, ours: &H
         if holds {
             // What is stopped starts nothing that would be missed.
             let first = if known.len() == 1 { found.iter().chain(&new).collect::<Vec<_>>() } else { new.iter().collect() };
-            first.iter().for_each(|(_, handle)| drop(handle.send(Signal::STOP)));
+            first.iter().for_each(|(_, handle)| {
+                let _ = handle.send(Signal::STOP);
+            });
         }
         found.append(&mut new);
         if over || !holds {

@@ -3,10 +3,10 @@
 use rhai::plugin::*;
 use rhai::{Array, Map};
 
+use super::session::Session;
 use crate::error::{Failure, Kind};
 use crate::host::protocol::Call;
 use crate::script::steps::call;
-use super::session::Session;
 use crate::script::steps::call_for;
 use crate::script::values::{Returned, raise, read};
 use crate::shell::{CommandOptions, OpenSession};

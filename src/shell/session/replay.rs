@@ -109,11 +109,9 @@ fn state(out: &mut String, model: &mut Model) {
         }
     }
     MODES.iter().filter(|(mode, _)| term.mode().contains(*mode)).for_each(|(_, on)| out.push_str(on));
-    for (mode, off) in [
-        (TermMode::LINE_WRAP, "\x1b[?7l"),
-        (TermMode::ALTERNATE_SCROLL, "\x1b[?1007l"),
-        (TermMode::SHOW_CURSOR, "\x1b[?25l"),
-    ] {
+    for (mode, off) in
+        [(TermMode::LINE_WRAP, "\x1b[?7l"), (TermMode::ALTERNATE_SCROLL, "\x1b[?1007l"), (TermMode::SHOW_CURSOR, "\x1b[?25l")]
+    {
         if !term.mode().contains(mode) {
             out.push_str(off);
         }

@@ -182,7 +182,8 @@ impl Plain {
                 return bytes + left;
             }
             bytes += chunk.valid().len() + chunk.invalid().len();
-            left = left.saturating_sub(chunk.valid().len() + if chunk.invalid().is_empty() { 0 } else { char::REPLACEMENT_CHARACTER.len_utf8() });
+            left = left
+                .saturating_sub(chunk.valid().len() + if chunk.invalid().is_empty() { 0 } else { char::REPLACEMENT_CHARACTER.len_utf8() });
         }
         bytes
     }
@@ -361,7 +362,9 @@ mod tests {
 
     #[test]
     fn a_flood_is_read_as_if_every_line_had_been() {
-        for (before, line) in [("", "y"), ("\x1b[31m", "colour"), ("\x1b[2;4r\x1b[5;1H", "below"), ("\x1b[?1049h", "full"), ("", "long long long long long")] {
+        for (before, line) in
+            [("", "y"), ("\x1b[31m", "colour"), ("\x1b[2;4r\x1b[5;1H", "below"), ("\x1b[?1049h", "full"), ("", "long long long long long")]
+        {
             let mut all = String::from(before);
             for number in 0..20_000 {
                 all.push_str(&format!("{line} {number}\r\n"));

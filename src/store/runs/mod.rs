@@ -14,6 +14,7 @@ pub use read::{RunFile, RunQuery, Show};
 pub use resume::{OpenRun, OpenStep, Past};
 pub use waits::{NewWait, WaitEnd, WaitRow};
 pub use write::Write;
+pub(in crate::store) use write::insert_steps;
 
 use super::triggers::NewFiring;
 
@@ -253,6 +254,8 @@ pub struct WholeRun {
     pub nodes: String,
     /// Pictures of its steps.
     pub images: Vec<ImageRow>,
+    /// The ids of the films of it.
+    pub films: Vec<String>,
 }
 
 /// A picture that is to belong to a step.

@@ -1,8 +1,8 @@
 //! Writing the journal, a row at a time.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ToSql, params};
 
 use super::waits::{self, NewWait};
 use super::{Json, LogRow, NewImage, NewRun, NewStep, ProgramRow, RunEnd, RunKey, StepEnd};
@@ -69,6 +69,15 @@ pub enum Write {
         /// The number of the event.
         event: i64,
     },
+    /// A wait that nobody answers is over, and that was told.
+    WaitOver {
+        /// Its id.
+        id: String,
+        /// The number of the event.
+        event: i64,
+        /// Microseconds since 1970.
+        at: i64,
+    },
     /// A line of log.
     Log {
         /// The run.
@@ -93,8 +102,12 @@ const RUN: &str = "INSERT INTO runs (key, run_id, kind, workflow_id, script, tri
                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const RUN_STARTED: &str = "UPDATE runs SET status = 'running', started_at = ? WHERE key = ?";
 const STEP: &str = "INSERT INTO steps (run, seq, step_id, node_id, node_type, attempt, input_of, input, started_at, start_event, \
-                    status, output, handle, error, finished_at, finish_event, again, would) \
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                    status, output, handle, error, finished_at, finish_event, again, would) VALUES ";
+const STEP_VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+/// So many steps are written by one statement.
+const TOGETHER: usize = 16;
+static STEP_ALONE: LazyLock<String> = LazyLock::new(|| format!("{STEP}{STEP_VALUES}"));
+static STEPS_TOGETHER: LazyLock<String> = LazyLock::new(|| format!("{STEP}{}", [STEP_VALUES; TOGETHER].join(", ")));
 const STEP_END: &str = "UPDATE steps SET status = ?, output = ?, handle = ?, error = ?, finished_at = ?, finish_event = ?, would = ? WHERE run = ? AND seq = ?";
 const STEP_NOTE: &str = "UPDATE steps SET note = ? WHERE run = ? AND seq = ?";
 const RUN_STATUS: &str = "UPDATE runs SET status = ?, owner = ? WHERE key = ? AND finished_at IS NULL";
@@ -113,7 +126,8 @@ impl Write {
             | Self::RunStatus { .. }
             | Self::RunLoose(_)
             | Self::RunCrashes { .. }
-            | Self::WaitTold { .. } => true,
+            | Self::WaitTold { .. }
+            | Self::WaitOver { .. } => true,
             Self::Program(_) | Self::Run(_) | Self::Step(_) | Self::StepNote { .. } | Self::Wait(_) | Self::Log { .. } | Self::Image(_) => {
                 false
             }
@@ -130,7 +144,8 @@ impl Write {
             | Self::RunStatus { .. }
             | Self::RunLoose(_)
             | Self::RunCrashes { .. }
-            | Self::WaitTold { .. } => 0,
+            | Self::WaitTold { .. }
+            | Self::WaitOver { .. } => 0,
             Self::StepNote { note, .. } => note.get().len(),
             Self::Wait(wait) => wait.request.len(),
             Self::Run(row) => {
@@ -145,6 +160,15 @@ impl Write {
         }
     }
 
+    /// The first rows, where they are as many steps as one statement takes, and each of them `fits`.
+    pub(in crate::store) fn steps_together(rows: &[Self], fits: impl Fn(&Self) -> bool) -> Option<Vec<&NewStep>> {
+        let steps = rows.iter().take(TOGETHER).map_while(|row| match row {
+            Self::Step(step) if fits(row) => Some(&**step),
+            _ => None,
+        });
+        Some(steps.collect::<Vec<_>>()).filter(|steps| steps.len() == TOGETHER)
+    }
+
     pub(in crate::store) fn apply(&self, connection: &Connection) -> rusqlite::Result<()> {
         match self {
             Self::Program(row) => {
@@ -154,7 +178,7 @@ impl Write {
             Self::RunStarted { run, at } => {
                 connection.prepare_cached(RUN_STARTED)?.execute(params![at, run.0])?;
             }
-            Self::Step(row) => insert_step(connection, row)?,
+            Self::Step(row) => insert_steps(connection, &[row])?,
             Self::StepEnd { run, seq, end } => {
                 connection.prepare_cached(STEP_END)?.execute(params![
                     end.status,
@@ -183,6 +207,9 @@ impl Write {
             Self::Wait(wait) => waits::insert(connection, wait)?,
             Self::WaitTold { id, event } => {
                 waits::told(connection, id, *event)?;
+            }
+            Self::WaitOver { id, event, at } => {
+                waits::over(connection, id, *event, *at)?;
             }
             Self::Log { run, row } => {
                 connection.prepare_cached(LOG)?.execute(params![run.0, row.event_id, row.at, row.level, row.message, row.loose])?;
@@ -241,27 +268,40 @@ fn insert_run(connection: &Connection, row: &NewRun) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn insert_step(connection: &Connection, row: &NewStep) -> rusqlite::Result<()> {
-    let end = row.end.as_ref();
-    connection.prepare_cached(STEP)?.execute(params![
-        row.run.0,
-        row.seq,
-        row.step_id,
-        row.node_id,
-        row.node_type,
-        row.attempt,
-        row.input_of,
-        row.input.as_ref().map(|json| json.get()),
-        row.started_at,
-        row.start_event,
-        end.map_or("running", |end| end.status),
-        end.and_then(|end| end.output.as_ref()).map(|json| json.get()),
-        end.and_then(|end| end.handle.as_ref()),
-        end.and_then(|end| end.error.as_ref()),
-        end.map(|end| end.finished_at),
-        end.map(|end| end.finish_event),
-        row.again,
-        end.and_then(|end| end.would.as_ref())
-    ])?;
+/// Writes one step, or as many as [`Write::steps_together`] gives: all, or none.
+pub(in crate::store) fn insert_steps(connection: &Connection, steps: &[&NewStep]) -> rusqlite::Result<()> {
+    let sql = if steps.len() == TOGETHER { &*STEPS_TOGETHER } else { &*STEP_ALONE };
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut place = 0;
+    for step in steps {
+        bind_step(step, |value| {
+            place += 1;
+            statement.raw_bind_parameter(place, value)
+        })?;
+    }
+    statement.raw_execute()?;
     Ok(())
+}
+
+/// Gives the values of a row in the order of the columns of [`STEP`].
+fn bind_step(row: &NewStep, mut bind: impl FnMut(&dyn ToSql) -> rusqlite::Result<()>) -> rusqlite::Result<()> {
+    let end = row.end.as_ref();
+    bind(&row.run.0)?;
+    bind(&row.seq)?;
+    bind(&row.step_id)?;
+    bind(&row.node_id)?;
+    bind(&row.node_type)?;
+    bind(&row.attempt)?;
+    bind(&row.input_of)?;
+    bind(&row.input.as_ref().map(|json| json.get()))?;
+    bind(&row.started_at)?;
+    bind(&row.start_event)?;
+    bind(&end.map_or("running", |end| end.status))?;
+    bind(&end.and_then(|end| end.output.as_ref()).map(|json| json.get()))?;
+    bind(&end.and_then(|end| end.handle.as_ref()))?;
+    bind(&end.and_then(|end| end.error.as_ref()))?;
+    bind(&end.map(|end| end.finished_at))?;
+    bind(&end.map(|end| end.finish_event))?;
+    bind(&row.again)?;
+    bind(&end.and_then(|end| end.would.as_ref()))
 }

@@ -243,7 +243,9 @@ async fn a_session_has_the_size_and_variables_it_was_asked_for_and_is_read_after
         let (status, body) = server.get(&format!("/api/shell/sessions/0190c0de-0000-7000-8000-000000000000{path}")).await;
         assert_eq!((status, &body["error_code"]), (404, &json!("NOT_FOUND")), "{path}: {body}");
     }
-    for (field, value) in [("size", json!({ "cols": 0 })), ("size", json!({ "rows": 1001 })), ("env", json!({ "LD_PRELOAD": "x" })), ("record", json!("yes"))] {
+    for (field, value) in
+        [("size", json!({ "cols": 0 })), ("size", json!({ "rows": 1001 })), ("env", json!({ "LD_PRELOAD": "x" })), ("record", json!("yes"))]
+    {
         let mut request = json!({ "name": "bad", "shell_type": "sh" });
         request[field] = value;
         assert_eq!(server.post("/api/shell/sessions", &request).await.0, 422, "{request}");

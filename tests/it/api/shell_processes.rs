@@ -97,7 +97,10 @@ async fn a_session_shows_its_tree_and_a_tree_is_stopped_continued_and_ended_as_o
             pids.extend(all.iter().filter(|process| process["ppid"] == parent).map(|process| process["pid"].clone()));
             next += 1;
         }
-        all.into_iter().filter(|process| pids.contains(&process["pid"])).map(|p| p["status"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        all.into_iter()
+            .filter(|process| pids.contains(&process["pid"]))
+            .map(|p| p["status"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     let all = below(&body).len();
     assert!(all >= 4, "{body}");

@@ -157,7 +157,7 @@ async fn sessions_are_listed_and_keys_are_asked_for() {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_trae"));
         command.args(["shell", "list"]).args(arguments).env("TRAE_URL", server.url("")).env("TRAE_KEY", key);
         let done = command.output().await.unwrap();
-        (done.status.code().unwrap(), String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr))
+        (done.status.code().unwrap(), String::from_utf8_lossy(&done.stdout).into_owned() + &*String::from_utf8_lossy(&done.stderr))
     };
     let (code, said) = list("", &[]).await;
     assert!(code == 1 && said.contains("401"), "{said}");

@@ -7,6 +7,7 @@ mod config;
 mod doctor;
 mod hello;
 mod keys;
+mod killed;
 mod log;
 mod new;
 mod reload;

@@ -162,7 +162,8 @@ async fn typed_into(kind: ShellType, line: &str) -> Vec<String> {
                     && entry.working_directory.is_some()
             });
         if !right || trouble.is_some() {
-            let seen: Vec<_> = history.iter().map(|entry| (&entry.command, entry.exit_code, &entry.output, &entry.working_directory)).collect();
+            let seen: Vec<_> =
+                history.iter().map(|entry| (&entry.command, entry.exit_code, &entry.output, &entry.working_directory)).collect();
             failed.push(format!("{} {:?}: {seen:?} {}", room.kind.as_str(), case.keys, trouble.unwrap_or_default()));
         }
     }
@@ -214,7 +215,8 @@ async fn folders_and_variables_of_each_kind() {
 async fn a_shell_that_ignores_the_end_of_its_terminal_ends() {
     for (kind, line) in KINDS {
         let room = room(kind, line).await;
-        let deaf = if kind == ShellType::Fish { "trap '' HUP TERM INT; echo deaf''now\r" } else { "trap '' HUP TERM INT; echo deaf''now\r" };
+        let deaf =
+            if kind == ShellType::Fish { "trap '' HUP TERM INT; echo deaf''now\r" } else { "trap '' HUP TERM INT; echo deaf''now\r" };
         room.session.send(&room.allowed, deaf).unwrap();
         room.wait("^deafnow", 0).await.unwrap();
         room.shells.close(room.session.id()).await.unwrap();

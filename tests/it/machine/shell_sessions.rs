@@ -423,7 +423,8 @@ impl Mirror {
         use alacritty_terminal::grid::Dimensions;
         use alacritty_terminal::index::{Column, Line};
         let grid = self.term.grid();
-        let line = |line: i32| (0..grid.columns()).map(|column| grid[Line(line)][Column(column)].c).collect::<String>().trim_end().to_owned();
+        let line =
+            |line: i32| (0..grid.columns()).map(|column| grid[Line(line)][Column(column)].c).collect::<String>().trim_end().to_owned();
         (-(grid.history_size() as i32)..grid.screen_lines() as i32).map(line).collect()
     }
 
