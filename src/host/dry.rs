@@ -40,6 +40,7 @@ fn allowed(call: &Call, grant: &Grant) -> Result<(), Failure> {
         }
         Call::ShellOpen(open) => {
             grant.command(Program::Terminal { shell: open.shell.as_str().to_owned() })?;
+            super::terminals::may_open(grant)?;
         }
         Call::ShellArgv { argv, .. } => {
             grant.command(Program::Argv(argv.clone()))?;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::broker::{Broker, json};
 use super::protocol::Json;
 use crate::error::{Failure, Kind};
-use crate::policy::{AllowedCommand, Program};
+use crate::policy::{AllowedCommand, Grant, Program};
 use crate::shell::{
     self, OpenSession, ScreenText, Session, SessionPlace, ShellSessionInfo, ShellSessionRequest, ShellType, Shells, TerminalSize, WaitFor,
 };
@@ -34,10 +34,25 @@ impl Drop for Opened {
     }
 }
 
+/// Whether a run may open a session. What is typed there runs as a person's own command does, held by no sandbox: a run whose commands
+/// are held could leave it that way.
+pub(super) fn may_open(grant: &Grant) -> Result<(), Failure> {
+    if grant.reach().is_none() {
+        return Ok(());
+    }
+    let line = "read = [\"**\"], write = [\"**\"]";
+    let message = format!(
+        "opening a shell session needs a permission that this run does not have: what runs there is held to no files or folders, so add `{line}` to \
+         [permissions] in the script's header, and run it with a key or settings that allow it; a session that is open already may be used"
+    );
+    Err(Failure::new(Kind::PermissionDenied, message).with(serde_json::json!({ "permission": line })))
+}
+
 impl Broker {
     pub(super) async fn open_session(&self, open: OpenSession) -> Result<Json, Failure> {
         let OpenSession { shell, name, working_directory, env, cols, rows, record, keep } = open;
         let allowed = self.terminal(shell)?;
+        may_open(self.grant())?;
         let size = TerminalSize { cols, rows };
         let request = ShellSessionRequest { name, shell_type: shell, working_directory, env, size, record };
         let ShellSessionInfo { session_id, .. } = self.capabilities.shells.open(allowed, request, &self.display().await).await?;

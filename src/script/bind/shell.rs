@@ -59,7 +59,7 @@ mod functions {
 
     /// Opens a bash in a terminal of its own, 80 × 24: a `Session`, in which programs can be used as a person uses them.
     ///
-    /// It ends with the run. Needs `shell = ["bash"]`.
+    /// It ends with the run. Needs `shell = ["bash"]`, and `read = ["**"]` and `write = ["**"]`: what runs in a session is held to no folders.
     ///
     /// ```rhai
     /// let session = shell::open();
@@ -77,7 +77,7 @@ mod functions {
     /// run ends).
     ///
     /// Raises `SERVICE_UNAVAILABLE` where the shell is not on this machine, `RATE_LIMITED` where too many sessions are open. Needs the
-    /// shell's name in `shell = […]`.
+    /// shell's name in `shell = […]`, and `read` and `write` of `"**"`.
     ///
     /// ```rhai
     /// let session = shell::open(#{ shell: "sh", cols: 100, rows: 30, env: #{ GREETING: "hello" } });

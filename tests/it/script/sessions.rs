@@ -59,7 +59,9 @@ async fn a_session_needs_its_shell_in_the_manifest_and_stays_where_it_is_kept() 
     let (host, shells) = host();
     let run = async |source: &str, shell: &[&str], dry: bool| {
         let mut script = program(source);
-        script.permissions = Permissions { shell: shell.iter().map(|name| (*name).to_owned()).collect(), ..Permissions::default() };
+        let all = || vec!["**".to_owned()];
+        let shell = shell.iter().map(|name| (*name).to_owned()).collect();
+        script.permissions = Permissions { shell, read: all(), write: all(), ..Permissions::default() };
         let files = tempfile::tempdir().unwrap();
         let (mut job, _) = job(Arc::new(script), files.path());
         job.start.mode.dry = dry;
@@ -69,6 +71,15 @@ async fn a_session_needs_its_shell_in_the_manifest_and_stays_where_it_is_kept() 
         Outcome::Failed(error) => assert_eq!(error.code, trae::error::Kind::PermissionDenied),
         other => panic!("{other:?}"),
     }
+    // Commands of a run that may touch only some folders are held there: it may not leave them through a session.
+    let mut held = program("shell::open()");
+    held.permissions = Permissions { shell: vec!["bash".to_owned()], read: vec!["reports/**".to_owned()], ..Permissions::default() };
+    let files = tempfile::tempdir().unwrap();
+    match host.run(job(Arc::new(held), files.path()).0).await {
+        Outcome::Failed(error) => assert_eq!(error.code, trae::error::Kind::PermissionDenied),
+        other => panic!("{other:?}"),
+    }
+    assert!(shells.sessions().is_empty());
     assert!(matches!(run("shell::open(#{ keep: true, name: \"kept\" }).id", &["bash"], false).await, Outcome::Succeeded(_)));
     assert_eq!(shells.sessions()[0].name, "kept");
     // Another run may use it, if it may use its shell.
