@@ -90,8 +90,13 @@ impl ExecuteRequest {
         }
     }
 
-    /// Starts the run; with `record`, a film of it begins before that.
-    pub(super) async fn start(&self, state: &super::State, start: impl Future<Output = Result<Ticket, Failure>>) -> Result<Ticket> {
+    /// Starts the run; with `record`, a film of the desktop `target` begins before that.
+    pub(super) async fn start(
+        &self,
+        state: &super::State,
+        target: Option<String>,
+        start: impl Future<Output = Result<Ticket, Failure>>,
+    ) -> Result<Ticket> {
         if !self.record {
             return Ok(start.await?);
         }
@@ -99,7 +104,7 @@ impl ExecuteRequest {
             return Err(Error::invalid_at("/record", "a run that only describes has nothing to film"));
         }
         let session = state.enter(Name::LiveDesktop)?;
-        let film = state.recordings().begin_film(&state.grant(), session).await?;
+        let film = state.recordings().begin_film(&state.grant(), session, target).await?;
         match start.await {
             Ok(ticket) => {
                 let mut filmed = ticket.clone();

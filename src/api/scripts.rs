@@ -265,7 +265,7 @@ pub(crate) async fn run(
     }
     request.refuse_parts()?;
     let (runs, execute) = (state.runs(), request.execute()?);
-    let ticket = request.start(&state, runs.execute_script(&path, execute)).await?;
+    let ticket = request.start(&state, None, runs.execute_script(&path, execute)).await?;
     request.answer(ticket).await
 }
 

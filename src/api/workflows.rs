@@ -297,6 +297,14 @@ pub(crate) async fn execute(
             None => runs.execute_workflow(&id, execute).await,
         }
     };
-    let ticket = request.start(&state, start).await?;
+    let target = if request.record { target_of(&state, &id).await? } else { None };
+    let ticket = request.start(&state, target, start).await?;
     request.answer(ticket).await
+}
+
+/// The desktop that a stored workflow means, where that is not the default one.
+async fn target_of(state: &super::State, id: &str) -> Result<Option<String>> {
+    let stored = state.workflows().get(id).await?;
+    let settings = stored.and_then(|stored| stored.graph.get("settings").and_then(|settings| settings.get("target")).cloned());
+    Ok(settings.and_then(|target| target.as_str().map(str::to_owned)))
 }

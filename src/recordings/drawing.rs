@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::InputBody;
 use super::words::{Action, RecordedStep, WindowChange};
 use crate::workflow::{Edge, Graph, Node};
 
@@ -21,13 +22,13 @@ const PATIENCE: u32 = 30;
 const TITLE: usize = 120;
 
 /// The workflow of that recording.
-pub(super) fn draw(recording: &str, name: &str, steps: &[RecordedStep], longest_pause: f64) -> Graph {
+pub(super) fn draw(recording: &str, name: &str, steps: &[RecordedStep], body: &InputBody) -> Graph {
     let mut drawing = Drawing::default();
     let words = json!({ "label": "Start", "config": {} });
     drawing.add("start", "manual_trigger", words);
     let mut over = None;
     for step in steps {
-        let pause = over.map_or(0.0, |over: f64| step.at - over).min(longest_pause);
+        let pause = over.map_or(0.0, |over: f64| step.at - over).min(body.longest_pause);
         // A window is waited for as long as it takes.
         if pause >= SHORTEST_PAUSE && step.change != Some(WindowChange::Appeared) {
             let seconds = (pause * 10.0).round() / 10.0;
@@ -58,7 +59,8 @@ pub(super) fn draw(recording: &str, name: &str, steps: &[RecordedStep], longest_
     }
     let metadata = Map::from_iter([("recording_id".to_owned(), json!(recording))]);
     let Drawing { nodes, edges } = drawing;
-    Graph { name: name.to_owned(), nodes, edges, metadata, ..Graph::default() }
+    let drawn_settings = body.target.as_ref().map(|target| json!({ "target": target }));
+    Graph { name: name.to_owned(), nodes, edges, drawn_settings, metadata, ..Graph::default() }
 }
 
 #[derive(Default)]
@@ -169,7 +171,7 @@ mod tests {
             step(3, 20.0, Action::Key { key: "enter".to_owned(), presses: 1 }),
             RecordedStep { change: Some(WindowChange::Appeared), window, ..step(4, 30.0, Action::Parameter { name: "pin".to_owned() }) },
         ];
-        let graph = draw("r1", "mine", &steps, 3.0);
+        let graph = draw("r1", "mine", &steps, &InputBody { longest_pause: 3.0, target: None });
         let nodes: Vec<_> = graph.nodes.iter().map(|node| (node.id.as_str(), node.node_type.as_str())).collect();
         assert_eq!(
             nodes,

@@ -79,6 +79,9 @@ enum Live {
 #[serde(deny_unknown_fields)]
 struct InputBody {
     longest_pause: f64,
+    /// The desktop, where it is not the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
 }
 
 impl Recordings {
@@ -280,7 +283,7 @@ impl Recordings {
             return Err(Error::Other { id: row.id, wanted: "what was done" });
         };
         let steps = self.steps(id).await?;
-        Ok(drawing::draw(&row.id, &row.name, &steps, body.longest_pause))
+        Ok(drawing::draw(&row.id, &row.name, &steps, &body))
     }
 
     async fn steps(&self, id: &str) -> Result<Vec<RecordedStep>, Error> {

@@ -52,14 +52,14 @@ impl Recordings {
         self.get(&id).await
     }
 
-    /// Begins a film of a run that is about to start. Gives its id.
+    /// Begins a film of a run that is about to start, at the desktop that it means. Gives its id.
     ///
     /// # Errors
     /// As [`Recordings::start`].
-    pub async fn begin_film(&self, grant: &Grant, session: CancellationToken) -> Result<String, Error> {
+    pub async fn begin_film(&self, grant: &Grant, session: CancellationToken, target: Option<String>) -> Result<String, Error> {
         grant.screen()?;
         let id = uuid::Uuid::now_v7().to_string();
-        self.film(&id, session, RecordingRequest::film("Run".to_owned())).await?;
+        self.film(&id, session, RecordingRequest::film("Run".to_owned(), target)).await?;
         Ok(id)
     }
 
@@ -117,7 +117,7 @@ impl Recordings {
         words: Sender<Word>,
         heard: mpsc::Receiver<Word>,
     ) -> Result<(), Error> {
-        let desktop = self.inner.desktops.ready().await?;
+        let desktop = self.inner.desktops.reach(request.target.as_deref()).await?;
         let eyes = Eyes::open(Arc::clone(&desktop)).await?;
         let mut recorder = Recorder {
             id: id.to_owned(),
@@ -134,7 +134,7 @@ impl Recordings {
             steps: 0,
             secret: None,
         };
-        let body = serde_json::to_string(&InputBody { longest_pause }).map_err(|_| Error::Ended)?;
+        let body = serde_json::to_string(&InputBody { longest_pause, target: request.target }).map_err(|_| Error::Ended)?;
         let listening = tokio::task::spawn_blocking(move || recorder.listen().map(|()| recorder));
         let recorder = listening.await.map_err(|_| Error::Ended)??;
         self.inner.store.create_recording(new_row(id, RecordingKind::Input, request.name, body)).await?;
@@ -148,6 +148,7 @@ impl Recordings {
         };
         let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
         let body = VideoBody {
+            target: request.target,
             monitor: request.monitor.unwrap_or(0),
             fps: small(within("/fps", request.fps.unwrap_or(10).into(), 30)?),
             quality: small(within("/quality", request.quality.unwrap_or(70).into(), 100)?),
@@ -183,7 +184,7 @@ impl Recordings {
         if camera::room(&path) < camera::ROOM {
             return Err(Error::file(&path, &std::io::Error::other("the disk is nearly full")));
         }
-        let desktop = self.inner.desktops.ready().await?;
+        let desktop = self.inner.desktops.reach(body.target.as_deref()).await?;
         let count = desktop.screen().monitors()?.len();
         if body.monitor >= count {
             return Err(crate::screen::Error::NoMonitor { asked: body.monitor, count }.into());

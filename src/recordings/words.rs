@@ -40,6 +40,10 @@ pub struct RecordingRequest {
     #[serde(default)]
     #[schema(min_length = 1, max_length = 200)]
     pub name: Option<String>,
+    /// The desktop; without it the default one. The workflow of what is done there means it as well.
+    #[serde(default)]
+    #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    pub target: Option<String>,
     /// Of what is done: pauses become `delay` nodes of at most so many seconds, 0–60; default 3.
     #[serde(default)]
     #[schema(minimum = 0, maximum = 60)]
@@ -63,10 +67,11 @@ pub struct RecordingRequest {
 
 impl RecordingRequest {
     /// A film as it is usual, of this name.
-    pub fn film(name: String) -> Self {
+    pub fn film(name: String, target: Option<String>) -> Self {
         Self {
             kind: RecordingKind::Video,
             name: Some(name),
+            target,
             longest_pause: None,
             monitor: None,
             fps: None,
@@ -133,6 +138,9 @@ pub struct Recording {
 /// What a film is like: H.264 in an MP4 file, at `/api/recordings/{recording_id}/video`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VideoBody {
+    /// The desktop, where it is not the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// The monitor it shows.
     pub monitor: usize,
     /// Pictures a second at most.

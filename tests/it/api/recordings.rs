@@ -262,3 +262,30 @@ async fn what_somebody_typed_is_not_for_everybody() {
     let keep = client.post(server.url("/api/recordings/x/workflow")).bearer_auth(&desktop).json(&json!({})).send().await.unwrap();
     assert_eq!(keep.status(), 403);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_at_another_desktop_becomes_a_workflow_for_that_one() {
+    let server = served::start().await;
+    let made = json!({ "name": "second", "kind": "virtual", "width": 640, "height": 480 });
+    assert_eq!(server.post("/api/desktop/targets", &made).await.0, 201);
+    let (status, unknown) = server.post("/api/recordings", &json!({ "kind": "input", "target": "third" })).await;
+    assert_eq!((status, &unknown["error_code"]), (404, &json!("NOT_FOUND")), "{unknown}");
+    let (status, begun) = server.post("/api/recordings", &json!({ "kind": "input", "target": "second" })).await;
+    assert_eq!(status, 201, "{begun}");
+    let id = begun["recording_id"].as_str().unwrap().to_owned();
+    // Only what is done there counts.
+    assert_eq!(server.post("/api/automation/mouse/click", &json!({ "x": 50, "y": 60 })).await.0, 200);
+    assert_eq!(server.post("/api/automation/mouse/click", &json!({ "x": 200, "y": 100, "target": "second" })).await.0, 200);
+    assert_eq!(server.post(&format!("/api/recordings/{id}/stop"), &json!({})).await.0, 200);
+    let (_, graph) = server.get(&format!("/api/recordings/{id}/workflow")).await;
+    assert_eq!(graph["settings"]["target"], "second", "{graph}");
+    let clicks: Vec<_> = graph["nodes"].as_array().unwrap().iter().filter(|node| node["type"] == "click_action").collect();
+    assert_eq!(clicks.len(), 1, "{graph}");
+    assert_eq!((&clicks[0]["data"]["config"]["x"], &clicks[0]["data"]["config"]["y"]), (&json!(200), &json!(100)));
+    let (status, film) = server.post("/api/recordings", &json!({ "kind": "video", "target": "second" })).await;
+    assert_eq!((status, &film["video"]["target"]), (201, &json!("second")), "{film}");
+    let path = format!("/api/recordings/{}/stop", film["recording_id"].as_str().unwrap());
+    assert_eq!(server.post(&path, &json!({})).await.0, 200);
+    let (_, film) = server.get(path.trim_end_matches("/stop")).await;
+    assert_eq!((&film["video"]["width"], &film["video"]["height"]), (&json!(640), &json!(480)), "{film}");
+}
