@@ -11,7 +11,7 @@ use x11rb::connection::Connection as _;
 use x11rb::rust_connection::RustConnection;
 
 use super::Error;
-use super::alarm::{Alarm, PACE};
+use super::alarm::{Alarm, LOOK, PACE};
 use super::turn::Turn;
 use crate::input::Footprints;
 use crate::screen::{Bell, Woken};
@@ -81,9 +81,16 @@ fn stays(connection: &RustConnection, bell: &Bell, mut alarm: Option<&mut Alarm>
                 continue;
             }
         }
-        match bell.wait(&[connection.stream().as_fd()], None) {
+        // Who warps the pointer instead of moving it makes no event: as long as there is something to stop, it is looked for.
+        let again = alarm.as_ref().filter(|alarm| alarm.looks_again()).map(|_| Instant::now() + LOOK);
+        match bell.wait(&[connection.stream().as_fd()], again) {
             Ok(Woken::Readable) => {}
-            Ok(Woken::Rung | Woken::Late) | Err(_) => return true,
+            Ok(Woken::Late) => {
+                if let Some(alarm) = &mut alarm {
+                    alarm.doubt();
+                }
+            }
+            Ok(Woken::Rung) | Err(_) => return true,
         }
     }
 }
