@@ -188,7 +188,7 @@ impl Key {
 
     /// What it is called where it types no character: of several names the one that people use.
     pub(super) fn name(self) -> Option<&'static str> {
-        let usual = [("enter", 0xff0d), ("win", 0xffeb), ("hangul", 0xff31)];
+        let usual = [("enter", 0xff0d), ("delete", 0xffff), ("win", 0xffeb), ("hangul", 0xff31)];
         usual.iter().chain(&NAMED).find(|(_, keysym)| *keysym == self.0).map(|(name, _)| *name)
     }
 

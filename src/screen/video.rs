@@ -199,7 +199,9 @@ mod tests {
         };
         for (index, colour) in colours.into_iter().enumerate() {
             let coded = encoder.encode(&of_colour(colour, (321, 201)), millis, false).unwrap();
-            assert_eq!((coded.is_key, coded.parameters.is_some()), (index == 0, index == 0));
+            // One that has nothing to do with the one before may stand by itself as well.
+            assert!(coded.is_key || index > 0);
+            assert_eq!(coded.is_key, coded.parameters.is_some());
             let seen = marked(&coded);
             assert!(seen.iter().zip(colour).all(|(a, b)| a.abs_diff(b) < 12), "{seen:?} instead of {colour:?}");
             millis += 100;

@@ -49,8 +49,8 @@ pub enum Error {
     },
     /// A session in which more may be touched than by whoever wants to use it.
     #[error(
-        "what runs in the session {0} may touch more than this run's commands: open one with shell::open, or grant `read = [\"/**\"]` and \
-         `write = [\"/**\"]` in [permissions] of the script's header, or in the node's config"
+        "what runs in the session {0} may touch more than this run's commands: open one with shell::open, or grant `read = [\"**\"]` and \
+         `write = [\"**\"]` in [permissions] of the script's header, or in the node's config"
     )]
     Wider(String),
     /// Its end could not be waited for.

@@ -131,7 +131,8 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
 ];
 
 /// Files that speak with the operating system where it has no safe words.
-const UNSAFE: &[&str] = &["src/desktop/xvfb.rs", "src/screen/segment.rs", "src/ocr/threads.rs", "src/sandbox/attempts.rs"];
+const UNSAFE: &[&str] =
+    &["src/desktop/xvfb.rs", "src/screen/segment.rs", "src/ocr/threads.rs", "src/sandbox/attempts.rs", "src/sandbox/limits.rs"];
 
 /// Names under which anything could be put, so that everything would be.
 const NAMES: &[&str] = &["utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "shared", "types"];

@@ -59,7 +59,7 @@ mod functions {
 
     /// Opens a bash in a terminal of its own, 80 × 24: a `Session`, in which programs can be used as a person uses them.
     ///
-    /// It ends with the run. Needs `shell = ["bash"]`.
+    /// It ends with the run. What runs in it may touch what the run's commands may. Needs `shell = ["bash"]`.
     ///
     /// ```rhai
     /// let session = shell::open();

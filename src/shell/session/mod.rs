@@ -33,9 +33,9 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::confined::Confined;
 use super::history::History;
 use super::output::Kept;
-use super::confined::Confined;
 use super::{CommandOutput, Error, HistoryEntry, ShellSessionInfo, ShellType, TerminalSize, kin};
 use crate::policy::{AllowedCommand, Program, Reach};
 use model::Size;

@@ -7,7 +7,7 @@ use alacritty_terminal::grid::{Cursor, Dimensions, Grid};
 use alacritty_terminal::index::{Column, Line};
 use alacritty_terminal::term::TermMode;
 use alacritty_terminal::term::cell::{Cell, Flags};
-use alacritty_terminal::vte::ansi::{CharsetIndex, Color, CursorShape, NamedColor, StandardCharset};
+use alacritty_terminal::vte::ansi::{CharsetIndex, Color, CursorShape, StandardCharset};
 
 use super::model::Model;
 
@@ -225,7 +225,7 @@ fn color(out: &mut String, color: Color, base: u16) {
             number @ 0..=7 if base < 50 => write!(out, ";{}", base + number),
             number @ 8..=15 if base < 50 => write!(out, ";{}", base + 60 + number - 8),
             number @ 0..=15 => write!(out, ";58;5;{number}"),
-            _ if name == NamedColor::Foreground || name == NamedColor::Background => Ok(()),
+            // Those that a terminal has by itself.
             _ => Ok(()),
         },
         Color::Indexed(number) => write!(out, ";{};5;{number}", base + 8),

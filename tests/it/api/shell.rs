@@ -172,7 +172,7 @@ async fn scripts_and_workflows_use_the_same_sessions() {
     let server = served::start().await;
     let id = open(&server).await;
     run(&server, Some(&id), "FROM=rest").await;
-    for (name, everything) in [("held", json!([])), ("in-session", json!(["/**"]))] {
+    for (name, everything) in [("held", json!([])), ("in-session", json!(["**"]))] {
         let say = json!({ "command": "echo $FROM; FROM=graph", "session_id": id, "read": everything, "write": everything });
         let nodes = json!([served::node("start", "manual_trigger", json!({})), served::node("say", "shell_command", say)]);
         let graph = json!({ "id": name, "name": "s", "nodes": nodes, "edges": [{ "id": "e", "source": "start", "target": "say" }] });
