@@ -50,6 +50,7 @@ impl Sentinel {
 
 /// Returns when the bell rings (`true`) or the server has ended (`false`).
 fn stays(connection: &RustConnection, bell: &Bell, mut alarm: Option<&mut Alarm>) -> bool {
+    let mut doubted = Instant::now();
     loop {
         let mut heard = false;
         loop {
@@ -68,6 +69,11 @@ fn stays(connection: &RustConnection, bell: &Bell, mut alarm: Option<&mut Alarm>
             }
         }
         if let Some(alarm) = &mut alarm {
+            // Who warps the pointer instead of moving it makes no event: as long as there is something to stop, it is looked for.
+            if alarm.looks_again() && doubted.elapsed() >= LOOK {
+                alarm.doubt();
+                doubted = Instant::now();
+            }
             if alarm.look(connection).is_err() {
                 return false;
             }
@@ -81,15 +87,9 @@ fn stays(connection: &RustConnection, bell: &Bell, mut alarm: Option<&mut Alarm>
                 continue;
             }
         }
-        // Who warps the pointer instead of moving it makes no event: as long as there is something to stop, it is looked for.
         let again = alarm.as_ref().filter(|alarm| alarm.looks_again()).map(|_| Instant::now() + LOOK);
         match bell.wait(&[connection.stream().as_fd()], again) {
-            Ok(Woken::Readable) => {}
-            Ok(Woken::Late) => {
-                if let Some(alarm) = &mut alarm {
-                    alarm.doubt();
-                }
-            }
+            Ok(Woken::Readable | Woken::Late) => {}
             Ok(Woken::Rung) | Err(_) => return true,
         }
     }
