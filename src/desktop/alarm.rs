@@ -21,6 +21,8 @@ use crate::input::{Footprints, Point, Shortcut};
 
 /// Time between two looks.
 pub(super) const PACE: Duration = Duration::from_millis(25);
+/// Time between two looks where nothing is heard, as long as there is something to stop.
+pub(super) const LOOK: Duration = Duration::from_millis(200);
 /// All pointers and keyboards that have a cursor, by XInput's number.
 const ALL_MASTERS: u16 = 1;
 /// How near to the corner, in pixels.
@@ -41,6 +43,8 @@ pub(super) struct Alarm {
     /// Somebody else has moved the pointer since this process put it anywhere.
     strange: Option<u64>,
     inside: bool,
+    /// There was something to stop at the last look.
+    armed: bool,
 }
 
 impl Alarm {
@@ -49,13 +53,8 @@ impl Alarm {
         let (hot_key, corner) = (turn.settings().hot_key.clone(), turn.settings().corner);
         let footprints = footprints.filter(|_| hot_key.is_some() || corner.is_some())?;
         let root = connection.setup().roots.get(screen)?.root;
-        let mut mask = XIEventMask::from(0u32);
-        if hot_key.is_some() {
-            mask |= XIEventMask::RAW_KEY_PRESS | XIEventMask::RAW_KEY_RELEASE;
-        }
-        if corner.is_some() {
-            mask |= XIEventMask::RAW_MOTION;
-        }
+        // Keys also where only the corner counts: that a script types is what says that there is something to stop.
+        let mask = XIEventMask::RAW_KEY_PRESS | XIEventMask::RAW_KEY_RELEASE | XIEventMask::RAW_MOTION;
         if let Err(error) = select(connection, root, mask) {
             tracing::warn!(%error, "neither hot key nor corner of the screen are listened for: the display has no XInput 2.2");
             return None;
@@ -72,6 +71,7 @@ impl Alarm {
             moved: false,
             strange: None,
             inside: false,
+            armed: false,
         })
     }
 
@@ -117,7 +117,7 @@ impl Alarm {
     pub(super) fn look(&mut self, connection: &RustConnection) -> Result<(), ReplyError> {
         let Some(corner) = self.corner.filter(|_| std::mem::take(&mut self.moved)) else { return Ok(()) };
         if !self.turn.is_armed() {
-            (self.inside, self.strange) = (false, None);
+            (self.inside, self.strange, self.armed) = (false, None, false);
             return Ok(());
         }
         let before = self.footprints.aim();
@@ -134,11 +134,23 @@ impl Alarm {
             self.strange = Some(aim.count);
         }
         let inside = in_corner(&areas(connection, self.root)?, corner, at);
-        if inside && !self.inside && !ours {
+        // Where it rests already when something begins, it was not moved to stop that.
+        let first = !std::mem::replace(&mut self.armed, true);
+        if inside && !self.inside && !ours && !first {
             self.turn.emergency(How::Corner, None);
         }
         self.inside = inside && !ours;
         Ok(())
+    }
+
+    /// Whether the pointer is worth a look from time to time.
+    pub(super) fn looks_again(&self) -> bool {
+        self.corner.is_some() && self.turn.is_armed()
+    }
+
+    /// The pointer may have moved without an event.
+    pub(super) fn doubt(&mut self) {
+        self.moved = true;
     }
 
     /// Whether it has to look again although nothing happens.

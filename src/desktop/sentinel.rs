@@ -11,7 +11,7 @@ use x11rb::connection::Connection as _;
 use x11rb::rust_connection::RustConnection;
 
 use super::Error;
-use super::alarm::{Alarm, PACE};
+use super::alarm::{Alarm, LOOK, PACE};
 use super::turn::Turn;
 use crate::input::Footprints;
 use crate::screen::{Bell, Woken};
@@ -50,6 +50,7 @@ impl Sentinel {
 
 /// Returns when the bell rings (`true`) or the server has ended (`false`).
 fn stays(connection: &RustConnection, bell: &Bell, mut alarm: Option<&mut Alarm>) -> bool {
+    let mut doubted = Instant::now();
     loop {
         let mut heard = false;
         loop {
@@ -68,6 +69,11 @@ fn stays(connection: &RustConnection, bell: &Bell, mut alarm: Option<&mut Alarm>
             }
         }
         if let Some(alarm) = &mut alarm {
+            // Who warps the pointer instead of moving it makes no event: as long as there is something to stop, it is looked for.
+            if alarm.looks_again() && doubted.elapsed() >= LOOK {
+                alarm.doubt();
+                doubted = Instant::now();
+            }
             if alarm.look(connection).is_err() {
                 return false;
             }
@@ -81,9 +87,10 @@ fn stays(connection: &RustConnection, bell: &Bell, mut alarm: Option<&mut Alarm>
                 continue;
             }
         }
-        match bell.wait(&[connection.stream().as_fd()], None) {
-            Ok(Woken::Readable) => {}
-            Ok(Woken::Rung | Woken::Late) | Err(_) => return true,
+        let again = alarm.as_ref().filter(|alarm| alarm.looks_again()).map(|_| Instant::now() + LOOK);
+        match bell.wait(&[connection.stream().as_fd()], again) {
+            Ok(Woken::Readable | Woken::Late) => {}
+            Ok(Woken::Rung) | Err(_) => return true,
         }
     }
 }

@@ -3,21 +3,24 @@
 //! Over REST nobody notices when a client goes away: it shows its token, and loses its place when nothing is heard of it for
 //! `CONTROL_IDLE`. On `/ws/desktop-stream` control ends with the connection.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::Json as Answer;
 use axum::extract::State;
 use chrono::{DateTime, SecondsFormat, Utc};
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::super::error::{Error, ErrorResponse, Result};
-use super::super::extract::{Json, OptionalJson};
+use super::super::extract::{Json, OptionalJson, Query};
 use super::super::visit;
+use super::targets::TargetQuery;
 use crate::api::State as Rooms;
 use crate::config;
 use crate::desktop::control::How;
-use crate::desktop::{self, Control, Controls, Party, PartyKind};
+use crate::desktop::{self, Control, Controls, Desktop, Party, PartyKind};
 use crate::services::Name;
 
 /// The longest name, in characters.
@@ -206,14 +209,21 @@ fn answer(state: &Rooms, you: Option<ControlPlace>, controls: Controls) -> Answe
     Answer(ControlResponse { success: true, rules: rules(&state.config().desktop), you, control: controls.into() })
 }
 
+/// The desktop that is meant, where it is open.
+fn open(state: &Rooms, target: Option<&str>) -> Result<Option<Arc<Desktop>>> {
+    state.desktops().check(target)?;
+    let name = target.unwrap_or(desktop::DEFAULT);
+    Ok(state.desktops().all_open().into_iter().find(|desktop| desktop.name() == name))
+}
+
 fn place(id: u64, holds: bool, token: &desktop::Token) -> ControlPlace {
     ControlPlace { id, holds, token: token.as_str().to_owned() }
 }
 
 /// Who is at the controls of the desktop, who asks for them, and who waits. With `X-Control-Token`, `you` is the caller's own place.
-#[utoipa::path(get, path = "/api/desktop/control", tag = "desktop", operation_id = "desktop_control", params(("X-Control-Token" = Option<String>, Header, description = "The token of the caller's place.")), responses((status = 200, body = ControlResponse)))]
-pub(crate) async fn get(State(state): State<Rooms>) -> Result<Answer<ControlResponse>> {
-    let Some(desktop) = state.desktops().current() else {
+#[utoipa::path(get, path = "/api/desktop/control", tag = "desktop", operation_id = "desktop_control", params(TargetQuery, ("X-Control-Token" = Option<String>, Header, description = "The token of the caller's place.")), responses((status = 200, body = ControlResponse), (status = 404, body = ErrorResponse)))]
+pub(crate) async fn get(State(state): State<Rooms>, Query(TargetQuery { target }): Query<TargetQuery>) -> Result<Answer<ControlResponse>> {
+    let Some(desktop) = open(&state, target.as_deref())? else {
         return Ok(answer(&state, None, Controls::default()));
     };
     let you = visit::control_token().and_then(|token| desktop.still_there(&token).map(|(id, holds)| place(id, holds, &token)));
@@ -222,12 +232,16 @@ pub(crate) async fn get(State(state): State<Rooms>) -> Result<Answer<ControlResp
 
 /// Asks for control: it comes at once where nobody has mouse and keyboard, else after whoever has them, before all runs that wait. `you`
 /// says whether it has come. Asked again with the token of a place it only says so, and that the caller is still there.
-#[utoipa::path(post, path = "/api/desktop/control/request", tag = "desktop", operation_id = "desktop_control_request", params(("X-Control-Token" = Option<String>, Header, description = "The token of the caller's place, to keep it.")), request_body = ControlAsk, responses((status = 200, body = ControlResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
-pub(crate) async fn request(State(state): State<Rooms>, OptionalJson(asked): OptionalJson<ControlAsk>) -> Result<Answer<ControlResponse>> {
+#[utoipa::path(post, path = "/api/desktop/control/request", tag = "desktop", operation_id = "desktop_control_request", params(TargetQuery, ("X-Control-Token" = Option<String>, Header, description = "The token of the caller's place, to keep it.")), request_body = ControlAsk, responses((status = 200, body = ControlResponse), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn request(
+    State(state): State<Rooms>,
+    Query(TargetQuery { target }): Query<TargetQuery>,
+    OptionalJson(asked): OptionalJson<ControlAsk>,
+) -> Result<Answer<ControlResponse>> {
     let name = name(asked)?;
     state.enter(Name::ClickAutomation)?;
     state.grant().input()?;
-    let desktop = state.desktops().ready().await?;
+    let desktop = state.desktops().reach(target.as_deref()).await?;
     if let Some(token) = visit::control_token()
         && let Some((id, holds)) = desktop.still_there(&token)
     {
@@ -238,12 +252,16 @@ pub(crate) async fn request(State(state): State<Rooms>, OptionalJson(asked): Opt
 
 /// Takes control, whoever has it. A run goes on when control is released; it waits until then at its next use of mouse or keyboard. 409
 /// where what is being done just now does not end within 10 s.
-#[utoipa::path(post, path = "/api/desktop/control/take", tag = "desktop", operation_id = "desktop_control_take", request_body = ControlAsk, responses((status = 200, body = ControlResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
-pub(crate) async fn take(State(state): State<Rooms>, OptionalJson(asked): OptionalJson<ControlAsk>) -> Result<Answer<ControlResponse>> {
+#[utoipa::path(post, path = "/api/desktop/control/take", tag = "desktop", operation_id = "desktop_control_take", params(TargetQuery), request_body = ControlAsk, responses((status = 200, body = ControlResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn take(
+    State(state): State<Rooms>,
+    Query(TargetQuery { target }): Query<TargetQuery>,
+    OptionalJson(asked): OptionalJson<ControlAsk>,
+) -> Result<Answer<ControlResponse>> {
     let name = name(asked)?;
     let cancel = state.enter(Name::ClickAutomation)?;
     state.grant().input()?;
-    let desktop = state.desktops().ready().await?;
+    let desktop = state.desktops().reach(target.as_deref()).await?;
     if let Some(token) = visit::control_token() {
         // Whoever waits takes over now: one place is enough.
         let _ = desktop.release_control(Some(&token));
@@ -253,43 +271,56 @@ pub(crate) async fn take(State(state): State<Rooms>, OptionalJson(asked): Option
     Ok(given(&state, &desktop, control))
 }
 
-fn given(state: &Rooms, desktop: &desktop::Desktop, control: Control) -> Answer<ControlResponse> {
+fn given(state: &Rooms, desktop: &Desktop, control: Control) -> Answer<ControlResponse> {
     let you = Some(place(control.id(), control.holds(), control.token()));
     control.keep();
     answer(state, you, desktop.controls())
 }
 
 /// Gives control to somebody who waits for it: a person, or a run.
-#[utoipa::path(post, path = "/api/desktop/control/give", tag = "desktop", operation_id = "desktop_control_give", params(("X-Control-Token" = String, Header, description = "The token of who has control.")), request_body = ControlGive, responses((status = 200, body = ControlResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse)))]
-pub(crate) async fn give(State(state): State<Rooms>, Json(ControlGive { to }): Json<ControlGive>) -> Result<Answer<ControlResponse>> {
+#[utoipa::path(post, path = "/api/desktop/control/give", tag = "desktop", operation_id = "desktop_control_give", params(TargetQuery, ("X-Control-Token" = String, Header, description = "The token of who has control.")), request_body = ControlGive, responses((status = 200, body = ControlResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse)))]
+pub(crate) async fn give(
+    State(state): State<Rooms>,
+    Query(TargetQuery { target }): Query<TargetQuery>,
+    Json(ControlGive { to }): Json<ControlGive>,
+) -> Result<Answer<ControlResponse>> {
     state.grant().input()?;
     let nobody = || desktop::Error::NotYours { holder: None };
-    let desktop = state.desktops().current().ok_or_else(nobody)?;
+    let desktop = open(&state, target.as_deref())?.ok_or_else(nobody)?;
     let token = visit::control_token().ok_or_else(|| desktop::Error::NotYours { holder: desktop.holder() })?;
     desktop.give_control(&token, to)?;
     Ok(answer(&state, None, desktop.controls()))
 }
 
 /// Gives up control, or the place of who waits for it. Without a token: ends the quiet after an emergency stop.
-#[utoipa::path(post, path = "/api/desktop/control/release", tag = "desktop", operation_id = "desktop_control_release", params(("X-Control-Token" = Option<String>, Header, description = "The token of the place.")), responses((status = 200, body = ControlResponse), (status = 409, body = ErrorResponse)))]
-pub(crate) async fn release(State(state): State<Rooms>) -> Result<Answer<ControlResponse>> {
+#[utoipa::path(post, path = "/api/desktop/control/release", tag = "desktop", operation_id = "desktop_control_release", params(TargetQuery, ("X-Control-Token" = Option<String>, Header, description = "The token of the place.")), responses((status = 200, body = ControlResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse)))]
+pub(crate) async fn release(
+    State(state): State<Rooms>,
+    Query(TargetQuery { target }): Query<TargetQuery>,
+) -> Result<Answer<ControlResponse>> {
     state.grant().input()?;
     let nobody = || desktop::Error::NotYours { holder: None };
-    let desktop = state.desktops().current().ok_or_else(nobody)?;
+    let desktop = open(&state, target.as_deref())?.ok_or_else(nobody)?;
     desktop.release_control(visit::control_token().as_ref())?;
     Ok(answer(&state, None, desktop.controls()))
 }
 
 /// Ends whatever has mouse and keyboard: a run is cancelled, an action stops in the middle, a person loses control, and all that is held
 /// down is let go. For `EMERGENCY_PAUSE` nobody else uses them, unless somebody takes control or ends that by `control/release`; runs that
-/// only wait go on afterwards. The hot key and the corner of the screen do the same.
-#[utoipa::path(post, path = "/api/desktop/emergency-stop", tag = "desktop", operation_id = "desktop_emergency_stop", responses((status = 200, body = EmergencyResponse)))]
-pub(crate) async fn emergency_stop(State(state): State<Rooms>) -> Result<Answer<EmergencyResponse>> {
+/// only wait go on afterwards. The hot key and the corner of the screen do the same. Without `target` on every desktop.
+#[utoipa::path(post, path = "/api/desktop/emergency-stop", tag = "desktop", operation_id = "desktop_emergency_stop", params(TargetQuery), responses((status = 200, body = EmergencyResponse), (status = 404, body = ErrorResponse)))]
+pub(crate) async fn emergency_stop(
+    State(state): State<Rooms>,
+    Query(TargetQuery { target }): Query<TargetQuery>,
+) -> Result<Answer<EmergencyResponse>> {
     state.grant().input()?;
-    let stopped = match state.desktops().current() {
-        Some(desktop) => desktop.emergency_stop(How::Api, visit::name()).await,
-        None => Vec::new(),
+    let desktops = match &target {
+        Some(target) => open(&state, Some(target))?.into_iter().collect(),
+        None => state.desktops().all_open(),
     };
+    // All at once: none waits until another is quiet.
+    let stops = desktops.iter().map(|desktop| desktop.emergency_stop(How::Api, visit::name()));
+    let stopped: Vec<Party> = join_all(stops).await.into_iter().flatten().collect();
     let names: Vec<_> = stopped.iter().map(|party| party.name.as_str()).collect();
     let message = if names.is_empty() { "nothing had mouse and keyboard".to_owned() } else { format!("ended: {}", names.join(", ")) };
     Ok(Answer(EmergencyResponse { success: true, message, stopped: stopped.into_iter().map(Into::into).collect() }))

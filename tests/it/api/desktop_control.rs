@@ -337,6 +337,10 @@ async fn an_emergency_stop_ends_a_run_in_the_midst_of_typing_in_each_of_its_ways
     ends_mid_typing(&server, &name, &window, "API", stop).await;
     ends_mid_typing(&server, &name, &window, "hot key", async || xdotool(&name, &["key", "ctrl+alt+shift+Escape"])).await;
     ends_mid_typing(&server, &name, &window, "corner of the screen", async || xdotool(&name, &["mousemove", "0", "0"])).await;
+    // As a hand moves it, step by step, and not only to a point.
+    xdotool(&name, &["mousemove", "300", "300"]);
+    let push = async || xdotool(&name, &["mousemove_relative", "--", "-2000", "-2000"]);
+    ends_mid_typing(&server, &name, &window, "corner of the screen", push).await;
     // Nothing is held up by what was not meant.
     xdotool(&name, &["mousemove", "300", "300", "mousemove", "0", "0", "key", "ctrl+alt+shift+Escape"]);
     assert_eq!(server.post("/api/automation/mouse/click", &json!({ "x": 1, "y": 1 })).await.0, 200);
@@ -371,7 +375,7 @@ async fn what_a_script_does_in_the_corner_or_with_those_keys_stops_nothing() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(server.get("/api/desktop/control").await.1["holder"]["name"], "Ann");
     // A person who pushes the pointer out and in again means it, although it is where it was put.
-    xdotool(&name, &["mousemove", "200", "200", "sleep", "0.2", "mousemove", "0", "0"]);
+    xdotool(&name, &["mousemove", "200", "200", "sleep", "0.5", "mousemove", "0", "0"]);
     until("the stop", async || {
         let (_, control) = server.get("/api/desktop/control").await;
         (control["emergency"]["how"] == "corner").then_some(())
