@@ -8,7 +8,7 @@ use tokio::io::AsyncRead;
 
 use super::handshake::check_size;
 use super::picture::{Area, PIXEL, Picture};
-use super::wire::{Broken, Incoming};
+use super::wire::{Broken, Incoming, update_request};
 use super::{Cursor, Shared, clip, hextile, zrle};
 
 /// Encodings, as RFB numbers them.
@@ -81,11 +81,20 @@ impl Decoder {
             drawn |= self.rectangle(encoding, area, server).await?;
         }
         let mut state = self.shared.lock();
-        // What a server can do, and where its pointer is, it tells in updates that show nothing.
-        state.updates += u64::from(drawn);
-        state.asked = false;
-        if !state.watchers.is_empty() {
-            state.ask(&self.shared).map_err(|error| error.to_string())?;
+        if drawn {
+            state.updates += 1;
+            state.asked = false;
+            if !state.watchers.is_empty() {
+                state.ask(&self.shared).map_err(|error| error.to_string())?;
+            }
+        } else {
+            // What it can do, and what its pointer looks like, a server tells in updates that show nothing. To some it is the answer to
+            // what was asked all the same: it is asked again, for one pixel in any case, since somebody may wait for that.
+            let is_first = state.updates == 0;
+            let again = update_request(!is_first, state.picture.size());
+            let sent = state.send(&self.shared, again).and_then(|()| state.send(&self.shared, update_request(false, (1, 1))));
+            sent.map_err(|error| error.to_string())?;
+            state.asked = true;
         }
         state.wake();
         drop(state);
@@ -155,7 +164,7 @@ impl Decoder {
         state.picture = Picture::new(size);
         state.note(Area { x: 0, y: 0, width: size.0, height: size.1 });
         // What is on it comes anew.
-        state.send(&self.shared, super::wire::update_request(false, size)).map_err(|error| error.to_string())
+        state.send(&self.shared, update_request(false, size)).map_err(|error| error.to_string())
     }
 
     /// The pointer: where it points, its pixels, and which of them are there, one bit each.
