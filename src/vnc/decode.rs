@@ -88,12 +88,10 @@ impl Decoder {
                 state.ask(&self.shared).map_err(|error| error.to_string())?;
             }
         } else {
-            // What it can do, and what its pointer looks like, a server tells in updates that show nothing. To some it is the answer to
-            // what was asked all the same: it is asked again, for one pixel in any case, since somebody may wait for that.
-            let is_first = state.updates == 0;
-            let again = update_request(!is_first, state.picture.size());
-            let sent = state.send(&self.shared, again).and_then(|()| state.send(&self.shared, update_request(false, (1, 1))));
-            sent.map_err(|error| error.to_string())?;
+            // A server tells what it can do, and its size, in updates that show nothing, also at each request that is not for changes
+            // alone; to some that is the answer to whatever was asked. What was to be shown counts as changed, and is asked for again.
+            let again = update_request(true, state.picture.size());
+            state.send(&self.shared, again).map_err(|error| error.to_string())?;
             state.asked = true;
         }
         state.wake();
