@@ -38,6 +38,8 @@ const TABLE: &[(&str, Need, Need)] = &[
     ("/api/keys", ADMIN, ADMIN),
     ("/api/node-configs", READ, SCRIPTS),
     ("/api/queue", READ, WORKFLOWS),
+    // What somebody typed stands there.
+    ("/api/recordings", DESKTOP, DESKTOP),
     ("/api/runs", READ, WORKFLOWS),
     ("/api/script-versions", READ, SCRIPTS),
     ("/api/scripts", READ, SCRIPTS),

@@ -16,6 +16,7 @@ use crate::host::Host;
 use crate::keys::Keys;
 use crate::ocr::Ocr;
 use crate::policy::{Grant, Permissions};
+use crate::recordings::Recordings;
 use crate::runs::{NodeConfigs, Runs, Workflows};
 use crate::script::{Catalog, Library};
 use crate::services::{Name, Services};
@@ -59,6 +60,8 @@ pub struct Parts {
     pub desktops: Arc<Desktops>,
     /// Kept pictures.
     pub snapshots: Snapshots,
+    /// What is recorded of the desktops.
+    pub recordings: Recordings,
     /// The parts, and how each is.
     pub services: Arc<Services>,
     /// Reading text.
@@ -123,6 +126,11 @@ impl State {
     /// Kept pictures.
     pub fn snapshots(&self) -> &Snapshots {
         &self.0.parts.snapshots
+    }
+
+    /// What is recorded of the desktops.
+    pub fn recordings(&self) -> &Recordings {
+        &self.0.parts.recordings
     }
 
     /// Runs: those that are started through this may do no more than the caller of the request that this task serves.

@@ -10,6 +10,8 @@ mod portable;
 #[cfg(target_os = "linux")]
 mod x11;
 #[cfg(target_os = "linux")]
+mod x11_follow;
+#[cfg(target_os = "linux")]
 mod x11_owner;
 
 use std::sync::Arc;
@@ -61,6 +63,9 @@ pub enum Error {
     /// The program that copied the text does not hand it over.
     #[error("the program that holds the clipboard does not answer: try again, or copy the text anew")]
     Silent,
+    /// Nobody is told of changes here.
+    #[error("this platform does not say when its clipboard changes: read it when it is needed")]
+    NotTold,
     /// Somebody else took the clipboard at the same moment, or it answered with something unexpected.
     #[error("the clipboard could not be used: {0}")]
     Failed(String),
@@ -69,7 +74,7 @@ pub enum Error {
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Unavailable { .. } | Self::NoDisplay => Kind::ServiceUnavailable,
+            Self::Unavailable { .. } | Self::NoDisplay | Self::NotTold => Kind::ServiceUnavailable,
             Self::Remote(error) => error.kind(),
             Self::NotText => Kind::Conflict,
             Self::TooLong(_) => Kind::ValidationError,
@@ -108,6 +113,28 @@ enum Backend {
     Portable(portable::Portable),
     /// Another machine's.
     Vnc(Arc<Vnc>),
+}
+
+/// Hears of each change of a clipboard. It costs a sleeping thread, shared by all who do.
+pub struct Changes {
+    heard: tokio::sync::watch::Receiver<u64>,
+    #[cfg(target_os = "linux")]
+    _follower: Option<Arc<x11_follow::Follower>>,
+}
+
+impl std::fmt::Debug for Changes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Changes").finish_non_exhaustive()
+    }
+}
+
+impl Changes {
+    /// Resolves after a change; never again once the display has gone. May be dropped while it waits.
+    pub async fn next(&mut self) {
+        if self.heard.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
 }
 
 impl std::fmt::Debug for Clipboard {
@@ -150,6 +177,24 @@ impl Clipboard {
             #[cfg(not(target_os = "linux"))]
             Backend::Portable(portable) => portable.get(),
             Backend::Vnc(vnc) => Ok(vnc.clipboard()?),
+        }
+    }
+
+    /// Hears of each change from now on.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the display does not answer; [`Error::NotTold`] where the platform tells nobody.
+    pub fn changes(&self) -> Result<Changes, Error> {
+        match &self.backend {
+            #[cfg(target_os = "linux")]
+            Backend::X11(x11) => x11.changes(),
+            #[cfg(not(target_os = "linux"))]
+            Backend::Portable(portable) => portable.changes(),
+            Backend::Vnc(vnc) => Ok(Changes {
+                heard: vnc.clipboard_changes(),
+                #[cfg(target_os = "linux")]
+                _follower: None,
+            }),
         }
     }
 

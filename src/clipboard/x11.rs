@@ -2,7 +2,7 @@
 //!
 //! X has no place for a text: whoever copied it keeps it and is asked for it, in pieces if it is long (`INCR`).
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -14,8 +14,9 @@ use x11rb::protocol::xproto::{
 };
 use x11rb::rust_connection::RustConnection;
 
+use super::x11_follow::Follower;
 use super::x11_owner::Owner;
-use super::{Error, LONGEST};
+use super::{Changes, Error, LONGEST};
 
 /// How long the holder of the text may take for each of its answers.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -92,11 +93,13 @@ impl Link {
 pub(super) struct X11 {
     display: String,
     owner: Mutex<Option<Owner>>,
+    /// As long as anybody wants to hear of changes.
+    follower: Mutex<Weak<Follower>>,
 }
 
 impl X11 {
     pub(super) fn open(display: String) -> Result<Self, Error> {
-        let this = Self { display, owner: Mutex::default() };
+        let this = Self { display, owner: Mutex::default(), follower: Mutex::new(Weak::new()) };
         this.link()?;
         Ok(this)
     }
@@ -107,6 +110,19 @@ impl X11 {
 
     fn unavailable(&self, error: Lost) -> Error {
         Error::Unavailable { display: self.display.clone(), reason: error.0 }
+    }
+
+    pub(super) fn changes(&self) -> Result<Changes, Error> {
+        let mut slot = self.follower.lock().unwrap_or_else(PoisonError::into_inner);
+        let follower = match slot.upgrade().filter(|follower| follower.is_alive()) {
+            Some(follower) => follower,
+            None => {
+                let follower = Arc::new(Follower::start(&self.display).map_err(|error| self.unavailable(error))?);
+                *slot = Arc::downgrade(&follower);
+                follower
+            }
+        };
+        Ok(Changes { heard: follower.changes(), _follower: Some(follower) })
     }
 
     pub(super) fn set(&self, text: &str) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::control::How;
 use crate::error::{Classify, Kind};
 use crate::{clipboard, input, screen, vnc, windows};
 
@@ -69,6 +70,30 @@ pub enum Error {
         /// How many seconds were waited.
         waited: u64,
     },
+    /// A person is at the controls.
+    #[error("{holder} is at the controls: ask for control, take it over, or wait until it is released")]
+    Controlled {
+        /// Who it is.
+        holder: String,
+    },
+    /// Control is somebody else's, or nobody's.
+    #[error("control is not yours{}: ask for it first", holder.as_ref().map(|holder| format!(", but {holder}'s")).unwrap_or_default())]
+    NotYours {
+        /// Whose it is.
+        holder: Option<String>,
+    },
+    /// Nobody of that number waits for control.
+    #[error("nobody with the number {0} waits for control: `requests` and `waiting` list who does")]
+    NobodyAsks(u64),
+    /// Somebody took over.
+    #[error("{0} took over")]
+    Displaced(String),
+    /// An emergency stop.
+    #[error("it was ended by the emergency stop ({})", .0.as_str())]
+    Stopped(How),
+    /// A person did nothing for too long.
+    #[error("control ended, as nothing was done for a while: ask for it again")]
+    Lapsed,
     /// More is asked for than can be done in time.
     #[error("too many actions wait for their turn: send them more slowly")]
     TooFast,
@@ -92,7 +117,10 @@ impl Classify for Error {
             Self::Input(error) => error.kind(),
             Self::Clipboard(error) => error.kind(),
             Self::Windows(error) => error.kind(),
-            Self::InUse { .. } => Kind::Conflict,
+            Self::InUse { .. } | Self::Controlled { .. } | Self::NotYours { .. } | Self::Displaced(_) | Self::Stopped(_) | Self::Lapsed => {
+                Kind::Conflict
+            }
+            Self::NobodyAsks(_) => Kind::NotFound,
             Self::TooFast => Kind::RateLimited,
             Self::Cancelled => Kind::Cancelled,
             Self::Ended(_) => Kind::Internal,
@@ -105,11 +133,16 @@ impl Classify for Error {
             Self::NoXvfb => "apt install xvfb",
             Self::Start(_) => "see whether Xvfb starts by hand: Xvfb -displayfd 1",
             Self::Gone(_) => "start the display again, and connect again",
-            Self::InUse { holder, .. } => return Some(json!({"holder": holder})),
+            Self::InUse { holder, .. } | Self::Controlled { holder } | Self::Displaced(holder) => return Some(json!({"holder": holder})),
+            Self::NotYours { holder } => return Some(json!({"holder": holder})),
+            Self::NobodyAsks(id) => return Some(json!({"kind": "request", "id": id})),
+            Self::Stopped(how) => return Some(json!({"emergency_stop": how})),
             Self::Unknown { name, known } => return Some(json!({"kind": "target", "id": name, "targets": known})),
             Self::Deleted(name) | Self::Taken(name) => return Some(json!({"kind": "target", "id": name})),
             Self::Spec(path, message) => return Some(json!({"errors": [{"path": path, "message": message}]})),
-            Self::TooMany(_) | Self::Stays | Self::Size(..) | Self::TooFast | Self::Cancelled | Self::Ended(_) => return None,
+            Self::TooMany(_) | Self::Stays | Self::Size(..) | Self::TooFast | Self::Cancelled | Self::Lapsed | Self::Ended(_) => {
+                return None;
+            }
             Self::Remote(error) => return error.details(),
             Self::Screen(error) => return error.details(),
             Self::Input(error) => return error.details(),

@@ -5,11 +5,15 @@
 //! them is the business of their rooms; here is who may do it when ([`Desktop::act`], [`Hands`]) and who sees what ([`Viewer`]).
 
 mod action;
+#[cfg(target_os = "linux")]
+mod alarm;
 mod canvas;
+pub mod control;
 mod delta;
 mod error;
 mod frames;
 mod hands;
+mod lease;
 mod plane;
 #[cfg(target_os = "linux")]
 mod sentinel;
@@ -39,15 +43,16 @@ use crate::windows::Windows;
 
 pub use action::{Action, PATIENCE};
 pub use canvas::{Canvas, Update};
+pub use control::{Changes, Control, Controls, Party, PartyKind, Stop, Stopped, Token, Who};
 pub use delta::Moved;
 pub use error::Error;
 pub use frames::{Seen, Viewer};
 pub use hands::Hands;
+pub use lease::{Acting, Lease};
 pub use shot::{Picture, Shot};
 pub use spec::{Kind, Password, TargetKind, TargetSpec};
 pub use streaming::{Change, Client, Showing, Streams, View};
 pub use targets::{Book, DEFAULT, Desktops, TargetInfo};
-pub use turn::Lease;
 
 use frames::Frames;
 use turn::Turn;
@@ -80,11 +85,20 @@ pub struct Settings {
     pub max_targets: usize,
     /// Width and height, in pixels, that none of them exceeds.
     pub max_size: (u32, u32),
+    /// How control is handed about.
+    pub control: control::Settings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { mode: Mode::Auto, virtual_size: (1920, 1080), virtual_startup: Vec::new(), max_targets: 16, max_size: (7680, 4320) }
+        Self {
+            mode: Mode::Auto,
+            virtual_size: (1920, 1080),
+            virtual_startup: Vec::new(),
+            max_targets: 16,
+            max_size: (7680, 4320),
+            control: control::Settings::default(),
+        }
     }
 }
 
@@ -94,7 +108,7 @@ pub struct Desktop {
     kind: Kind,
     display: Option<String>,
     screen: Arc<Screen>,
-    input: Input,
+    input: Arc<Input>,
     clipboard: Clipboard,
     windows: Windows,
     turn: Arc<Turn>,
@@ -188,23 +202,34 @@ impl Desktop {
     ///
     /// # Errors
     /// [`Error::Cancelled`] while waiting.
-    pub async fn lease(&self, who: &str, cancel: &CancellationToken) -> Result<Lease, Error> {
-        self.turn.wait(who, cancel).await
+    pub async fn lease(&self, who: impl Into<Who>, cancel: &CancellationToken) -> Result<Lease, Error> {
+        let lease = self.enter(who.into(), None);
+        lease.held(cancel).await?;
+        Ok(lease)
+    }
+
+    /// Takes a place at the desktop's turn; `stop` is told of an emergency stop that ends it.
+    pub fn enter(&self, who: Who, stop: Option<Stop>) -> Lease {
+        self.turn.enter(who, stop, false)
     }
 
     fn open(name: &str, kind: Kind, display: Option<String>, turn: &Arc<Turn>) -> Result<Self, Error> {
         let screen = Arc::new(Screen::open(display.as_deref())?);
         let gone = CancellationToken::new();
+        let input = Arc::new(Input::open(display.as_deref())?);
+        turn.serves(&input);
         Ok(Self {
             name: name.to_owned(),
             kind,
-            input: Input::open(display.as_deref())?,
+            input: Arc::clone(&input),
             clipboard: Clipboard::open(display.as_deref())?,
             windows: Windows::open(display.as_deref()),
             turn: Arc::clone(turn),
             frames: Arc::new(Frames::new(Arc::clone(&screen))),
             #[cfg(target_os = "linux")]
-            sentinel: Mutex::new(display.as_deref().map(|display| sentinel::Sentinel::post(display, gone.clone())).transpose()?),
+            sentinel: Mutex::new(
+                display.as_deref().map(|display| sentinel::Sentinel::post(display, gone.clone(), turn, input.footprints())).transpose()?,
+            ),
             screen,
             display,
             gone,
@@ -236,11 +261,13 @@ impl Desktop {
     fn vnc_of(name: &str, settings: vnc::Settings, turn: &Arc<Turn>) -> Result<Self, Error> {
         let remote = Arc::new(Vnc::connect(settings)?);
         let screen = Arc::new(Screen::of_vnc(Arc::clone(&remote)));
+        let input = Arc::new(Input::of_vnc(Arc::clone(&remote)));
+        turn.serves(&input);
         Ok(Self {
             name: name.to_owned(),
             kind: Kind::Vnc,
             display: None,
-            input: Input::of_vnc(Arc::clone(&remote)),
+            input,
             clipboard: Clipboard::of_vnc(Arc::clone(&remote)),
             windows: Windows::of_vnc(),
             turn: Arc::clone(turn),

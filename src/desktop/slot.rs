@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::spec::{Own, Plan};
 use super::turn::Turn;
-use super::{Desktop, Error, Kind, Mode, Settings, TargetSpec};
+use super::{Desktop, Error, Kind, Mode, Settings, TargetSpec, control};
 
 /// One desktop's place. Its turn outlives what is open in it.
 pub(super) struct Slot {
@@ -38,16 +38,18 @@ struct Place {
 
 impl Slot {
     pub(super) fn default(name: &str, settings: Settings) -> Self {
-        Self::of(name, What::Default(settings))
+        let control = settings.control.clone();
+        Self::of(name, What::Default(settings), control)
     }
 
-    /// One that was asked for, whose picture may have this size at most.
-    pub(super) fn named(spec: TargetSpec, max_size: (u32, u32)) -> Self {
-        Self::of(&spec.name.clone(), What::Named(spec, max_size))
+    /// One that was asked for, as far as the settings allow.
+    pub(super) fn named(spec: TargetSpec, settings: &Settings) -> Self {
+        Self::of(&spec.name.clone(), What::Named(spec, settings.max_size), settings.control.clone())
     }
 
-    fn of(name: &str, what: What) -> Self {
-        Self { name: name.to_owned(), what, place: Mutex::default(), opened: watch::channel(None).0, turn: Arc::new(Turn::new()) }
+    fn of(name: &str, what: What, control: control::Settings) -> Self {
+        let turn = Arc::new(Turn::new(control));
+        Self { name: name.to_owned(), what, place: Mutex::default(), opened: watch::channel(None).0, turn }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -62,7 +64,7 @@ impl Slot {
         }
     }
 
-    pub(super) fn turn(&self) -> &Turn {
+    pub(super) fn turn(&self) -> &Arc<Turn> {
         &self.turn
     }
 

@@ -89,7 +89,7 @@ impl Desktops {
         for spec in known {
             let name = spec.name.clone();
             match spec.checked(&self.settings) {
-                Ok(spec) => drop(self.lock().insert(name, Arc::new(Slot::named(spec, self.settings.max_size)))),
+                Ok(spec) => drop(self.lock().insert(name, Arc::new(Slot::named(spec, &self.settings)))),
                 Err(error) => tracing::warn!("the desktop {name} that was asked for earlier is left out: {error}"),
             }
         }
@@ -185,7 +185,7 @@ impl Desktops {
         if let Some(book) = &self.book {
             book.keep(spec.clone()).await?;
         }
-        self.lock().insert(spec.name.clone(), Arc::new(Slot::named(spec, self.settings.max_size)));
+        self.lock().insert(spec.name.clone(), Arc::new(Slot::named(spec, &self.settings)));
         Ok(())
     }
 

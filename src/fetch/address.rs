@@ -1,6 +1,8 @@
-//! Which addresses are never called, whatever a manifest says.
+//! Which addresses are called: never those of cloud metadata services and link-local ones, whatever a manifest says; those of this
+//! machine and of private networks where the settings open them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
@@ -8,35 +10,110 @@ use url::{Host, Url};
 use super::Error;
 
 /// A name all of whose addresses are refused.
-#[derive(Debug, thiserror::Error)]
-#[error("link-local and cloud metadata addresses are never called")]
-pub(super) struct Refused;
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("link-local and cloud metadata addresses are never called")]
+    Never,
+    #[error("addresses of this machine and of private networks are not open")]
+    Private,
+}
+
+/// Whose addresses may lie on this machine or in a private network.
+#[derive(Debug, Clone, Default)]
+pub enum Private {
+    /// Anybody's.
+    #[default]
+    All,
+    /// Those of these hosts, as URLs name them: `printer.local`, `10.0.0.7`, `*` for all.
+    Of(Arc<[String]>),
+}
+
+impl Private {
+    fn is_open(&self, host: &str) -> bool {
+        let bare = |host: &str| host.trim_end_matches('.').trim_matches(['[', ']']).to_ascii_lowercase();
+        match self {
+            Self::All => true,
+            Self::Of(hosts) => hosts.iter().any(|open| open == "*" || bare(open) == bare(host)),
+        }
+    }
+}
 
 /// Refuses URLs that name such an address themselves: no name is resolved for these.
-pub(super) fn check(url: &Url) -> Result<(), Error> {
-    let refused = match url.host() {
-        Some(Host::Ipv4(ip)) => is_refused(ip.into()),
-        Some(Host::Ipv6(ip)) => is_refused(ip.into()),
-        _ => false,
+pub(super) fn check(url: &Url, private: &Private) -> Result<(), Error> {
+    let ip = match url.host() {
+        Some(Host::Ipv4(ip)) => ip.into(),
+        Some(Host::Ipv6(ip)) => ip.into(),
+        // These names mean this machine, whatever a resolver says.
+        Some(Host::Domain(name)) if is_localhost(name) => Ipv4Addr::LOCALHOST.into(),
+        _ => return Ok(()),
     };
-    if refused { Err(Error::Refused { host: super::host(url) }) } else { Ok(()) }
+    let host = super::host(url);
+    match refusal(ip, private.is_open(&host)) {
+        Some(why) => Err(Error::refused(host, why)),
+        None => Ok(()),
+    }
+}
+
+fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// The system's resolver, without such addresses. The client connects to what this returns, so a name cannot change in between.
 #[derive(Debug)]
-pub(super) struct Resolver;
+pub(super) struct Resolver(pub(super) Private);
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
+        let open = self.0.is_open(name.as_str());
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let allowed: Vec<SocketAddr> = found.iter().copied().filter(|address| !is_refused(address.ip())).collect();
-            if allowed.is_empty() && !found.is_empty() {
-                return Err(Refused.into());
+            let refused = found.iter().find_map(|address| refusal(address.ip(), open));
+            let allowed: Vec<SocketAddr> = found.into_iter().filter(|address| refusal(address.ip(), open).is_none()).collect();
+            match refused {
+                Some(why) if allowed.is_empty() => Err(why.into()),
+                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
             }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
+}
+
+/// Why an address is not called.
+fn refusal(ip: IpAddr, open: bool) -> Option<Refused> {
+    if is_refused(ip) {
+        return Some(Refused::Never);
+    }
+    (!open && is_private(ip)).then_some(Refused::Private)
+}
+
+/// This machine, private and shared networks, and addresses that are no single machine's.
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => is_private_v4(ip),
+        IpAddr::V6(ip) => {
+            let [first, ..] = ip.segments();
+            ip.is_loopback()
+                || ip.is_unspecified()
+                || ip.is_unique_local()
+                || ip.is_multicast()
+                // Site-local, as it once was; documentation; NAT64 of a network's own.
+                || first & 0xffc0 == 0xfec0
+                || matches!(ip.segments(), [0x2001, 0xdb8, ..] | [0x64, 0xff9b, 1, ..])
+                || carried(ip).is_some_and(is_private_v4)
+        }
+    }
+}
+
+fn is_private_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, c, _] = ip.octets();
+    ip.is_loopback()
+        || ip.is_private()
+        || ip.is_documentation()
+        || matches!((a, b), (100, 64..=127) | (198, 18 | 19))
+        || matches!((a, b, c), (192, 0, 0))
+        || a == 0
+        // Multicast, and what is kept for later.
+        || a >= 224
 }
 
 fn is_refused(ip: IpAddr) -> bool {
@@ -51,45 +128,51 @@ fn is_refused_v4(ip: Ipv4Addr) -> bool {
 }
 
 fn is_refused_v6(ip: Ipv6Addr) -> bool {
-    let segments = ip.segments();
-    let [.., a, b] = segments;
-    let tail = Ipv4Addr::from((u32::from(a) << 16) | u32::from(b));
-    // IPv4 in IPv6 clothing: mapped, compatible, through NAT64, through 6to4.
-    let carried = match segments {
-        [0, 0, 0, 0, 0, 0xffff | 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some(tail),
-        [0x2002, high, low, ..] => Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))),
+    ip.is_unicast_link_local() || ip == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254) || carried(ip).is_some_and(is_refused_v4)
+}
+
+/// IPv4 in IPv6 clothing: mapped, compatible, through NAT64, through 6to4.
+fn carried(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [.., a, b] = ip.segments();
+    let of = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    match ip.segments() {
+        [0, 0, 0, 0, 0, 0xffff | 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some(of(a, b)),
+        [0x2002, high, low, ..] => Some(of(high, low)),
         _ => None,
-    };
-    ip.is_unicast_link_local() || ip == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254) || carried.is_some_and(is_refused_v4)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// `addresses.json`: what is never called, what only an open host may be, and what anybody may.
     #[test]
-    fn metadata_addresses_are_refused_in_every_spelling() {
-        for host in [
-            "169.254.169.254",
-            "169.254.0.1",
-            "2852039166",
-            "0xa9fea9fe",
-            "0251.0376.0251.0376",
-            "169.254.43518",
-            "100.100.100.200",
-            "[fe80::1]",
-            "[febf::1]",
-            "[fd00:ec2::254]",
-            "[::ffff:169.254.169.254]",
-            "[::169.254.169.254]",
-            "[64:ff9b::169.254.169.254]",
-            "[2002:a9fe:a9fe::1]",
-        ] {
-            let url = Url::parse(&format!("http://{host}/latest/")).unwrap();
-            assert!(check(&url).is_err(), "{host} was let through as {url}");
+    fn addresses_are_known_in_every_spelling() {
+        let table: std::collections::BTreeMap<String, Vec<String>> = serde_json::from_str(include_str!("addresses.json")).unwrap();
+        let closed = Private::Of([].into());
+        for (verdict, hosts) in &table {
+            for host in hosts {
+                let url = Url::parse(&format!("http://{host}/latest/")).unwrap();
+                let (all, none) = (check(&url, &Private::All).is_ok(), check(&url, &closed).is_ok());
+                let found = match (all, none) {
+                    (false, false) => "never",
+                    (true, false) => "private",
+                    (true, true) => "open",
+                    (false, true) => "upside down",
+                };
+                assert_eq!(found, verdict, "{host}, as {url}");
+            }
         }
-        for host in ["127.0.0.1", "[::1]", "10.0.0.1", "example.org", "100.100.100.201", "[fd00::1]"] {
-            assert!(check(&Url::parse(&format!("http://{host}/")).unwrap()).is_ok(), "{host} was refused");
-        }
+    }
+
+    #[test]
+    fn a_host_that_is_named_is_open_and_no_other() {
+        let named = Private::Of(["10.0.0.7".to_owned(), "Printer.local".to_owned(), "::1".to_owned()].into());
+        assert!(["10.0.0.7", "printer.local", "printer.local.", "[::1]"].into_iter().all(|host| named.is_open(host)));
+        assert!(!["10.0.0.70", "x.printer.local", "localhost"].into_iter().any(|host| named.is_open(host)));
+        assert!(Private::Of(["*".to_owned()].into()).is_open("localhost"));
+        let metadata = Url::parse("http://169.254.169.254/").unwrap();
+        assert!(check(&metadata, &Private::Of(["*".to_owned(), "169.254.169.254".to_owned()].into())).is_err(), "not even then");
     }
 }

@@ -20,6 +20,14 @@ pub enum Error {
         /// The host.
         host: String,
     },
+    /// An address of this machine or of a private network, which the settings do not open.
+    #[error(
+        "{host} is at an address of this machine or of a private network, which scripts may not call here: add it to HTTP_PRIVATE_HOSTS if they should"
+    )]
+    Private {
+        /// The host.
+        host: String,
+    },
     /// No connection, or it broke.
     #[error("{host} could not be reached ({reason}): check that it runs and that its name and port are right")]
     Unreachable {
@@ -57,12 +65,19 @@ pub enum Error {
 }
 
 impl Error {
+    pub(super) fn refused(host: String, why: Refused) -> Self {
+        match why {
+            Refused::Never => Self::Refused { host },
+            Refused::Private => Self::Private { host },
+        }
+    }
+
     pub(super) fn from_exchange(url: &Url, error: &reqwest::Error) -> Self {
         let host = super::host(url);
         let mut cause = error.source();
         while let Some(source) = cause {
-            if source.is::<Refused>() {
-                return Self::Refused { host };
+            if let Some(why) = source.downcast_ref::<Refused>() {
+                return Self::refused(host, *why);
             }
             cause = source.source();
         }
@@ -91,7 +106,7 @@ impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Invalid(_) => Kind::ValidationError,
-            Self::Refused { .. } => Kind::PermissionDenied,
+            Self::Refused { .. } | Self::Private { .. } => Kind::PermissionDenied,
             Self::Unreachable { .. } | Self::Redirects { .. } | Self::Client(_) => Kind::ServiceUnavailable,
             Self::Timeout { .. } => Kind::Timeout,
             Self::TooLarge { .. } => Kind::PayloadTooLarge,

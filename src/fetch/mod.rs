@@ -1,7 +1,8 @@
 //! Calls other machines over HTTP.
 //!
 //! Redirects are followed only to where the permission was proved: the same host. Addresses of cloud metadata services and
-//! link-local ones are refused whatever name they hide behind, by looking at the address that is really connected to. Proxies of
+//! link-local ones are refused whatever name they hide behind, those of this machine and of private networks where the settings do not
+//! open them ([`Private`]), by looking at the address that is really connected to. Proxies of
 //! the environment are not used, as they would resolve names themselves. Clients are built when first needed: a plain call pays for no
 //! certificates. They can be built anew ([`Fetch::rebuild`]): connections that are kept open are then closed.
 
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::policy::AllowedUrl;
+pub use address::Private;
 pub use error::Error;
 use request::Prepared;
 pub use words::*;
@@ -31,6 +33,7 @@ const REDIRECTS: usize = 10;
 /// The HTTP client.
 #[derive(Debug, Default)]
 pub struct Fetch {
+    private: Private,
     plain: Mutex<Option<Client>>,
     secure: Mutex<Option<Client>>,
 }
@@ -39,6 +42,11 @@ impl Fetch {
     /// A client that has connected nowhere yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, which calls addresses of this machine and of private networks for these hosts only.
+    pub fn within(private: Private) -> Self {
+        Self { private, ..Self::default() }
     }
 
     /// Lets both clients and their connections go, and builds the plain one anew; the other one is built when it is needed.
@@ -75,7 +83,7 @@ impl Fetch {
 
     async fn exchange(&self, mut request: Prepared) -> Result<Response, Error> {
         for _ in 0..=REDIRECTS {
-            address::check(&request.url)?;
+            address::check(&request.url, &self.private)?;
             let client = self.client(request.url.scheme())?;
             let answer = request.build(&client).send().await.map_err(|error| Error::from_exchange(&request.url, &error))?;
             match redirect(&request.url, &answer) {
@@ -96,7 +104,7 @@ impl Fetch {
             .user_agent(concat!("trae/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .no_proxy()
-            .dns_resolver(Arc::new(address::Resolver))
+            .dns_resolver(Arc::new(address::Resolver(self.private.clone())))
             .pool_idle_timeout(Duration::from_secs(30));
         let provider = rustls::crypto::ring::default_provider();
         let built = if secure {

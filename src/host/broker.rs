@@ -9,8 +9,9 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::protocol::{Call, ImageRef, Json, Record, Wait, WaitFor};
-use super::{Encoder, Gate, Job, Journal, Pictures, Waited, dry};
-use crate::desktop::{Desktop, Desktops, Lease};
+use super::terminals::Opened;
+use super::{Encoder, Gate, Job, Journal, Pictures, Waited, controls, dry};
+use crate::desktop::{Desktop, Desktops, Lease, Stopped, Who};
 use crate::error::{Failure, Kind};
 use crate::failpoint;
 use crate::policy::{Access, Grant, Program};
@@ -40,9 +41,8 @@ pub struct Capabilities {
 
 /// One run's dealings with the machine.
 pub(super) struct Broker {
-    /// What others are told who has the desktop.
-    who: String,
-    capabilities: Capabilities,
+    run_id: String,
+    pub(super) capabilities: Capabilities,
     gate: Arc<dyn Gate>,
     grant: Grant,
     journal: Arc<dyn Journal>,
@@ -52,6 +52,7 @@ pub(super) struct Broker {
     cancel: CancellationToken,
     /// Shared by all runners of the run, like the desktop's lease.
     images: Arc<Mutex<Images>>,
+    pub(super) opened: Arc<Opened>,
     lease: Arc<tokio::sync::Mutex<Option<(Arc<Desktop>, Lease)>>>,
     /// The desktop that the script means; none is the default one.
     target: Option<String>,
@@ -64,9 +65,10 @@ pub(super) struct Broker {
 }
 
 impl Broker {
-    pub(super) fn new(who: String, capabilities: Capabilities, gate: Arc<dyn Gate>, job: &Job, encoder: Option<&Arc<Encoder>>) -> Self {
+    pub(super) fn new(run_id: String, capabilities: Capabilities, gate: Arc<dyn Gate>, job: &Job, encoder: Option<&Arc<Encoder>>) -> Self {
         Self {
-            who,
+            run_id,
+            opened: Arc::new(Opened::new(Arc::clone(&capabilities.shells))),
             capabilities,
             gate,
             grant: job.grant.clone(),
@@ -100,9 +102,10 @@ impl Broker {
     pub(super) fn beside(&self, job: &Job) -> Self {
         Self {
             images: Arc::clone(&self.images),
+            opened: Arc::clone(&self.opened),
             lease: Arc::clone(&self.lease),
             ..Self::new(
-                self.who.clone(),
+                self.run_id.clone(),
                 self.capabilities.clone(),
                 Arc::clone(&self.gate),
                 job,
@@ -264,6 +267,12 @@ impl Broker {
             }
             Call::ShellRun { shell, command, options } => self.command(Program::Line { shell, command }, options).await,
             Call::ShellArgv { argv, options } => self.command(Program::Argv(argv), options).await,
+            Call::ShellOpen(open) => self.open_session(open).await,
+            Call::ShellSession { session_id } => self.session_place(&session_id).await,
+            Call::ShellSend { session_id, text } => self.send_to_session(&session_id, &text).await,
+            Call::ShellWaitFor { session_id, wait } => self.wait_in_session(&session_id, &wait).await,
+            Call::ShellScreen { session_id } => self.screen_of_session(&session_id).await,
+            Call::ShellClose { session_id } => self.close_session(&session_id).await,
             Call::HttpRequest(request) => {
                 let url = self.grant.url(&request.url)?;
                 json(&self.capabilities.fetch.send(url, request, &self.cancel).await?)
@@ -285,10 +294,14 @@ impl Broker {
                 let system = Arc::clone(&self.capabilities.system);
                 json(&blocking(move || Ok::<_, Failure>(system.processes()?)).await?)
             }
-            Call::SystemKill { pid, force } => {
+            Call::SystemKill { pid, force, tree } => {
                 let process = self.grant.process(pid)?;
-                let system = Arc::clone(&self.capabilities.system);
-                json(&blocking(move || Ok::<_, Failure>(system.act(process, system::Action::Kill { force }, None)?)).await?)
+                let (system, action) = (Arc::clone(&self.capabilities.system), system::Action::Kill { force });
+                let end = move || match tree {
+                    true => Ok::<_, Failure>(system.act_on_tree(process, action, None).map(drop)?),
+                    false => Ok(system.act(process, action, None)?),
+                };
+                json(&blocking(end).await?)
             }
             Call::SystemEnv { name } => {
                 self.grant.env(&name)?;
@@ -335,16 +348,33 @@ impl Broker {
     {
         self.grant.input()?;
         let desktop = self.desktop().await?;
-        let mut lease = self.lease.lock().await;
-        if !lease.as_ref().is_some_and(|(held, _)| held.name() == desktop.name()) {
-            *lease = None;
-            *lease = Some((Arc::clone(&desktop), desktop.lease(&self.who, &self.cancel).await?));
-        }
+        let mut place = self.lease.lock().await;
+        // Whoever goes to another desktop gives up its place at this one.
+        let held = place.take().filter(|(held, _)| held.name() == desktop.name());
+        let lease = held.map_or_else(|| self.place(&desktop), |(_, lease)| lease);
+        let acting = controls::turn(&lease, &*self.journal, &self.cancel).await?;
+        // Only once it came: who waits no longer stands in nobody's way.
+        *place = Some((Arc::clone(&desktop), lease));
         if let Some(pictures) = &mut self.pictures {
             pictures.before(&desktop).await;
         }
         let cancel = self.cancel.clone();
-        json(&blocking(move || act(&desktop, &cancel)).await?)
+        let work = move || {
+            // Until nothing is pressed any more, also where the run has gone meanwhile.
+            let _acting = acting;
+            act(&desktop, &cancel)
+        };
+        json(&blocking(work).await?)
+    }
+
+    /// A place at a desktop's turn for the run, which an emergency stop ends as well.
+    fn place(&self, desktop: &Desktop) -> Lease {
+        let (journal, run) = (Arc::clone(&self.journal), self.run.clone());
+        let stop = move |why: &Stopped| {
+            journal.stop(Failure::new(Kind::Cancelled, format!("the run did not end by itself: {why}")));
+            run.cancel();
+        };
+        desktop.enter(Who::run(&self.run_id), Some(Box::new(stop)))
     }
 
     async fn capture(&self, capture: Capture) -> Result<Frame, Failure> {
@@ -373,13 +403,27 @@ impl Broker {
     }
 
     async fn command(&self, program: Program, options: shell::CommandOptions) -> Result<Json, Failure> {
-        let command = self.grant.command(program)?;
+        let command = self.grant.command(program)?.within(self.grant.reach());
+        json(&self.capabilities.shells.run(command, options, &self.display().await, &self.cancel).await?)
+    }
+
+    /// What commands are given so that their windows appear where the script looks.
+    pub(super) async fn display(&self) -> BTreeMap<String, String> {
         // A program that a script starts appears on the desktop that the script means or sees; for one that sees none, none is opened.
         let sees = self.target.is_some() || self.grant.screen().is_ok() || self.grant.input().is_ok();
         let desktop = if sees { self.desktop().await.ok() } else { self.capabilities.desktops.current() };
         let display = desktop.and_then(|desktop| desktop.display().map(str::to_owned));
-        let env: BTreeMap<String, String> = display.map(|display| ("DISPLAY".to_owned(), display)).into_iter().collect();
-        json(&self.capabilities.shells.run(command, options, &env, &self.cancel).await?)
+        display.map(|display| ("DISPLAY".to_owned(), display)).into_iter().collect()
+    }
+
+    /// What the run may do.
+    pub(super) fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// Stops the call under way.
+    pub(super) fn cancel(&self) -> &CancellationToken {
+        &self.cancel
     }
 
     async fn file<T, F>(&self, path: String, access: Access, act: F) -> Result<Json, Failure>

@@ -4,12 +4,14 @@
 //! and nothing else), checks each of its calls against the grant, puts its steps on record and acts through the capabilities.
 
 mod broker;
+mod controls;
 mod dry;
 mod pictures;
 mod pool;
 pub mod protocol;
 mod rounds;
 mod runner;
+mod terminals;
 pub mod wire;
 
 use std::path::PathBuf;
@@ -78,6 +80,12 @@ pub trait Journal: Send + Sync {
     fn past(&self) -> BoxFuture<'_, Result<Past, Failure>>;
     /// A step is about to begin; resolves once it may.
     fn pause(&self, pause: Pause) -> BoxFuture<'_, Result<(), Failure>>;
+    /// A person is at the controls, and the run waits until what is given back is dropped.
+    fn held_up(&self, _person: &str) -> Box<dyn Send> {
+        Box::new(())
+    }
+    /// Somebody stops the run, for this reason.
+    fn stop(&self, _why: Failure) {}
     /// Keeps a picture of a step, some time after it was taken: the run may be over by then.
     fn picture(&self, _picture: StepPicture) {}
 }
@@ -164,8 +172,7 @@ impl Host {
 
     /// Runs a job to its end. Whatever the script or its runner does, this returns with a reason.
     pub async fn run(&self, job: Job) -> Outcome {
-        let who = format!("run {}", job.start.run_id);
-        let broker = Broker::new(who, self.capabilities.clone(), Arc::clone(&self.gate), &job, self.encoder.as_ref());
+        let broker = Broker::new(job.start.run_id.clone(), self.capabilities.clone(), Arc::clone(&self.gate), &job, self.encoder.as_ref());
         self.work(job, broker, None).await
     }
 
@@ -233,6 +240,9 @@ impl Host {
         if let Err(failure) = lease.runner.send(&ToRunner::Start(job.start.clone())).await {
             return Outcome::Failed(failure.into());
         }
+        if let (None, Some(lacks)) = (&rounds, lease.runner.sandbox.lacks()) {
+            job.journal.record(Record::Log { level: "warn".to_owned(), message: lacks, at: microseconds(), loose: true });
+        }
         let mut since = Instant::now();
         let mut ahead = 0;
         loop {
@@ -290,6 +300,12 @@ impl Host {
             }
         }
     }
+}
+
+/// Microseconds since 1970.
+fn microseconds() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// What a run comes to whose runner is dead, or talks nonsense.

@@ -242,7 +242,7 @@ async fn load(mut runner: Runner, program: &Arc<Program>) -> Result<Runner, Scri
     runner.send(&ToRunner::Load(Program::clone(program))).await?;
     match compiled(&mut runner, program).await? {
         Some(FromRunner::Loaded(answer)) => {
-            answer?;
+            runner.sandbox = answer?;
             runner.program = Some(Arc::clone(program));
             Ok(runner)
         }

@@ -21,6 +21,7 @@ pub use wait::{Approval, AwaitedCall, Decision, Pause, Wait, WaitFor};
 
 use crate::clipboard::ClipboardText;
 use crate::error::Failure;
+use crate::sandbox::Sandbox;
 use crate::{fetch, files, input, ocr, screen, shell, windows};
 
 /// JSON text that the server passes on without looking into it.
@@ -125,6 +126,31 @@ pub enum Call {
         options: shell::CommandOptions,
     },
 
+    /// → [`shell::SessionPlace`], at its beginning
+    ShellOpen(shell::OpenSession),
+    /// → [`shell::SessionPlace`], behind everything that was printed
+    ShellSession {
+        session_id: String,
+    },
+    /// → null
+    ShellSend {
+        session_id: String,
+        text: String,
+    },
+    /// → [`shell::Found`]
+    ShellWaitFor {
+        session_id: String,
+        wait: shell::WaitFor,
+    },
+    /// → [`shell::ScreenText`]
+    ShellScreen {
+        session_id: String,
+    },
+    /// → null
+    ShellClose {
+        session_id: String,
+    },
+
     // http
     /// → [`fetch::Response`]
     HttpRequest(fetch::Request),
@@ -162,6 +188,8 @@ pub enum Call {
     SystemKill {
         pid: u32,
         force: bool,
+        /// With all that it started.
+        tree: bool,
     },
     /// → text or null
     SystemEnv {
@@ -210,6 +238,8 @@ impl Call {
             | Self::SystemLoad
             | Self::SystemProcesses
             | Self::SystemEnv { .. }
+            | Self::ShellSession { .. }
+            | Self::ShellScreen { .. }
             | Self::FlowPause(_)
             | Self::FlowRounds { .. }
             | Self::FlowNextRound { .. } => false,
@@ -230,6 +260,10 @@ impl Call {
             | Self::ClipboardSet(_)
             | Self::ShellRun { .. }
             | Self::ShellArgv { .. }
+            | Self::ShellOpen(_)
+            | Self::ShellSend { .. }
+            | Self::ShellWaitFor { .. }
+            | Self::ShellClose { .. }
             | Self::HttpRequest(_)
             | Self::FileWrite { .. }
             | Self::FileRemove { .. }
@@ -294,8 +328,8 @@ pub struct Asked {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FromRunner {
-    /// The program compiled, or not.
-    Loaded(Result<(), ScriptError>),
+    /// The program compiled, in a runner that is held by this; or not.
+    Loaded(Result<Sandbox, ScriptError>),
     /// Everything that is wrong with a program.
     Checked(Vec<ScriptError>),
     /// Something to be done; the runner waits for the `Reply`.

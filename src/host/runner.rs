@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::protocol::{FromRunner, Program, ScriptError};
 use super::wire::{Decoder, encode};
 use crate::error::{Failure, Kind};
+use crate::sandbox::Sandbox;
 use crate::system::{Protection, System};
 
 /// A child process that runs scripts.
@@ -24,6 +25,8 @@ pub(super) struct Runner {
     outgoing: Vec<u8>,
     /// The program it serves; none until it was given one.
     pub(super) program: Option<Arc<Program>>,
+    /// What holds it; known once it was given a program.
+    pub(super) sandbox: Sandbox,
     /// The runs it served.
     pub(super) served: u32,
     child: Option<Child>,
@@ -144,6 +147,7 @@ impl Spawner {
             decoder: Decoder::default(),
             outgoing: Vec::new(),
             program: None,
+            sandbox: Sandbox::default(),
             served: 0,
             // Whoever may end processes must not end somebody else's run with one.
             _protection: self.system.protect(child.id()),

@@ -2,6 +2,7 @@
 
 use super::danger::{self, Refusal};
 use super::grant::Denied;
+use super::reach::Reach;
 
 /// What is to be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +35,26 @@ impl Program {
 
 /// A command that the grant allows and that breaks none of the [`danger`] rules.
 #[derive(Debug, Clone)]
-pub struct AllowedCommand(Program);
+pub struct AllowedCommand {
+    program: Program,
+    reach: Option<Reach>,
+}
 
 impl AllowedCommand {
     /// The command itself.
     pub fn program(&self) -> &Program {
-        &self.0
+        &self.program
+    }
+
+    /// The same command, which may touch no more than this.
+    #[must_use]
+    pub fn within(self, reach: Option<Reach>) -> Self {
+        Self { reach, ..self }
+    }
+
+    /// What it may touch; none where nothing but the operating system holds it back, as a person's own command.
+    pub fn reach(&self) -> Option<&Reach> {
+        self.reach.as_ref()
     }
 
     pub(super) fn new(program: Program) -> Result<Self, Denied> {
@@ -57,7 +72,7 @@ impl AllowedCommand {
             Program::Terminal { .. } => Ok(()),
         }
         .map_err(|Refusal { rule, reason }| Denied::Unsafe { rule, reason })?;
-        Ok(Self(program))
+        Ok(Self { program, reach: None })
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::command::{AllowedCommand, AllowedProcess, Program};
 use super::path::{Access, AllowedPath};
 use super::permissions::Permissions;
+use super::reach::{self, Place, Reach};
 use super::url::AllowedUrl;
 use crate::error::{Classify, Kind};
 
@@ -28,6 +29,9 @@ pub enum Denied {
     /// The thing asked for is malformed.
     #[error("{0}")]
     Invalid(String),
+    /// A URL of a kind that nothing is called by.
+    #[error("only http and https URLs are called, and {0:?} is another kind")]
+    Scheme(String),
     /// The command is one of those that destroy; it was not started.
     #[error("the command was refused and nothing was started: it {reason}; if that is meant, do it by hand")]
     Unsafe {
@@ -41,7 +45,7 @@ pub enum Denied {
 impl Classify for Denied {
     fn kind(&self) -> Kind {
         match self {
-            Self::Permission { .. } => Kind::PermissionDenied,
+            Self::Permission { .. } | Self::Scheme(_) => Kind::PermissionDenied,
             Self::Invalid(_) => Kind::ValidationError,
             Self::Unsafe { .. } => Kind::UnsafeCommand,
         }
@@ -50,7 +54,7 @@ impl Classify for Denied {
     fn details(&self) -> Option<Value> {
         match self {
             Self::Permission { line, .. } => Some(json!({ "permission": line })),
-            Self::Invalid(_) => None,
+            Self::Invalid(_) | Self::Scheme(_) => None,
             Self::Unsafe { rule, .. } => Some(json!({ "rule": rule, "is_safe": false })),
         }
     }
@@ -112,6 +116,23 @@ impl Grant {
         let name = program.name().to_owned();
         self.listed(|p| &p.shell, &name, &format!("starting {name:?}"), &format!("shell = [{name:?}]"))?;
         AllowedCommand::new(program)
+    }
+
+    /// What the commands of a run may touch; none where that is everything.
+    pub fn reach(&self) -> Option<Reach> {
+        let read = reach::common(self.layers.iter().map(|p| &p.read), &self.files);
+        let write = reach::common(self.layers.iter().map(|p| &p.write), &self.files);
+        let everything = |places: &[Place]| places.iter().any(|place| place.path.parent().is_none());
+        if everything(&read) && everything(&write) {
+            return None;
+        }
+        Some(Reach {
+            read,
+            write,
+            desktop: self.screen().is_ok() || self.input().is_ok(),
+            processes: self.process(0).is_ok(),
+            files: self.files.to_path_buf(),
+        })
     }
 
     /// May call `url`.

@@ -9,10 +9,12 @@ pub mod danger;
 mod grant;
 mod path;
 mod permissions;
+mod reach;
 mod url;
 
 pub use command::{AllowedCommand, AllowedProcess, Program};
 pub use grant::{Denied, Grant};
 pub use path::{Access, AllowedPath, is_device};
 pub use permissions::Permissions;
+pub use reach::{Place, Reach};
 pub use url::AllowedUrl;

@@ -17,8 +17,11 @@ impl AllowedUrl {
     pub(super) fn parse(text: &str) -> Result<Self, Denied> {
         let url = Url::parse(text)
             .map_err(|error| Denied::Invalid(format!("{text:?} is not a URL ({error}): write it like https://example.org/path")))?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-            return Err(Denied::Invalid(format!("{text:?} is not an http or https URL with a host")));
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Denied::Scheme(text.chars().take(64).collect()));
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(Denied::Invalid(format!("{text:?} has no host: write it like https://example.org/path")));
         }
         Ok(Self(url))
     }

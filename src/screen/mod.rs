@@ -18,6 +18,7 @@ mod region;
 mod scale;
 #[cfg(target_os = "linux")]
 mod segment;
+mod video;
 mod vnc;
 mod watch;
 mod words;
@@ -30,6 +31,7 @@ pub use coded::{Coded, Coding, Nature};
 pub use frame::Frame;
 pub use pointer::{Pointer, Shape};
 pub use scale::{Look, scaled_size};
+pub use video::{VideoEncoder, VideoFrame};
 pub use watch::{Changes, Heard, Watch};
 pub use words::*;
 

@@ -1,11 +1,13 @@
 //! The runner: a child process that holds the engine and nothing else.
 //!
 //! Its standard input is one end of a socket to the server; it has no other files, an empty environment, a memory limit, and dies with
-//! its parent. It serves one program, any number of times, each time with a fresh scope; then the server lets go of the socket.
+//! its parent. Before it serves it gives up what it needs no more, for good: privileges, paths, system calls ([`crate::sandbox`]). It
+//! serves one program, any number of times, each time with a fresh scope; then the server lets go of the socket.
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -19,41 +21,57 @@ use super::steps::{Ending, Run, Tag};
 use super::values::from_json;
 use crate::error::Kind;
 use crate::host::protocol::{FromRunner, Json, Limits, ScriptError, Start, ToRunner};
+use crate::sandbox::{self, Sandbox};
 
 /// The stack of the thread that runs scripts: deep values are dropped recursively, and that must not be what ends a process.
 const STACK: usize = 256 << 20;
 
 /// What `trae runner` does, until the server lets go.
 pub fn main() -> ExitCode {
+    // Beside the three that it is meant to have.
+    sandbox::close_files(3);
+    #[cfg(all(target_os = "linux", debug_assertions))]
+    if let Some(layers) = std::env::args().nth(3).filter(|_| std::env::args().nth(2).is_some_and(|word| word == "try")) {
+        return trial::main(&layers);
+    }
     let Ok(socket) = std::io::stdin().as_fd().try_clone_to_owned() else { return ExitCode::from(70) };
     let link = UnixStream::from(socket);
-    let thread = std::thread::Builder::new().name("script".to_owned()).stack_size(STACK).spawn(move || serve(link));
-    match thread.map(std::thread::JoinHandle::join) {
+    let size = Size::open();
+    sandbox::drop_privileges();
+    let landlock = sandbox::close_paths(&needed());
+    let serving = move || serve(link, &size, landlock);
+    match std::thread::Builder::new().name("script".to_owned()).stack_size(STACK).spawn(serving).map(std::thread::JoinHandle::join) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         _ => ExitCode::from(70),
     }
 }
 
-fn serve(stream: UnixStream) {
+/// What it reads once it has given up its paths: nothing, but that a debug build has the standard library on the disk.
+fn needed() -> Vec<PathBuf> {
+    if cfg!(debug_assertions) { vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/stdlib"))] } else { Vec::new() }
+}
+
+fn serve(stream: UnixStream, size: &Size, landlock: Option<i32>) {
     let link = Rc::new(Link::new(stream));
     let stdlib = Stdlib::load();
-    confine();
+    sandbox::lower_limits();
+    let sandbox = Sandbox { landlock, seccomp: sandbox::close_calls() };
     let mut loaded: Option<Loaded> = None;
     while let Some(message) = link.receive() {
         match message {
             ToRunner::Load(program) => {
-                limit_memory(&program.limits);
+                size.limit(&program.limits);
                 let answer = match Loaded::compile(program, &stdlib) {
                     Ok(program) => {
                         loaded = Some(program);
-                        Ok(())
+                        Ok(sandbox)
                     }
                     Err(errors) => Err(errors.into_iter().next().unwrap_or_else(unknown)),
                 };
                 link.send(&FromRunner::Loaded(answer));
             }
             ToRunner::Check(program) => {
-                limit_memory(&program.limits);
+                size.limit(&program.limits);
                 link.send(&FromRunner::Checked(Loaded::compile(program, &stdlib).err().unwrap_or_default()));
             }
             ToRunner::Start(start) => {
@@ -109,32 +127,41 @@ fn run(program: &mut Loaded, start: &Start, link: &Rc<Link>) -> Option<Result<Js
     Some(result)
 }
 
-/// Gives up what the runner needs no more. The standard library is in memory, the socket is open; nothing else is ever needed.
-fn confine() {
+/// How much memory this process has, for which nothing can be opened or asked later.
+struct Size {
     #[cfg(target_os = "linux")]
-    {
-        use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
-        let none = Rlimit { current: Some(0), maximum: Some(0) };
-        let files = Rlimit { current: Some(16), maximum: Some(16) };
-        // Each only narrows what a script could do with a hole in the engine; where the kernel refuses one, the others still hold.
-        let _ = set_parent_process_death_signal(Some(Signal::KILL));
-        let _ = rustix::thread::set_no_new_privs(true);
-        let _ = setrlimit(Resource::Core, none);
-        let _ = setrlimit(Resource::Fsize, none);
-        let _ = setrlimit(Resource::Nofile, files);
+    pages: Option<std::fs::File>,
+    #[cfg(target_os = "linux")]
+    page: u64,
+}
+
+#[cfg(target_os = "linux")]
+impl Size {
+    fn open() -> Self {
+        Self { pages: std::fs::File::open("/proc/self/statm").ok(), page: rustix::param::page_size() as u64 }
+    }
+
+    /// Caps the address space at what the runner has now and what the program may use.
+    fn limit(&self, limits: &Limits) {
+        use std::os::unix::fs::FileExt;
+
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        let mut text = [0; 128];
+        let read = self.pages.as_ref().and_then(|file| file.read_at(&mut text, 0).ok());
+        let text = read.and_then(|length| std::str::from_utf8(text.get(..length)?).ok());
+        let pages: Option<u64> = text.and_then(|text| text.split(' ').next()?.parse().ok());
+        let cap = pages.map(|pages| pages.saturating_mul(self.page).saturating_add(limits.memory));
+        let _ = setrlimit(Resource::As, Rlimit { current: cap, maximum: cap });
     }
 }
 
-/// Caps the address space at what the runner has now and what the program may use.
-fn limit_memory(limits: &Limits) {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::process::{Resource, Rlimit, setrlimit};
-        let pages: Option<u64> = std::fs::read_to_string("/proc/self/statm").ok().and_then(|text| text.split(' ').next()?.parse().ok());
-        let now = pages.map(|pages| pages.saturating_mul(rustix::param::page_size() as u64));
-        let cap = now.map(|now| now.saturating_add(limits.memory));
-        let _ = setrlimit(Resource::As, Rlimit { current: cap, maximum: cap });
+#[cfg(not(target_os = "linux"))]
+impl Size {
+    fn open() -> Self {
+        Self {}
     }
+
+    fn limit(&self, _: &Limits) {}
 }
 
 fn unknown() -> ScriptError {
@@ -146,5 +173,41 @@ fn unknown() -> ScriptError {
         line: None,
         column: None,
         details: None,
+    }
+}
+
+/// For whoever wants to see that it holds: see [`crate::sandbox::attempts`].
+#[cfg(all(target_os = "linux", debug_assertions))]
+mod trial {
+    use std::io::Write;
+    use std::process::ExitCode;
+
+    use super::{STACK, needed};
+    use crate::sandbox::{self, attempts};
+
+    pub(super) fn main(layers: &str) -> ExitCode {
+        let (paths, calls) = (layers != "seccomp", layers != "landlock");
+        let server = rustix::process::getppid();
+        sandbox::drop_privileges();
+        if paths && sandbox::close_paths(&needed()).is_none() {
+            return ExitCode::from(69);
+        }
+        let trying = move || {
+            if calls {
+                sandbox::lower_limits();
+                if !sandbox::close_calls() {
+                    return false;
+                }
+            }
+            say(if calls { attempts::on_calls(server) } else { attempts::on_paths(server) })
+        };
+        let tried = std::thread::Builder::new().stack_size(STACK).spawn(trying).map(std::thread::JoinHandle::join);
+        // The thread that only waits is held as well.
+        let here = if calls { attempts::on_calls(server) } else { attempts::on_paths(server) };
+        if matches!(tried, Ok(Ok(true))) && say(here) { ExitCode::SUCCESS } else { ExitCode::from(69) }
+    }
+
+    fn say(attempts: attempts::Attempts) -> bool {
+        serde_json::to_string(&attempts).is_ok_and(|line| writeln!(std::io::stdout(), "{line}").is_ok())
     }
 }

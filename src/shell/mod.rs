@@ -4,6 +4,7 @@
 //! prints is read to the end but kept only up to a limit, so that no command can fill the memory or block on a full pipe.
 //! [`session`] is a real shell in a real terminal, whose state lives from command to command.
 
+mod confined;
 mod environment;
 mod error;
 mod group;
@@ -27,12 +28,13 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::policy::AllowedCommand;
+use confined::Confined;
 pub use error::Error;
 use group::Group;
 pub use history::{History, HistoryPage};
 use output::{Kept, drain};
 use programs::Programs;
-pub use session::{Session, Viewer};
+pub use session::{Seen, Session, Standing, Taken, Viewer};
 use sessions::{Beginning, Keeper, Live};
 pub use words::*;
 
@@ -59,20 +61,30 @@ pub struct Settings {
     pub max_sessions: usize,
     /// Where commands run that name no folder, and what relative folders count from.
     pub directory: PathBuf,
+    /// Whether commands that may touch only some paths are held to them by the kernel.
+    pub confine: bool,
     /// Where sessions keep the files through which they talk with their shells.
     pub private: PathBuf,
+    /// Where recordings of sessions are kept.
+    pub recordings: PathBuf,
+    /// Whether sessions are recorded that do not say themselves.
+    pub record: bool,
 }
 
 impl Default for Settings {
     /// bash alone, in the folder for temporary files.
     fn default() -> Self {
         let line = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let private = std::env::temp_dir().join(format!("trae-sessions-{}", uuid::Uuid::now_v7().simple()));
         Self {
             shells: BTreeMap::from([("bash".to_owned(), line(&["bash", "-c"]))]),
             terminals: BTreeMap::from([("bash".to_owned(), line(&["bash", "--noprofile", "--norc", "-i"]))]),
             max_sessions: 32,
+            confine: true,
             directory: std::env::temp_dir(),
-            private: std::env::temp_dir().join(format!("trae-sessions-{}", uuid::Uuid::now_v7().simple())),
+            recordings: private.join("recordings"),
+            private,
+            record: false,
         }
     }
 }
@@ -84,7 +96,10 @@ pub struct Shells {
     live: Arc<Live>,
     places: Arc<Semaphore>,
     max_sessions: usize,
+    confine: bool,
     private: PathBuf,
+    recordings: PathBuf,
+    record: bool,
     history: Keeper,
 }
 
@@ -103,7 +118,10 @@ impl Shells {
             live: Arc::default(),
             places: sessions::places(settings.max_sessions),
             max_sessions: settings.max_sessions,
+            confine: settings.confine,
             private: settings.private,
+            recordings: settings.recordings,
+            record: settings.record,
             history,
         }
     }
@@ -123,7 +141,8 @@ impl Shells {
     ///
     /// A failing command is no error: its exit code says so. One that runs out of time is ended with its whole group and answers
     /// with exit code 124 and what it printed so far. `extra_env` (the display, say) is set by the caller and not checked;
-    /// `options.env` comes from the user and is.
+    /// `options.env` comes from the user and is. A command with a [`reach`](AllowedCommand::reach) is held to it, and runs in no
+    /// session that reaches further.
     pub async fn run(
         &self,
         command: AllowedCommand,
@@ -140,6 +159,7 @@ impl Shells {
                 return Err(Error::invalid(path, "a command in a session has the session's variables, and reads from its terminal"));
             }
             let session = self.session(id).await?;
+            self.admits(&session, &command)?;
             return session.run(&command, options.working_directory.as_deref(), limit, cancel).await;
         }
         let beginning = self.beginning();
@@ -156,19 +176,41 @@ impl Shells {
             return Err(Error::Cancelled);
         }
 
-        let mut prepared = Command::new(program);
-        prepared.args(arguments).current_dir(directory).env_clear().envs(self.environment(&beginning, extra_env)).envs(&options.env);
+        let started = |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::NotFound => programs::not_installed(name, name),
+            _ => Error::Start { name: name.clone(), source },
+        };
+        let mut environment = self.environment(&beginning, extra_env);
+        let confined = match command.reach().filter(|_| self.confine) {
+            Some(reach) => Some(Confined::new(reach, &self.programs.search()).map_err(started)?),
+            None => None,
+        };
+        if let Some(confined) = &confined {
+            confined.variables(&mut environment);
+        }
+        let mut prepared = Command::new(&program);
+        prepared.args(arguments).current_dir(&directory).env_clear().envs(environment).envs(&options.env);
         prepared.stdin(if options.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         prepared.stdout(Stdio::piped()).stderr(Stdio::piped());
         #[cfg(unix)]
         prepared.arg0(name).process_group(0);
 
-        let started = Instant::now();
-        let child = prepared.spawn().map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => programs::not_installed(name, name),
-            _ => Error::Start { name: name.clone(), source },
+        let begun = Instant::now();
+        let Some(confined) = confined else {
+            let child = prepared.spawn().map_err(started)?;
+            return follow(Group::new(child), options.stdin, begun, limit, cancel).await;
+        };
+        let child = confined.start(prepared).await.map_err(|source| match source.kind() {
+            std::io::ErrorKind::PermissionDenied => Error::OutOfReach { program: program.display().to_string() },
+            _ => started(source),
         })?;
-        follow(Group::new(child), options.stdin, started, limit, cancel).await
+        let mut done = follow(Group::new(child), options.stdin, begun, limit, cancel).await?;
+        let hint = if done.exit_code == 0 { None } else { confined.hint(&done.error, &directory) };
+        if let Some(hint) = hint {
+            done.error.push_str(&hint);
+            done.error.push('\n');
+        }
+        Ok(done)
     }
 }
 
@@ -208,7 +250,11 @@ fn existing_folder(folder: &Path, shown: &str, at: &'static str) -> Result<PathB
     }
 }
 
-fn time_limit(seconds: f64) -> Result<Duration, Error> {
+/// How long something may take that was given so many seconds.
+///
+/// # Errors
+/// Where that is not above 0 and at most [`LONGEST_TIMEOUT`].
+pub fn time_limit(seconds: f64) -> Result<Duration, Error> {
     if seconds.is_finite() && seconds > 0.0 && seconds <= LONGEST_TIMEOUT {
         return Ok(Duration::from_secs_f64(seconds));
     }

@@ -34,7 +34,7 @@ pub(super) async fn heard<R: AsyncRead + Unpin>(shared: &Shared, server: &mut In
     }
     let bytes = server.bytes(length as usize).await?;
     if said >= 0 {
-        shared.lock().clipboard = bytes.iter().map(|byte| char::from(*byte)).collect();
+        shared.lock().copy(bytes.iter().map(|byte| char::from(*byte)).collect());
         return Ok(());
     }
     let Some((flags, content)) = bytes.split_first_chunk::<4>().map(|(flags, content)| (u32::from_be_bytes(*flags), content)) else {
@@ -57,7 +57,7 @@ pub(super) async fn heard<R: AsyncRead + Unpin>(shared: &Shared, server: &mut In
         if flags & PROVIDE != 0
             && let Some(text) = provided(content)
         {
-            state.clipboard = text;
+            state.copy(text);
         }
         None
     };

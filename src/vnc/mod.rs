@@ -22,7 +22,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use address::Address;
@@ -114,6 +114,8 @@ struct State {
     cursors: u32,
     /// The text on its clipboard, as far as it was told.
     clipboard: String,
+    /// Counts the texts that came onto it.
+    copied: watch::Sender<u64>,
     /// A text of ours, for when it asks.
     offered: Option<String>,
     /// It asks for texts, and gives them, in UTF-8.
@@ -343,8 +345,13 @@ impl Vnc {
         let message = if state.extended_clipboard { clip::notify() } else { clip::latin(text).ok_or(Error::NotLatin)? };
         state.send(&self.shared, message)?;
         state.offered = Some(text.to_owned());
-        state.clipboard = text.to_owned();
+        state.copy(text.to_owned());
         Ok(())
+    }
+
+    /// Changes with each text that comes onto its clipboard from now on.
+    pub fn clipboard_changes(&self) -> watch::Receiver<u64> {
+        self.shared.lock().copied.subscribe()
     }
 }
 
@@ -406,6 +413,12 @@ impl Shared {
 }
 
 impl State {
+    /// A text comes onto the clipboard.
+    fn copy(&mut self, text: String) {
+        self.clipboard = text;
+        self.copied.send_modify(|copied| *copied += 1);
+    }
+
     /// Refuses where there is no connection.
     fn up(&self, shared: &Shared) -> Result<(), Error> {
         match &self.out {

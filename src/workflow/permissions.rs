@@ -14,7 +14,7 @@ pub(super) fn of_node(node_type: &NodeType, config: &Map<String, Value>) -> Perm
         let on = value.as_bool().unwrap_or(false);
         let list = || -> Vec<String> {
             let entries = value.as_array().map_or(&[] as &[Value], Vec::as_slice).iter().filter_map(Value::as_str);
-            entries.filter_map(|entry| resolve(entry, name, node_type, config)).collect()
+            entries.flat_map(|entry| resolve_all(entry, name, node_type, config)).collect()
         };
         match name.as_str() {
             "screen" => needed.screen |= on,
@@ -33,6 +33,18 @@ pub(super) fn of_node(node_type: &NodeType, config: &Map<String, Value>) -> Perm
         }
     }
     needed
+}
+
+/// What one entry comes to: for `config.a` whose value is a list of globs, all of them.
+fn resolve_all(entry: &str, permission: &str, node_type: &NodeType, config: &Map<String, Value>) -> Vec<String> {
+    let listed = entry.strip_prefix("config.").and_then(|path| lookup(config, path)).and_then(Value::as_array);
+    match listed {
+        Some(globs) => {
+            let certain = |glob: &str| if has_expression(glob) { "**".to_owned() } else { glob.trim_start_matches("./").to_owned() };
+            globs.iter().filter_map(Value::as_str).map(certain).collect()
+        }
+        None => resolve(entry, permission, node_type, config).into_iter().collect(),
+    }
 }
 
 /// One entry: itself, or for `config.a ?? config.b` the first of these values that is there.

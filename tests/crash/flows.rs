@@ -104,7 +104,7 @@ fn parent() -> Value {
 
 fn shell() -> Value {
     let command = format!("sleep 0.1; echo \"{{{{ run.id }}}} once-shell\" >> {EFFECTS}; sleep 0.2");
-    let shell = json!({ "id": "once-shell", "type": "shell_command", "data": { "config": { "argv": ["sh", "-c", command], "fail_on_error": true } } });
+    let shell = json!({ "id": "once-shell", "type": "shell_command", "data": { "config": { "argv": ["sh", "-c", command], "write": [EFFECTS], "fail_on_error": true } } });
     line("shell", vec![start(), shell, token("once-b")])
 }
 

@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("failpoint", &[]),
     ("config", &["error"]),
     ("policy", &["error"]),
+    ("sandbox", &[]),
     ("schedule", &[]),
     ("services", &["error"]),
     ("tally", &[]),
@@ -24,13 +25,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("input", &["vnc", "policy", "error"]),
     ("ocr", &["policy", "tally", "error"]),
     ("screen", &["vnc", "policy", "error"]),
-    ("shell", &["policy", "error"]),
+    ("shell", &["sandbox", "policy", "error"]),
     ("system", &["policy", "error"]),
     ("windows", &["vnc", "policy", "error"]),
     ("desktop", &["screen", "windows", "input", "clipboard", "vnc", "error"]),
-    ("host", &["desktop", "clipboard", "fetch", "files", "input", "ocr", "screen", "shell", "system", "windows", "policy", "error"]),
+    (
+        "host",
+        &["desktop", "clipboard", "fetch", "files", "input", "ocr", "screen", "shell", "system", "windows", "sandbox", "policy", "error"],
+    ),
     ("workflow", &["schedule", "policy", "error"]),
-    ("script", &["host", "workflow", "policy", "error"]),
+    ("script", &["host", "workflow", "sandbox", "policy", "error"]),
     ("store", &["error"]),
     ("keys", &["store", "policy", "error"]),
     ("integrations", &["error"]),
@@ -38,10 +42,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("runs", &["host", "script", "workflow", "store", "policy", "tally", "error"]),
     ("triggers", &["runs", "workflow", "store", "files", "policy", "error"]),
     ("snapshots", &["store", "desktop", "input", "ocr", "screen", "policy", "error"]),
+    ("recordings", &["workflow", "store", "desktop", "windows", "input", "screen", "policy", "error"]),
     (
         "api",
         &[
             "snapshots",
+            "recordings",
             "triggers",
             "runs",
             "script",
@@ -82,6 +88,7 @@ const WORDS: &[&str] = &["clipboard", "fetch", "files", "input", "ocr", "screen"
 
 /// A framework and the rooms that may name it.
 const FRAMEWORKS: &[(&str, &[&str])] = &[
+    ("alacritty_terminal", &["shell"]),
     ("arboard", &["clipboard"]),
     ("axum", &["api"]),
     ("chrono_tz", &["schedule"]),
@@ -94,18 +101,25 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("governor", &["api"]),
     ("hmac", &["keys", "triggers"]),
     ("hyper", &["api"]),
+    ("icu_normalizer", &["recordings"]),
     ("indicatif", &["cli"]),
+    ("landlock", &["sandbox"]),
     ("leptess", &["ocr"]),
+    ("libc", &["sandbox"]),
     ("notify", &["files", "script"]),
+    ("openh264", &["screen"]),
     ("portable_pty", &["shell"]),
     ("prometheus_client", &["api"]),
-    ("regex", &["windows"]),
+    ("regex", &["shell", "windows"]),
     ("reqwest", &["fetch", "integrations"]),
     ("rhai", &["script"]),
     ("rusqlite", &["store"]),
+    ("shiguredo_mp4", &["recordings"]),
+    ("seccompiler", &["sandbox"]),
     ("similar", &["runs"]),
     ("sysinfo", &["system"]),
-    ("tokio_rustls", &["api", "vnc"]),
+    ("tokio_rustls", &["api", "cli", "vnc"]),
+    ("tokio_tungstenite", &["cli"]),
     ("tower_http", &["api"]),
     ("tracing_appender", &["logging"]),
     ("tracing_subscriber", &["logging"]),
@@ -113,10 +127,12 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("utoipa_axum", &["api"]),
     ("x11rb", &["screen", "input", "clipboard", "desktop", "windows"]),
     ("xcap", &["screen", "windows"]),
+    ("xkeysym", &["input"]),
 ];
 
 /// Files that speak with the operating system where it has no safe words.
-const UNSAFE: &[&str] = &["src/desktop/xvfb.rs", "src/screen/segment.rs", "src/ocr/threads.rs"];
+const UNSAFE: &[&str] =
+    &["src/desktop/xvfb.rs", "src/screen/segment.rs", "src/ocr/threads.rs", "src/sandbox/attempts.rs", "src/sandbox/limits.rs"];
 
 /// Names under which anything could be put, so that everything would be.
 const NAMES: &[&str] = &["utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "shared", "types"];

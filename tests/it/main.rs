@@ -10,6 +10,7 @@
 )]
 
 mod api;
+mod browser;
 mod cli;
 mod demo;
 mod desktop;
@@ -19,6 +20,7 @@ mod house;
 mod integrations;
 mod machine;
 mod runs;
+mod sandbox;
 mod script;
 mod support;
 mod triggers;

@@ -17,7 +17,8 @@ use super::error::Result;
 use super::extract::Query;
 use super::state::blocking;
 use super::success::unix_now;
-use crate::desktop::Action;
+use super::visit;
+use crate::desktop::{Action, Who};
 use crate::error::Failure;
 use crate::services::Name;
 
@@ -131,7 +132,7 @@ async fn act(state: &super::State, target: Option<String>, action: Action) -> Re
     let cancel = state.enter(Name::ClickAutomation)?.child_token();
     state.grant().input()?;
     let desktop = state.desktops().reach(target.as_deref()).await?;
-    let done = desktop.act(WHO, action, &cancel);
+    let done = desktop.act(Who::action(WHO, visit::control_token()), action, &cancel);
     pin!(done);
     tokio::select! {
         biased;

@@ -1,5 +1,6 @@
 //! `/api/desktop`: what is on the screen, and its windows.
 
+pub(super) mod control;
 pub(super) mod picture;
 pub(super) mod streaming;
 pub(super) mod targets;

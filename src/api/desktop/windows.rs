@@ -13,9 +13,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::super::error::{Error, ErrorResponse, Result};
 use super::super::extract::{Json, Path, Query};
 use super::super::success::AutomationResponse;
+use super::super::visit;
 use super::picture::{Shown, Wanted, answer};
 use super::targets::TargetQuery;
 use crate::api::State as Rooms;
+use crate::desktop::Who;
 use crate::screen::{Extent, ImageFormat};
 use crate::services::Name;
 use crate::windows::{Act, Filter, Window};
@@ -208,7 +210,7 @@ async fn act(state: &Rooms, target: Option<String>, id: &str, act: Act, done: &s
     let cancel = state.enter(Name::ClickAutomation)?.child_token();
     state.grant().input()?;
     let desktop = state.desktops().reach(target.as_deref()).await?;
-    let acting = desktop.act_on_window(WHO, id, act, &cancel);
+    let acting = desktop.act_on_window(Who::action(WHO, visit::control_token()), id, act, &cancel);
     pin!(acting);
     let early = tokio::select! {
         biased;

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::super::desktop::control::{ControlAsk, ControlGive};
 use super::super::extract;
 use crate::desktop::{Action, Change};
 use crate::error::{Failure, Kind};
-use crate::input::{Button, Click, Hold, KeyHold, Move, Press, Scroll, TypeText};
+use crate::input::{Button, Click, Hold, KeyHold, Move, Physical, Press, Scroll, TypeText};
 
 /// One message.
 pub(super) enum Said {
@@ -26,6 +27,20 @@ pub(super) enum Said {
     Keyframe,
     /// Mouse or keyboard, at the desktop of that name; none is the one that is streamed, in whose picture's coordinates it still is.
     Input(Action, Option<String>),
+    /// Ask for control.
+    RequestControl(ControlAsk),
+    /// Take control, whoever has it.
+    TakeControl(ControlAsk),
+    /// Give control to whoever waits in the place of that number.
+    GiveControl(u64),
+    /// Give control up, or wait for it no longer.
+    ReleaseControl,
+    /// End whatever has mouse and keyboard.
+    EmergencyStop,
+    /// Put a text on the clipboard.
+    ClipboardSet(String),
+    /// Tell of each change of the clipboard, or no longer.
+    ClipboardFollow(bool),
 }
 
 /// Why a message is not one.
@@ -118,7 +133,12 @@ struct ClickAt {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Stroke {
-    key: String,
+    /// By what it types, as PyAutoGUI spells it.
+    #[serde(default)]
+    key: Option<String>,
+    /// By where it is, as browsers spell it: `KeyA`, `ShiftLeft`.
+    #[serde(default)]
+    code: Option<String>,
     #[serde(default)]
     action: StrokeAction,
 }
@@ -137,6 +157,23 @@ enum StrokeAction {
 struct Typed {
     #[schema(max_length = 65536)]
     text: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Copied {
+    text: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Follow {
+    #[serde(default = "yes")]
+    follow: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one() -> u32 {
@@ -161,6 +198,13 @@ pub(super) fn read(text: &str) -> Result<Said, Wrong> {
         "ping" => fields_as::<Nothing>(fields).map(|_| Said::Ping)?,
         "ack" => Said::Ack(fields_as::<Shown>(fields)?.sequence),
         "keyframe" => fields_as::<Nothing>(fields).map(|_| Said::Keyframe)?,
+        "request_control" => Said::RequestControl(fields_as(fields)?),
+        "take_control" => Said::TakeControl(fields_as(fields)?),
+        "give_control" => Said::GiveControl(fields_as::<ControlGive>(fields)?.to),
+        "release_control" => fields_as::<Nothing>(fields).map(|_| Said::ReleaseControl)?,
+        "emergency_stop" => fields_as::<Nothing>(fields).map(|_| Said::EmergencyStop)?,
+        "clipboard_set" => Said::ClipboardSet(fields_as::<Copied>(fields)?.text),
+        "clipboard_follow" => Said::ClipboardFollow(fields_as::<Follow>(fields)?.follow),
         kind => return input(kind, fields),
     })
 }
@@ -188,14 +232,7 @@ fn input(kind: &str, mut fields: Map<String, Value>) -> Result<Said, Wrong> {
             Action::Click(Click { x, y, button, clicks, duration: 0.0 })
         }
         "scroll" => Action::Scroll(fields_as::<Scroll>(fields)?),
-        "key" => {
-            let Stroke { key, action } = fields_as(fields)?;
-            match action {
-                StrokeAction::Press => Action::Press(Press { key, presses: 1, interval: 0.0 }),
-                StrokeAction::Down => Action::KeyDown(KeyHold { key }),
-                StrokeAction::Up => Action::KeyUp(KeyHold { key }),
-            }
-        }
+        "key" => stroke(fields_as(fields)?)?,
         "type" => Action::Type(TypeText { text: fields_as::<Typed>(fields)?.text, interval: 0.0 }),
         other => {
             let other: String = other.chars().take(64).collect();
@@ -205,9 +242,34 @@ fn input(kind: &str, mut fields: Map<String, Value>) -> Result<Said, Wrong> {
     Ok(Said::Input(action, target))
 }
 
+/// A key by what it types, or by where it is.
+fn stroke(Stroke { key, code, action }: Stroke) -> Result<Action, Wrong> {
+    match (key, code) {
+        (Some(key), None) => Ok(match action {
+            StrokeAction::Press => Action::Press(Press { key, presses: 1, interval: 0.0 }),
+            StrokeAction::Down => Action::KeyDown(KeyHold { key }),
+            StrokeAction::Up => Action::KeyUp(KeyHold { key }),
+        }),
+        (None, Some(code)) => {
+            let place = Physical::of_code(&code).map_err(|error| Wrong::Values(error.into()))?;
+            Ok(match action {
+                StrokeAction::Press => Action::CodePress(place),
+                StrokeAction::Down => Action::CodeDown(place),
+                StrokeAction::Up => Action::CodeUp(place),
+            })
+        }
+        (Some(_), Some(_)) | (None, None) => {
+            let message = "a key is named by `key` (what it types) or by `code` (where it is): give one of them";
+            let details = serde_json::json!({ "errors": [{ "path": "/key", "message": message }] });
+            Err(Wrong::Values(Failure::new(Kind::ValidationError, message).with(details)))
+        }
+    }
+}
+
 fn unknown(what: &str) -> Wrong {
-    const KNOWN: &str =
-        "start_stream, configure, stop_stream, ping, ack, keyframe, mouse_move, mouse_down, mouse_up, click, scroll, key and type";
+    const KNOWN: &str = "start_stream, configure, stop_stream, ping, ack, keyframe, mouse_move, mouse_down, mouse_up, click, scroll, key, \
+                         type, request_control, take_control, give_control, release_control, emergency_stop, clipboard_set and \
+                         clipboard_follow";
     let message = format!("{what}: send one of {KNOWN}");
     let details = serde_json::json!({ "errors": [{ "path": "/type", "message": message }] });
     Wrong::Malformed(Failure::new(Kind::ValidationError, message).with(details))
@@ -268,6 +330,27 @@ mod tests {
         for message in [json!([]), json!({}), json!({ "type": 1 }), json!({ "type": "fly" })] {
             assert!(refused(message).message.contains("start_stream"));
         }
+    }
+
+    #[test]
+    fn a_key_is_named_in_one_way() {
+        for (message, path) in [
+            (json!({ "type": "key" }), "/key"),
+            (json!({ "type": "key", "key": "a", "code": "KeyA" }), "/key"),
+            (json!({ "type": "key", "code": "a" }), "/code"),
+            (json!({ "type": "key", "code": "KeyA", "action": "hold" }), "/action"),
+            (json!({ "type": "give_control" }), "/to"),
+            (json!({ "type": "give_control", "to": -1 }), "/to"),
+            (json!({ "type": "take_control", "name": "" }), "/name"),
+            (json!({ "type": "request_control", "name": 5 }), "/name"),
+            (json!({ "type": "release_control", "to": 5 }), "/to"),
+            (json!({ "type": "clipboard_set" }), "/text"),
+            (json!({ "type": "clipboard_follow", "follow": "yes" }), "/follow"),
+        ] {
+            let failure = refused(message.clone());
+            assert_eq!(failure.details.unwrap()["errors"][0]["path"], path, "{message}");
+        }
+        let Ok(Said::Input(Action::CodeDown(_), None)) = read(r#"{"type":"key","code":"KeyA","action":"down"}"#) else { panic!() };
     }
 
     #[test]

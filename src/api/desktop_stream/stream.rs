@@ -93,6 +93,11 @@ impl Stream {
         Ok(stream)
     }
 
+    /// The desktop that it shows.
+    pub(super) fn desktop(&self) -> &Arc<Desktop> {
+        &self.desktop
+    }
+
     fn format(&self) -> StreamFormat {
         if self.painting.is_some() { StreamFormat::Binary } else { StreamFormat::Jpeg }
     }
@@ -277,7 +282,14 @@ impl Stream {
             }
             Action::Scroll(scroll) => place(&mut scroll.x, &mut scroll.y)?,
             Action::ButtonDown(hold) | Action::ButtonUp(hold) => place(&mut hold.x, &mut hold.y)?,
-            Action::Type(_) | Action::Press(_) | Action::Hotkey(_) | Action::KeyDown(_) | Action::KeyUp(_) => {}
+            Action::Type(_)
+            | Action::Press(_)
+            | Action::Hotkey(_)
+            | Action::KeyDown(_)
+            | Action::KeyUp(_)
+            | Action::CodePress(_)
+            | Action::CodeDown(_)
+            | Action::CodeUp(_) => {}
         }
         Ok(action)
     }

@@ -11,6 +11,7 @@ use super::super::State as Rooms;
 use super::super::error::{ErrorResponse, Result};
 use super::super::extract::{Json, Path, Query};
 use super::super::success::SuccessResponse;
+use super::super::visit;
 use super::super::workflows::within_limit;
 use super::PageQuery;
 use crate::services::Name;
@@ -135,5 +136,5 @@ pub(crate) async fn apply(
         cancel = state.enter(Name::ClickAutomation)?;
     }
     let ApplyRequest { snapshot_id, click } = request;
-    Ok(Answer(state.snapshots().apply(&state.grant(), template, &snapshot_id, click, &cancel).await?))
+    Ok(Answer(state.snapshots().apply(&state.grant(), template, &snapshot_id, click, visit::control_token(), &cancel).await?))
 }

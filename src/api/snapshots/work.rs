@@ -6,6 +6,7 @@ use axum::extract::State;
 use super::super::State as Rooms;
 use super::super::error::{ErrorResponse, Result};
 use super::super::extract::Json;
+use super::super::visit;
 use crate::services::Name;
 use crate::snapshots::{ClickAnswer, ClickRequest, OcrAnswer, OcrRequest};
 
@@ -22,5 +23,5 @@ pub(crate) async fn ocr(State(state): State<Rooms>, Json(request): Json<OcrReque
 pub(crate) async fn click(State(state): State<Rooms>, Json(request): Json<ClickRequest>) -> Result<Answer<ClickAnswer>> {
     state.enter(Name::Snapshot)?;
     let cancel = state.enter(Name::ClickAutomation)?;
-    Ok(Answer(state.snapshots().click(&state.grant(), request, &cancel).await?))
+    Ok(Answer(state.snapshots().click(&state.grant(), request, visit::control_token(), &cancel).await?))
 }

@@ -74,7 +74,7 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     findings.extend(programs.ocr(config).await);
     findings.extend(programs.shells().await);
     findings.push(models());
-    findings.extend(kernel::sandbox());
+    findings.extend(kernel::sandbox(config));
     findings.push(proxmox(config).await);
     findings
 }

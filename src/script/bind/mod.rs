@@ -17,6 +17,7 @@ mod log;
 mod mouse;
 mod ocr;
 mod screen;
+mod session;
 mod shell;
 mod system;
 mod time;
@@ -63,4 +64,5 @@ pub(super) fn globals() -> rhai::Shared<Module> {
 pub(super) fn register_types(engine: &mut Engine) {
     flow::register_types(engine);
     screen::register_types(engine);
+    session::register_types(engine);
 }

@@ -3,7 +3,6 @@
 use std::process::Command;
 use std::time::Duration;
 
-use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::served::{self, Server, node};

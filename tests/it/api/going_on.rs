@@ -172,7 +172,7 @@ async fn a_wait_whose_time_passed_while_the_server_was_off_is_over_when_it_is_up
 #[tokio::test(flavor = "multi_thread")]
 async fn what_must_not_be_done_twice_is_interrupted_by_a_stop_and_goes_on_by_a_retry() {
     let server = start().await;
-    let command = |id: &str, line: &str| node(id, "shell_command", json!({ "command": line }));
+    let command = |id: &str, line: &str| node(id, "shell_command", json!({ "command": line, "read": ["**/*"], "write": ["log.txt"] }));
     let nodes = json!([
         node("start", "manual_trigger", json!({})),
         command("first", "echo first >> log.txt"),
@@ -216,7 +216,7 @@ async fn rounds_and_branches_run_side_by_side_and_give_what_they_give_in_order()
         node(
             "meet",
             "shell_command",
-            json!({ "command": "touch here.{{ input }}; for i in $(seq 200); do [ $(ls here.* | wc -l) = 4 ] && exit 0; sleep 0.05; done; exit 1", "fail_on_error": true })
+            json!({ "command": "touch here.{{ input }}; for i in $(seq 200); do [ $(ls here.* | wc -l) = 4 ] && exit 0; sleep 0.05; done; exit 1", "read": ["*"], "write": ["*"], "fail_on_error": true })
         ),
         node("twice", "transform", json!({ "expression": "nodes.each * 2" })),
     ]);
@@ -230,12 +230,12 @@ async fn rounds_and_branches_run_side_by_side_and_give_what_they_give_in_order()
         node(
             "l",
             "shell_command",
-            json!({ "command": "touch l; for i in $(seq 200); do [ -e r ] && exit 0; sleep 0.05; done; exit 1", "fail_on_error": true })
+            json!({ "command": "touch l; for i in $(seq 200); do [ -e r ] && exit 0; sleep 0.05; done; exit 1", "read": ["*"], "write": ["*"], "fail_on_error": true })
         ),
         node(
             "r",
             "shell_command",
-            json!({ "command": "touch r; for i in $(seq 200); do [ -e l ] && exit 0; sleep 0.05; done; exit 1", "fail_on_error": true })
+            json!({ "command": "touch r; for i in $(seq 200); do [ -e l ] && exit 0; sleep 0.05; done; exit 1", "read": ["*"], "write": ["*"], "fail_on_error": true })
         ),
         node("then", "transform", json!({ "expression": "[input.left.exit_code, input.right.exit_code]" })),
     ]);
@@ -331,7 +331,7 @@ async fn a_retry_waits_between_attempts_without_holding_anything_and_counts_acro
         settled(
             "try",
             "shell_command",
-            json!({ "command": command, "fail_on_error": true }),
+            json!({ "command": command, "read": ["tries.txt"], "write": ["tries.txt"], "fail_on_error": true }),
             json!({ "retry": { "times": 3, "wait": 1.2, "backoff": 1 } })
         ),
     ]);
@@ -416,7 +416,12 @@ async fn a_run_whose_runner_dies_goes_on_until_that_happens_three_times_in_a_row
     let server = start().await;
     let nodes = json!([
         node("start", "manual_trigger", json!({})),
-        settled("slow", "shell_command", json!({ "command": "echo begun >> log.txt; sleep 60" }), json!({ "on_interrupt": "retry" })),
+        settled(
+            "slow",
+            "shell_command",
+            json!({ "command": "echo begun >> log.txt; sleep 60", "write": ["log.txt"] }),
+            json!({ "on_interrupt": "retry" })
+        ),
     ]);
     draw(&server, "dies", nodes, &["start -> slow"]).await;
     let run_id = id_of(&execute(&server, "dies", json!({})).await);

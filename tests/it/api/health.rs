@@ -133,7 +133,7 @@ async fn webhooks_start_nothing_while_triggers_are_stopped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_script_does_with_a_part_ends_with_it() {
     let server = start().await;
-    let source = "//! ---\n//! permissions = { shell = [\"bash\"] }\n//! ---\n\
+    let source = "//! ---\n//! permissions = { shell = [\"bash\"], write = [\"*\"] }\n//! ---\n\
         shell::run(#{ command: \"echo $$ > pid.part && mv pid.part pid; sleep 600; true\", timeout: 300 })";
     let put = reqwest::Client::new().put(server.url("/api/scripts/long.rhai")).json(&json!({ "source": source })).send().await.unwrap();
     assert_eq!(put.status(), 201);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use trae::desktop::{Desktop, Desktops, Error, Mode, Settings};
-use trae::error::{Classify as _, Failure, Kind};
+use trae::error::{Failure, Kind};
 use trae::ocr::Ocr;
 use trae::screen::Capture;
 

@@ -181,6 +181,48 @@ async fn metadata_addresses_are_never_called() {
     }
 }
 
+/// Names that lead to this machine are found out when they are resolved, also behind a redirect; nothing connects.
+#[tokio::test]
+async fn private_addresses_are_called_for_open_hosts_only() {
+    use trae::fetch::Private;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let grant = everything(folder.path());
+    let ask = async |fetch: &Fetch, host: &str| {
+        let url = grant.url(&format!("http://{host}:{port}/")).unwrap();
+        fetch.send(url, request(|request| request.timeout = 5.0), &CancellationToken::new()).await
+    };
+    let closed = Fetch::within(Private::Of(["elsewhere.example".to_owned()].into()));
+    for host in [
+        "localhost",
+        "localhost.",
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "0.0.0.0",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "ok@127.0.0.1",
+    ] {
+        let error = ask(&closed, host).await.unwrap_err();
+        assert!(matches!(error, Error::Private { .. }) && error.kind() == Kind::PermissionDenied, "{host}: {error:?}");
+    }
+    let waited = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+    assert!(waited.is_err(), "something connected");
+    for url in ["file:///etc/passwd", "gopher://127.0.0.1:70/", "ftp://127.0.0.1/"] {
+        assert_eq!(grant.url(url).unwrap_err().kind(), Kind::PermissionDenied, "{url}");
+    }
+    drop(listener);
+    let address = server().await;
+    let open = Fetch::within(Private::Of(["localhost".to_owned()].into()));
+    let url = grant.url(&format!("http://localhost:{}/echo", address.port())).unwrap();
+    let answer = open.send(url, request(|_| ()), &CancellationToken::new()).await.unwrap();
+    assert_eq!(answer.status, 200);
+}
+
 #[tokio::test]
 async fn a_host_that_is_not_there_is_named() {
     // Nothing listens on a port that was free a moment ago.
