@@ -8,7 +8,7 @@ use tokio::io::AsyncRead;
 
 use super::handshake::check_size;
 use super::picture::{Area, PIXEL, Picture};
-use super::wire::{Broken, Incoming};
+use super::wire::{Broken, Incoming, update_request};
 use super::{Cursor, Shared, clip, hextile, zrle};
 
 /// Encodings, as RFB numbers them.
@@ -81,11 +81,18 @@ impl Decoder {
             drawn |= self.rectangle(encoding, area, server).await?;
         }
         let mut state = self.shared.lock();
-        // What a server can do, and where its pointer is, it tells in updates that show nothing.
-        state.updates += u64::from(drawn);
-        state.asked = false;
-        if !state.watchers.is_empty() {
-            state.ask(&self.shared).map_err(|error| error.to_string())?;
+        if drawn {
+            state.updates += 1;
+            state.asked = false;
+            if !state.watchers.is_empty() {
+                state.ask(&self.shared).map_err(|error| error.to_string())?;
+            }
+        } else {
+            // A server tells what it can do, and its size, in updates that show nothing, also at each request that is not for changes
+            // alone; to some that is the answer to whatever was asked. What was to be shown counts as changed, and is asked for again.
+            let again = update_request(true, state.picture.size());
+            state.send(&self.shared, again).map_err(|error| error.to_string())?;
+            state.asked = true;
         }
         state.wake();
         drop(state);
@@ -155,7 +162,7 @@ impl Decoder {
         state.picture = Picture::new(size);
         state.note(Area { x: 0, y: 0, width: size.0, height: size.1 });
         // What is on it comes anew.
-        state.send(&self.shared, super::wire::update_request(false, size)).map_err(|error| error.to_string())
+        state.send(&self.shared, update_request(false, size)).map_err(|error| error.to_string())
     }
 
     /// The pointer: where it points, its pixels, and which of them are there, one bit each.

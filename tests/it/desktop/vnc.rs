@@ -256,7 +256,7 @@ async fn the_console_of_a_virtual_machine_is_read_and_its_keys_are_pressed() {
     let port = free_port();
     let mut command = Command::new("qemu-system-x86_64");
     let vnc = format!("127.0.0.1:{}", port - 5900);
-    command.args(["-display", "none", "-nodefaults", "-vga", "std", "-m", "32", "-boot", "menu=on,splash-time=600000", "-vnc", &vnc]);
+    command.args(["-display", "none", "-nodefaults", "-vga", "std", "-m", "32", "-boot", "menu=on,splash-time=60000", "-vnc", &vnc]);
     let server = Server::started(command, port);
     let (_desktops, far) = open(server.spec()).await;
     let far = far.unwrap();
