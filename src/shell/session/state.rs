@@ -153,8 +153,7 @@ impl State {
         let Some(typing) = &mut self.typing else { return };
         for line in typing.keys(bytes) {
             let begins = match self.progress.borrow().phase {
-                Phase::Idle => true,
-                Phase::Person if self.goes_on => false,
+                Phase::Idle => !self.goes_on,
                 _ => continue,
             };
             self.goes_on = false;
@@ -164,11 +163,11 @@ impl State {
                 (self.began, self.began_at) = (Instant::now(), SystemTime::now());
                 self.line_is_new = !line.trim().is_empty();
                 self.line = (self.line.0 + 1, line);
-                self.progress.send_modify(|progress| progress.phase = Phase::Person);
             } else {
                 self.line.1.push('\n');
                 self.line.1.push_str(&line);
             }
+            self.progress.send_modify(|progress| progress.phase = Phase::Person);
         }
     }
 
@@ -265,7 +264,11 @@ impl State {
             (Mark::End(_, None), Phase::Typed(_)) if self.prompt_is_due => self.prompt_is_due = false,
             // The line was wiped or interrupted before it ran; those who wait for it type it again.
             (Mark::End(_, None), Phase::Typed(_)) => self.ready(Phase::Idle),
-            (Mark::More, Phase::Person) => self.goes_on = true,
+            // Nothing runs: the line is still being edited, and may be wiped.
+            (Mark::More, Phase::Person) => {
+                (self.goes_on, self.touched) = (true, true);
+                self.go(Phase::Idle);
+            }
             (Mark::End(code, None), Phase::Person) => {
                 let began_in = self.directory.take();
                 self.ready(Phase::Idle);

@@ -93,6 +93,7 @@ async fn a_person_types_sees_requests_run_and_comes_back_to_it() {
     shows(&mut again, "rest sees typed\r\n").await;
     let (_, history) = server.get(&format!("/api/shell/history/{id}")).await;
     assert_eq!(history["history"][0]["command"], "MINE=typed; echo \"<$MINE>\"", "{history}");
+    again.send(Message::text(r#"{"type":"take"}"#)).await.unwrap();
     press(&mut again, "exit 3\r").await;
     for client in [&mut other, &mut again] {
         let (code, reason) = closed(client).await;

@@ -93,8 +93,11 @@ async fn a_session_is_used_in_a_terminal_of_ones_own_and_left() {
     terminal.press("while [ \"$(stty size)\" != '40 100' ]; do sleep 0.05; done; echo resi''zed\r");
     terminal.shows("resized").await;
     // Ctrl-C is for what runs in the session.
-    terminal.press("sleep 600\r");
-    terminal.press("\x03echo inter''rupted\r");
+    terminal.press("echo runni''ng; sleep 600\r");
+    terminal.shows("running").await;
+    terminal.press("\x03");
+    terminal.shows("^C").await;
+    terminal.press("echo inter''rupted\r");
     terminal.shows("interrupted").await;
     // One's own terminal keeps what went out at its top.
     assert!(!terminal.seen.lock().unwrap().contains("\x1bc"));
