@@ -305,6 +305,7 @@ pub(crate) async fn execute(
 /// The desktop that a stored workflow means, where that is not the default one.
 async fn target_of(state: &super::State, id: &str) -> Result<Option<String>> {
     let stored = state.workflows().get(id).await?;
-    let settings = stored.and_then(|stored| stored.graph.get("settings").and_then(|settings| settings.get("target")).cloned());
-    Ok(settings.and_then(|target| target.as_str().map(str::to_owned)))
+    let settings = stored.and_then(|stored| stored.graph.get("settings").map(|settings| settings.to_string()));
+    let settings: Option<serde_json::Value> = settings.and_then(|settings| serde_json::from_str(&settings).ok());
+    Ok(settings.and_then(|settings| settings.get("target")?.as_str().map(str::to_owned)))
 }
