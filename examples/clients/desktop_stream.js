@@ -280,9 +280,11 @@ class DesktopStream {
       moved = at(event);
     });
     on('mousedown', (event) => {
-      this.canvas.focus();
+      // A page that scrolls meanwhile would have the click land elsewhere.
+      const place = at(event);
+      this.canvas.focus({ preventScroll: true });
       move();
-      this.say({ type: 'mouse_down', ...at(event), button: buttons[event.button] ?? 'left' });
+      this.say({ type: 'mouse_down', ...place, button: buttons[event.button] ?? 'left' });
     });
     on('mouseup', (event) => {
       move();

@@ -18,6 +18,8 @@ use super::x11_follow::Follower;
 use super::x11_owner::Owner;
 use super::{Changes, Error, LONGEST};
 
+/// How often what is on the clipboard may change while it is read.
+const CHANGES: u32 = 5;
 /// How long the holder of the text may take for each of its answers.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -140,15 +142,34 @@ impl X11 {
 
     pub(super) fn get(&self) -> Result<String, Error> {
         let link = self.link()?;
-        let holder = link.connection.get_selection_owner(link.atoms.CLIPBOARD);
-        let holder = holder.map_err(Lost::from).and_then(|cookie| Ok(cookie.reply()?)).map_err(|error| self.unavailable(error))?;
-        if holder.owner == x11rb::NONE {
-            return Ok(String::new());
+        let mut holder = self.holder(&link)?;
+        for _ in 0..CHANGES {
+            if holder == x11rb::NONE {
+                return Ok(String::new());
+            }
+            let text = self.text(&link);
+            let since = self.holder(&link)?;
+            if since == holder {
+                return text;
+            }
+            // What one program offered, another one was asked for.
+            holder = since;
         }
+        Err(Error::Silent)
+    }
+
+    /// The window of the program that holds what is on the clipboard.
+    fn holder(&self, link: &Link) -> Result<Window, Error> {
+        let asked = link.connection.get_selection_owner(link.atoms.CLIPBOARD).map_err(Lost::from);
+        let holder = asked.and_then(|cookie| Ok(cookie.reply()?)).map_err(|error| self.unavailable(error))?;
+        Ok(holder.owner)
+    }
+
+    fn text(&self, link: &Link) -> Result<String, Error> {
         let string = u32::from(AtomEnum::STRING);
         let forms = [link.atoms.UTF8_STRING, link.atoms.TEXT_PLAIN_UTF8, link.atoms.TEXT_PLAIN, string];
         // Asked first: some programs hand over a picture whatever form one asks for. Those that do not answer this have a text.
-        let offered = self.convert(&link, link.atoms.TARGETS)?;
+        let offered = self.convert(link, link.atoms.TARGETS)?;
         let offered: Option<Vec<Atom>> = offered.map(|bytes| {
             let (words, _) = bytes.as_chunks::<4>();
             words.iter().map(|word| Atom::from_ne_bytes(*word)).collect()
@@ -157,7 +178,7 @@ impl X11 {
             if offered.as_ref().is_some_and(|offered| !offered.contains(&form)) {
                 continue;
             }
-            if let Some(bytes) = self.convert(&link, form)? {
+            if let Some(bytes) = self.convert(link, form)? {
                 let latin1 = form == string;
                 return Ok(if latin1 { bytes.into_iter().map(char::from).collect() } else { String::from_utf8_lossy(&bytes).into_owned() });
             }

@@ -139,9 +139,9 @@ fn usual_manager() -> Vec<String> {
 }
 
 impl TargetSpec {
-    /// The command lines that opening it starts.
+    /// The command lines that opening it starts. What is none is refused when it is made.
     pub fn commands(&self) -> impl Iterator<Item = &Vec<String>> {
-        self.window_manager.iter().chain(&self.startup).filter(|words| !words.is_empty())
+        self.window_manager.iter().chain(&self.startup).filter(|words| words.first().is_some_and(|name| !name.is_empty()))
     }
 
     /// It with what was left out filled in.

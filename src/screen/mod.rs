@@ -42,6 +42,9 @@ use serde_json::{Value, json};
 use crate::error::{Classify, Kind};
 use crate::vnc::Vnc;
 
+/// How often a picture is taken anew where the screen changed its size meanwhile.
+const CHANGES: u32 = 3;
+
 /// Why a screen could not be seen.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -226,7 +229,19 @@ impl Screen {
     /// [`Error::NoMonitor`], [`Error::EmptyRegion`], [`Error::OffScreen`] for what is not there; [`Error::Unavailable`] where the
     /// display does not answer.
     pub fn capture(&self, capture: &Capture) -> Result<Frame, Error> {
-        let region = match capture.monitor {
+        for _ in 0..CHANGES {
+            match self.backend.grab(self.region(capture)?) {
+                // Another machine's screen has changed its size in between.
+                Err(Error::Remote(crate::vnc::Error::Changed(_))) => {}
+                taken => return taken,
+            }
+        }
+        self.backend.grab(self.region(capture)?)
+    }
+
+    /// Where that is.
+    fn region(&self, capture: &Capture) -> Result<Region, Error> {
+        Ok(match capture.monitor {
             None => {
                 let bounds = self.backend.bounds()?;
                 match capture.region {
@@ -246,8 +261,7 @@ impl Screen {
                     }
                 }
             }
-        };
-        self.backend.grab(region)
+        })
     }
 
     /// A picture of the window with this number, which lies at `region` with its frame; and how much of it that is. It is not raised.

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::oneshot;
 
+use super::group::Group;
 use crate::policy::{Place, Reach};
 use crate::sandbox::Walls;
 
@@ -100,13 +101,14 @@ impl Confined {
     }
 
     /// Starts it within its walls: on a thread that puts them around itself and ends once the command, which inherits them, has begun.
-    pub(super) async fn start(&self, mut command: Command) -> std::io::Result<Child> {
+    pub(super) async fn start(&self, mut command: Command) -> std::io::Result<Group> {
         let runtime = tokio::runtime::Handle::current();
         let (answer, started) = oneshot::channel();
         let walls = self.walls.clone();
         std::thread::Builder::new().name("command".to_owned()).stack_size(256 * 1024).spawn(move || {
             let _within = runtime.enter();
-            let _ = answer.send(raise(&walls).and_then(|()| command.spawn()));
+            // As a group, which ends with whoever waits for it, also where nobody does any more.
+            let _ = answer.send(raise(&walls).and_then(|()| command.spawn()).map(Group::new));
         })?;
         started.await.map_err(|_| std::io::Error::other("the thread that starts it ended"))?
     }

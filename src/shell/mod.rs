@@ -200,11 +200,11 @@ impl Shells {
             let child = prepared.spawn().map_err(started)?;
             return follow(Group::new(child), options.stdin, begun, limit, cancel).await;
         };
-        let child = confined.start(prepared).await.map_err(|source| match source.kind() {
+        let group = confined.start(prepared).await.map_err(|source| match source.kind() {
             std::io::ErrorKind::PermissionDenied => Error::OutOfReach { program: program.display().to_string() },
             _ => started(source),
         })?;
-        let mut done = follow(Group::new(child), options.stdin, begun, limit, cancel).await?;
+        let mut done = follow(group, options.stdin, begun, limit, cancel).await?;
         let hint = if done.exit_code == 0 { None } else { confined.hint(&done.error, &directory) };
         if let Some(hint) = hint {
             done.error.push_str(&hint);

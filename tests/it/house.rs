@@ -134,6 +134,9 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
 const UNSAFE: &[&str] =
     &["src/desktop/xvfb.rs", "src/screen/segment.rs", "src/ocr/threads.rs", "src/sandbox/attempts.rs", "src/sandbox/limits.rs"];
 
+/// What a debug build tries to do from within a sandbox that refuses all of it.
+const ATTEMPTS: &str = "src/sandbox/attempts.rs";
+
 /// Names under which anything could be put, so that everything would be.
 const NAMES: &[&str] = &["utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "shared", "types"];
 
@@ -259,7 +262,7 @@ fn permission_is_proved_not_remembered() {
                 let proof = source.code.contains("pub struct Allowed");
                 broken.extend(source.code.find(maker).filter(|_| proof).map(|at| format!("{} lets others make a proof", source.place(at))));
             }
-        } else if !["shell", "desktop", "host"].contains(&source.room()) {
+        } else if !["shell", "desktop", "host"].contains(&source.room()) && source.path != ATTEMPTS {
             let starts = words(&source.code, "Command").filter(|at| source.code[at + "Command".len()..].starts_with("::new"));
             let places: Vec<_> = starts.filter(|_| source.code.contains("process::Command")).map(|at| source.place(at)).collect();
             broken.extend(places.into_iter().map(|place| format!("{place} starts a process; shell does, for who has an AllowedCommand")));

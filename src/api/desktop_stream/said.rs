@@ -343,7 +343,7 @@ mod tests {
             (json!({ "type": "give_control", "to": -1 }), "/to"),
             (json!({ "type": "take_control", "name": "" }), "/name"),
             (json!({ "type": "request_control", "name": 5 }), "/name"),
-            (json!({ "type": "release_control", "to": 5 }), "/to"),
+            (json!({ "type": "release_control", "to": 5 }), ""),
             (json!({ "type": "clipboard_set" }), "/text"),
             (json!({ "type": "clipboard_follow", "follow": "yes" }), "/follow"),
         ] {

@@ -80,7 +80,7 @@ mod functions {
     /// shell's name in `shell = […]`.
     ///
     /// ```rhai
-    /// let session = shell::open(#{ shell: "sh", cols: 100, rows: 30, env: #{ GREETING: "hello" } });
+    /// let session = shell::open(#{ shell: "bash", cols: 100, rows: 30, env: #{ GREETING: "hello" } });
     /// assert(session.run("echo $GREETING; stty size").output == "hello\n30 100\n");
     /// ```
     #[rhai_fn(name = "open", return_raw)]

@@ -102,7 +102,7 @@ desktop::use("one");
 seen += screen::capture().width;
 mouse::move_to(5, 6);
 seen += desktop::use("two", || {{ mouse::move_to(7, 8); clipboard::get() }});
-seen += shell::run(["sh", "-c", "echo $DISPLAY"]).output.trim();
+seen += shell::run(["sh", "-c", "echo $DISPLAY"]).output.trimmed();
 seen"#
         ),
     )

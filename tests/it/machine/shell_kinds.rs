@@ -67,7 +67,10 @@ async fn room(kind: ShellType, line: &str) -> Room {
     let allowed = everything(folder.path()).command(Program::Terminal { shell: name }).unwrap();
     let opened = shells.open(allowed.clone(), ShellSessionRequest::new("test", kind), &BTreeMap::new()).await.unwrap();
     let session = shells.session(&opened.session_id).await.unwrap();
-    Room { shells, session, kind, allowed, folder }
+    let room = Room { shells, session, kind, allowed, folder };
+    // A person types once there is a prompt; what is typed before it stands before it.
+    room.wait("[#$%>] ?$", 0).await.unwrap();
+    room
 }
 
 impl Room {
@@ -205,7 +208,8 @@ async fn folders_and_variables_of_each_kind() {
         // Half a line, and half a command, do not get in the way.
         for half in ["rm -rf unfinished", "echo 'open\r"] {
             room.session.send(&room.allowed, half).unwrap();
-            assert!(room.session.variables(&room.allowed).await.unwrap().contains_key("MINE"), "{kind:?} after {half:?}");
+            let variables = room.session.variables(&room.allowed).await.unwrap_or_else(|error| panic!("{kind:?} after {half:?}: {error}"));
+            assert!(variables.contains_key("MINE"), "{kind:?} after {half:?}");
         }
     }
 }
