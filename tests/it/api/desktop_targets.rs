@@ -116,7 +116,7 @@ seen"#
     assert_eq!((status, &shot["target"], &shot["width"]), (201, &json!("one"), &json!(640)));
     let click =
         json!({ "snapshot_id": shot["snapshot_id"], "actions": [{ "id": "a", "name": "a", "x": 100, "y": 200, "action_type": "click" }] });
-    assert_eq!(server.post("/api/snapshots/click", &click).await.1["success"], true);
+    assert_eq!(server.post("/api/snapshots/click/execute", &click).await.1["success"], true);
     assert_eq!(server.get("/api/automation/mouse/position?target=one").await.1, json!({ "x": 100, "y": 200 }));
 }
 
