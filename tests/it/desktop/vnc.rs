@@ -111,7 +111,7 @@ async fn tigervnc_is_seen_typed_into_clicked_and_watched() {
     let cancel = CancellationToken::new();
     let folder = tempfile::tempdir().unwrap();
     let (typed, ready) = (folder.path().join("typed"), folder.path().join("ready"));
-    let script = format!("stty -icanon; touch '{}'; exec tee '{}'", ready.display(), typed.display());
+    let script = format!("stty -icanon -echo; touch '{}'; exec tee '{}'", ready.display(), typed.display());
     let arguments =
         ["-display", &server.display, "-u8", "-fa", "DejaVu Sans Mono", "-fs", "18", "-geometry", "50x8+0+0", "-e", "sh", "-c", &script];
     let xterm = Command::new("xterm").args(arguments).env("LC_ALL", "C.UTF-8").stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
