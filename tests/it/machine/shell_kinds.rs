@@ -205,9 +205,9 @@ async fn folders_and_variables_of_each_kind() {
         let variables = room.session.variables(&room.allowed).await.unwrap();
         assert_eq!(variables["MINE"], "a'b\\n\n\"c\" $x\\", "{kind:?}");
         assert!(room.session.info().working_directory.ends_with("/a \\b'c $d"), "{kind:?}: {:?}", room.session.info());
-        // Half a line, and half a command, do not get in the way. In sh a command of several lines is ended by whoever began it.
+        // Half a line, and half a command, do not get in the way. In sh and zsh a command of several lines is ended by whoever began it.
         let halves = ["rm -rf unfinished", "echo 'open\r"];
-        for half in halves.into_iter().take(if kind == ShellType::Sh { 1 } else { 2 }) {
+        for half in halves.into_iter().take(if matches!(kind, ShellType::Sh | ShellType::Zsh) { 1 } else { 2 }) {
             room.session.send(&room.allowed, half).unwrap();
             let variables = room.session.variables(&room.allowed).await.unwrap_or_else(|error| panic!("{kind:?} after {half:?}: {error}"));
             assert!(variables.contains_key("MINE"), "{kind:?} after {half:?}");
