@@ -240,13 +240,15 @@ impl Rfb {
             2 => {
                 let mut colours = rgb(&self.unpacked(stream, width * height * 3));
                 for place in 0..colours.len() {
-                    for part in 0..3 {
+                    let mut colour = colours[place];
+                    for (part, value) in colour.iter_mut().enumerate() {
                         let at = |back: usize, fits: bool| if fits { i32::from(colours[place - back][part]) } else { 0 };
                         let (is_left, is_top) = (place % width > 0, place >= width);
                         let guess = at(1, is_left) + at(width, is_top) - at(width + 1, is_left && is_top);
                         let guess = u8::try_from(guess.clamp(0, 255)).unwrap();
-                        colours[place][part] = colours[place][part].wrapping_add(guess);
+                        *value = value.wrapping_add(guess);
                     }
+                    colours[place] = colour;
                 }
                 colours
             }

@@ -227,7 +227,11 @@ impl Desktops {
     /// default one was open.
     pub fn shutdown(&self) -> bool {
         // All of them.
-        self.slots().iter().fold(false, |open, slot| (slot.shut(false) && slot.spec().is_none()) || open)
+        let mut open = false;
+        for slot in self.slots() {
+            open |= slot.shut(false) && slot.spec().is_none();
+        }
+        open
     }
 
     /// The default one first.

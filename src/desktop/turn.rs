@@ -162,7 +162,7 @@ impl State {
         if self.holder.as_ref().is_some_and(|holder| holder.left) {
             self.holder = None;
         }
-        if self.holder.is_some() && !self.queue.front().is_some_and(|next| next.rank == Rank::Takes) {
+        if self.holder.is_some() && self.queue.front().is_none_or(|next| next.rank != Rank::Takes) {
             return None;
         }
         let displaced = self.holder.take();

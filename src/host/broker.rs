@@ -39,6 +39,9 @@ pub struct Capabilities {
     pub system: Arc<system::System>,
 }
 
+/// The desktop whose turn a run has, and its place there.
+type Held = (Arc<Desktop>, Lease);
+
 /// One run's dealings with the machine.
 pub(super) struct Broker {
     run_id: String,
@@ -53,7 +56,7 @@ pub(super) struct Broker {
     /// Shared by all runners of the run, like the desktop's lease.
     images: Arc<Mutex<Images>>,
     pub(super) opened: Arc<Opened>,
-    lease: Arc<tokio::sync::Mutex<Option<(Arc<Desktop>, Lease)>>>,
+    lease: Arc<tokio::sync::Mutex<Option<Held>>>,
     /// The desktop that the script means; none is the default one.
     target: Option<String>,
     /// Effects are described, not done.

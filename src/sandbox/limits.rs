@@ -28,7 +28,7 @@ const OF_ROOT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::SYS_CHROOT);
 
 /// Gives up most of what root may, for the programs that the calling thread starts. Nobody else has any of it.
-pub fn keep_few_capabilities() {
+pub(super) fn keep_few_capabilities() {
     for capability in CapabilitySet::all().difference(OF_ROOT).iter() {
         // One that is not there, as all of them for who is not root, needs no removing.
         let _ = remove_capability_from_bounding_set(capability);
@@ -39,7 +39,7 @@ pub fn keep_few_capabilities() {
 pub fn lower_limits() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     for resource in [Resource::Core, Resource::Fsize, Resource::Nofile, Resource::Nproc, Resource::Memlock, Resource::Msgqueue] {
-        let _ = setrlimit(resource, none.clone());
+        let _ = setrlimit(resource, none);
     }
 }
 

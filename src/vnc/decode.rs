@@ -226,7 +226,10 @@ mod tests {
         })
     }
 
-    fn update(rectangles: &[(u16, u16, u16, u16, i32, &[u8])]) -> Vec<u8> {
+    /// Left, top, width, height, encoding, and what is encoded.
+    type Rectangle<'a> = (u16, u16, u16, u16, i32, &'a [u8]);
+
+    fn update(rectangles: &[Rectangle<'_>]) -> Vec<u8> {
         let mut bytes = vec![0, 0];
         bytes.extend(u16::try_from(rectangles.len()).unwrap().to_be_bytes());
         for (x, y, width, height, encoding, content) in rectangles {
