@@ -121,7 +121,7 @@ pub(crate) async fn delete(State(state): State<Rooms>, Path(id): Path<String>) -
 }
 
 /// Reads a template's zones in a snapshot; with `click` it does its clicks as well.
-#[utoipa::path(post, path = "/api/snapshots/templates/{template_id}/apply", tag = "snapshots", operation_id = "snapshot_templates_apply", params(("template_id" = String, Path)), request_body = ApplyRequest, responses((status = 200, body = Applied), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse), (status = 504, body = ErrorResponse)))]
+#[utoipa::path(post, path = "/api/snapshots/templates/{template_id}/apply", tag = "snapshots", operation_id = "snapshot_templates_apply", params(("template_id" = String, Path)), request_body = ApplyRequest, responses((status = 200, body = Applied), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse), (status = 504, body = ErrorResponse)))]
 pub(crate) async fn apply(
     State(state): State<Rooms>,
     Path(id): Path<String>,

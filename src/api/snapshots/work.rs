@@ -19,7 +19,7 @@ pub(crate) async fn ocr(State(state): State<Rooms>, Json(request): Json<OcrReque
 }
 
 /// Clicks at points of a snapshot, where they are on the screen now. What came of each click stands in the answer.
-#[utoipa::path(post, path = "/api/snapshots/click/execute", tag = "snapshots", operation_id = "snapshots_click", request_body = ClickRequest, responses((status = 200, body = ClickAnswer), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+#[utoipa::path(post, path = "/api/snapshots/click/execute", tag = "snapshots", operation_id = "snapshots_click", request_body = ClickRequest, responses((status = 200, body = ClickAnswer), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn click(State(state): State<Rooms>, Json(request): Json<ClickRequest>) -> Result<Answer<ClickAnswer>> {
     state.enter(Name::Snapshot)?;
     let cancel = state.enter(Name::ClickAutomation)?;
