@@ -33,6 +33,7 @@ pub mod store;
 pub mod system;
 pub mod tally;
 pub mod triggers;
+pub mod trust;
 pub mod vnc;
 pub mod windows;
 pub mod workflow;

@@ -1,20 +1,17 @@
 //! TLS below VNC, as VeNCrypt asks for it: with certificates. What is anonymous proves nothing about who is at the other end.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use sha2::{Digest as _, Sha256};
+use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::Error;
 use super::wire::Broken;
+use crate::trust::{Believed, Verifier};
 
 /// Whether the connection is to be encrypted, and whom to believe that it is the right server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -71,82 +68,20 @@ fn roots(pem: &str) -> Result<RootCertStore, String> {
 
 /// Encrypts a connection.
 pub(super) async fn encrypt<S: AsyncRead + AsyncWrite + Unpin>(stream: S, host: &str, trust: &Trust) -> Result<TlsStream<S>, Broken> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let failed = |error: rustls::Error| format!("TLS cannot be used: {error}");
-    let usual: Option<Arc<dyn ServerCertVerifier>> = match trust {
-        Trust::Fingerprint(_) => None,
-        Trust::Authorities(pem) => {
-            let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(pem)?), Arc::clone(&provider)).build();
-            Some(built.map_err(|error| format!("TLS cannot be used: {error}"))?)
-        }
-        Trust::System | Trust::Unencrypted => {
-            Some(Arc::new(rustls_platform_verifier::Verifier::new(Arc::clone(&provider)).map_err(failed)?))
-        }
+    let unusable = |reason: String| format!("TLS cannot be used: {reason}");
+    let believed = match trust {
+        Trust::Fingerprint(pin) => Believed::One(*pin),
+        Trust::Authorities(pem) => Believed::Authorities(roots(pem)?),
+        Trust::System | Trust::Unencrypted => Believed::System,
     };
-    let pin = if let Trust::Fingerprint(pin) = trust { Some(*pin) } else { None };
-    let verifier = Arc::new(Verifier { pin, usual, provider: Arc::clone(&provider), refused: Mutex::default() });
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(failed)?;
-    let config = config.dangerous().with_custom_certificate_verifier(Arc::clone(&verifier) as _).with_no_client_auth();
+    let verifier = Verifier::new(believed).map_err(unusable)?;
+    let config = verifier.client().map_err(unusable)?;
     let name = ServerName::try_from(host.to_owned()).map_err(|error| format!("TLS cannot be used: {error}"))?;
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| {
-        let refused = verifier.refused.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match refused {
-            Some(shown) => format!("its certificate is not trusted ({error}); if it is the right one, give its `fingerprint`: {shown}"),
-            None => format!("TLS did not begin: {error}"),
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| match verifier.refused() {
+        Some(shown) => {
+            let shown: String = shown.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("its certificate is not trusted ({error}); if it is the right one, give its `fingerprint`: {shown}")
         }
+        None => format!("TLS did not begin: {error}"),
     })
-}
-
-/// Trusts one certificate, or those that somebody vouches for; remembers one that it does not trust.
-#[derive(Debug)]
-struct Verifier {
-    pin: Option<[u8; 32]>,
-    usual: Option<Arc<dyn ServerCertVerifier>>,
-    provider: Arc<CryptoProvider>,
-    refused: Mutex<Option<String>>,
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let shown: [u8; 32] = Sha256::digest(end_entity).into();
-        let verified = match (&self.usual, self.pin) {
-            (_, Some(pin)) if pin == shown => Ok(ServerCertVerified::assertion()),
-            (Some(usual), None) => usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now),
-            _ => Err(rustls::Error::InvalidCertificate(rustls::CertificateError::ApplicationVerificationFailure)),
-        };
-        if verified.is_err() {
-            let digits: String = shown.iter().map(|byte| format!("{byte:02x}")).collect();
-            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(digits);
-        }
-        verified
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }
