@@ -346,7 +346,7 @@ impl Session {
         }
     }
 
-    fn took_in(self: &Arc<Self>, bytes: &[u8]) {
+    fn took_in(&self, bytes: &[u8]) {
         let mut state = self.state();
         let typed = state.take_in(bytes);
         // A program may ask its terminal something. Where nobody looks, there is none to answer but the model.
@@ -358,9 +358,9 @@ impl Session {
         }
         drop(state);
         self.printed.send_replace(());
+        // The thread that reads the terminal waits for each: one after another, they stay in the order in which they ran.
         for Typed { command, code, output, at, seconds, directory } in typed {
-            let this = Arc::clone(self);
-            self.runtime.spawn(async move { this.keep(&command, code, &output, at, seconds, directory).await });
+            self.runtime.block_on(self.keep(&command, code, &output, at, seconds, directory));
         }
     }
 }
