@@ -141,6 +141,10 @@ pub struct Security {
     pub api_key_enabled: bool,
     /// `JWT_SECRET_KEY`, at least 32 bytes; default: none, one is generated.
     pub jwt_secret_key: Option<Secret>,
+    /// `SECRETS_IDENTITY`, default `DATA_DIR/secrets.identity`: the age identity that opens the secrets.
+    pub secrets_identity: Option<PathBuf>,
+    /// `SECRETS_PASSPHRASE`, default none: what encrypts that file.
+    pub secrets_passphrase: Option<Secret>,
     /// `RATE_LIMIT_ENABLED`, default `false`.
     pub rate_limit_enabled: bool,
     /// `RATE_LIMIT_REQUESTS_PER_MINUTE`, default `60`.
@@ -365,6 +369,12 @@ impl Config {
         reader.finish().map(|()| config)
     }
 
+    /// The values that are not to be shown anywhere.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let all = [&self.security.jwt_secret_key, &self.security.secrets_passphrase, &self.proxmox.password];
+        all.into_iter().flatten().map(|Secret(text)| text.as_str())
+    }
+
     /// Every value and where it came from, in the order of the structs; secrets are masked.
     pub fn settings(&self) -> &[Setting] {
         &self.settings
@@ -412,6 +422,8 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
     let security = Security {
         api_key_enabled: r.get("API_KEY_ENABLED", false),
         jwt_secret_key: r.optional("JWT_SECRET_KEY"),
+        secrets_identity: r.optional("SECRETS_IDENTITY"),
+        secrets_passphrase: r.optional("SECRETS_PASSPHRASE"),
         rate_limit_enabled: r.get("RATE_LIMIT_ENABLED", false),
         rate_limit_requests_per_minute: r.within("RATE_LIMIT_REQUESTS_PER_MINUTE", 60, 1..=1_000_000),
         http_private_hosts: r.get("HTTP_PRIVATE_HOSTS", Vec::new()),

@@ -17,9 +17,9 @@ use super::door::Door;
 use super::state::State;
 use super::visit;
 use super::{
-    approvals, auth, automation, describe, desktop, desktop_stream, docs, echo, error, filesystem, health, keys, metrics, node_configs,
-    node_templates, queue, recordings, run_files, runs, scripts, shell, shell_terminal, snapshots, triggers, versions, webhooks,
-    workflow_automation, workflows,
+    approvals, audit, auth, automation, describe, desktop, desktop_stream, docs, echo, error, filesystem, health, keys, metrics,
+    node_configs, node_templates, queue, recordings, run_files, runs, scripts, secrets, shell, shell_terminal, snapshots, triggers,
+    versions, webhooks, workflow_automation, workflows,
 };
 
 /// A route at once, and its description when somebody asks: a server that nobody asks for it never makes it.
@@ -48,8 +48,15 @@ fn table() -> Table {
         .add(routes!(metrics::metrics))
         // keys
         .add(routes!(auth::token))
+        .add(routes!(auth::session, auth::begin_session, auth::end_session))
+        .add(routes!(auth::link))
+        .add(routes!(auth::ticket))
+        .add(routes!(auth::enter))
         .add(routes!(keys::list, keys::create))
         .add(routes!(keys::revoke))
+        .add(routes!(audit::list))
+        .add(routes!(secrets::list))
+        .add(routes!(secrets::set, secrets::remove))
         // desktop
         .add(routes!(desktop::streaming::status))
         .add(routes!(desktop::streaming::configure))
@@ -201,7 +208,7 @@ pub fn door(state: State) -> Door {
         .method_not_allowed_fallback(error::no_such_method)
         .layer(metrics::Counting(Arc::clone(state.answered())))
         .with_state(state.clone());
-    Door::new(routes, state.config()).with(state.keys())
+    Door::new(routes, state.config()).with(state.keys(), state.audit(), state.passes())
 }
 
 /// The description of every route.
@@ -273,6 +280,7 @@ fn routed(path: &str) -> String {
         "/api/webhooks/{path}" => "/api/webhooks/{*path}".to_owned(),
         "/api/webhooks-test/{path}" => "/api/webhooks-test/{*path}".to_owned(),
         "/api/scripts/{path}" | "/api/scripts/{path}/run" => "/api/scripts/{*path}".to_owned(),
+        "" => "/".to_owned(),
         path => path.to_owned(),
     }
 }

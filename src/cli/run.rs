@@ -20,7 +20,7 @@ use super::check::{graph, is_graph};
 use super::progress::Progress;
 use super::serve::{asked_to_end, failed};
 use super::step::AtTerminal;
-use super::{Place, exit, log_to_stderr, parameters, permit, print, runtime, table};
+use super::{Place, audit, exit, log_to_stderr, parameters, permit, print, runtime, table};
 
 /// Run a workflow or a script.
 #[derive(Args)]
@@ -94,9 +94,9 @@ impl Run {
             if !checked.valid {
                 return Err(exit::DATA.into());
             }
-            app.runs.execute_graph(&graph, execute).await
+            app.runs.by(&audit::actor()).execute_graph(&graph, execute).await
         } else {
-            app.runs.execute_source(&self.file.display().to_string(), source, execute).await
+            app.runs.by(&audit::actor()).execute_source(&self.file.display().to_string(), source, execute).await
         };
         let ticket = started.map_err(|failure| self.refused(&failure, source))?;
         let run = self.follow(app, ticket, steps, stepper).await?;

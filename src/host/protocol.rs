@@ -196,6 +196,12 @@ pub enum Call {
         name: String,
     },
 
+    // secrets
+    /// → text
+    SecretGet {
+        name: String,
+    },
+
     // flow
     /// → whatever the wait is for. Answered with [`Reply::Rest`] where the run is let go meanwhile.
     Wait(Wait),
@@ -238,6 +244,7 @@ impl Call {
             | Self::SystemLoad
             | Self::SystemProcesses
             | Self::SystemEnv { .. }
+            | Self::SecretGet { .. }
             | Self::ShellSession { .. }
             | Self::ShellScreen { .. }
             | Self::FlowPause(_)

@@ -10,6 +10,7 @@ use super::command::{AllowedCommand, AllowedProcess, Program};
 use super::path::{Access, AllowedPath};
 use super::permissions::Permissions;
 use super::reach::{self, Place, Reach};
+use super::secret::AllowedSecret;
 use super::url::AllowedUrl;
 use crate::error::{Classify, Kind};
 
@@ -178,6 +179,12 @@ impl Grant {
     /// May read the environment variable `name`.
     pub fn env(&self, name: &str) -> Result<(), Denied> {
         self.listed(|p| &p.env, name, &format!("reading the variable {name:?}"), &format!("env = [{name:?}]"))
+    }
+
+    /// May use the secret `name`.
+    pub fn secret(&self, name: &str) -> Result<AllowedSecret, Denied> {
+        self.listed(|p| &p.secrets, name, &format!("using the secret {name:?}"), &format!("secrets = [{name:?}]"))?;
+        Ok(AllowedSecret::new(name))
     }
 
     /// May start the library's script at `path`.

@@ -108,6 +108,7 @@ async fn start(parent: &Arc<Live>, what: &WaitFor, child: &str) -> Result<Arc<Li
     let place = Place {
         run_id: Some(child.to_owned()),
         within: within(parent),
+        by: None,
         depth: parent.depth + 1,
         parent: Some(parent.head.run_id.clone()),
         retry_of: None,

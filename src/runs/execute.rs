@@ -20,10 +20,11 @@ use super::queue::{self, Claim, Entered, Queue};
 use super::record::{RunStatus, RunSummary};
 use super::ticket::Ticket;
 use super::waits::{self, Pending};
-use super::{Error, Settings, Timestamp};
+use super::{Error, Runs, Settings, Timestamp, audited};
 use crate::error::{Failure, Kind};
 use crate::host::protocol::{AwaitedCall, Json, Mode, Past, Pause, ScriptError, Start, WaitFor};
 use crate::host::{Job, Outcome};
+use crate::mask;
 use crate::policy::{Grant, Permissions};
 use crate::store::Store;
 use crate::store::runs::{NewRun, Write};
@@ -129,6 +130,8 @@ pub(super) struct Place {
     pub(super) run_id: Option<String>,
     /// What whoever starts it may do at most, where that is not everything: each of these.
     pub(super) within: Vec<Permissions>,
+    /// Who starts it, where it is not its trigger.
+    pub(super) by: Option<Arc<str>>,
     /// How many runs stand above it.
     pub(super) depth: u32,
     /// The run that starts it.
@@ -211,9 +214,10 @@ impl Inner {
     }
 
     /// Starts a run; resolves once it is on record, or at once where it is awaited.
-    pub(super) async fn start(self: &Arc<Self>, order: Order, execute: Execute, within: Option<&Permissions>) -> Result<Ticket, Error> {
+    pub(super) async fn start(self: &Arc<Self>, order: Order, execute: Execute, whose: &Runs) -> Result<Ticket, Error> {
         let awaited = execute.awaited;
-        let place = Place { within: within.into_iter().cloned().collect(), ..Place::default() };
+        let within = whose.within.as_deref().into_iter().cloned().collect();
+        let place = Place { within, by: whose.by.clone(), ..Place::default() };
         let live = self.launch(order, execute, place)?;
         if awaited {
             return Ok(Ticket::of(&live));
@@ -253,6 +257,8 @@ impl Inner {
         let at_once = !matches!(turn, Turn::Queued(_));
         let key = self.store.next_key(now.0);
         self.programs.put_on_record(&self.store, &order.prepared)?;
+        // Whoever starts it may know a secret and say it; the run gets it as it is.
+        let shown = mask::json(execute.parameters.clone());
         let row = NewRun {
             key,
             run_id: run_id.clone(),
@@ -261,8 +267,8 @@ impl Inner {
             script: order.script.clone(),
             trigger: execute.trigger.clone(),
             status: if at_once { "running" } else { "queued" },
-            parameters: execute.parameters.clone(),
-            input: execute.input.clone(),
+            parameters: shown.clone(),
+            input: mask::json(execute.input.clone()),
             start_node: execute.start_node.clone(),
             firing: execute.firing.clone(),
             program: Arc::clone(&order.prepared.row.hash),
@@ -277,7 +283,9 @@ impl Inner {
             started_at: at_once.then_some(now.0),
             end: None,
         };
+        let noted = audited::begun(&row, place.by.as_ref());
         self.store.write(Write::Run(Box::new(row)))?;
+        self.store.write(noted)?;
         let head = RunSummary {
             run_id: run_id.clone(),
             kind: order.kind.to_owned(),
@@ -289,7 +297,7 @@ impl Inner {
             parent: place.parent,
             retry_of: place.retry_of,
             priority,
-            parameters: execute.parameters.clone().into(),
+            parameters: shown.into(),
             result: None,
             error: None,
             created_at: now,

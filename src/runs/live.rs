@@ -13,7 +13,7 @@ use super::event::{Event, Happening};
 use super::execute::{Halt, Inner, Resting, Stepper};
 use super::record::{RunError, RunStatus, RunSummary, SharedJson, StepStatus};
 use super::waits::{self, Pending};
-use super::{Error, Timestamp, held_up};
+use super::{Error, Timestamp, audited, held_up, masked};
 use crate::error::Failure;
 use crate::failpoint;
 use crate::host::protocol::{Json, Mode, Past, Pause, Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted, Wait};
@@ -241,6 +241,7 @@ impl Live {
     /// The run ends: nothing is taken on record afterwards. Waits until its end is committed.
     pub(super) async fn end(&self, outcome: Outcome) {
         let finished_at = Timestamp::now();
+        let outcome = masked::outcome(outcome);
         let refused = self.state().refused.clone().or_else(|| self.inner.store.failing().map(Failure::from));
         let mut ended = match refused {
             Some(failure) => failed(failure, finished_at),
@@ -320,6 +321,7 @@ impl Live {
             finished_at: ended.finished_at.0,
             finish_event: event_id,
         };
+        self.write(state, audited::ended(self.key, ended));
         self.write(state, Write::RunEnd { run: self.key, end: Box::new(end) });
     }
 
@@ -503,6 +505,7 @@ pub(super) struct LiveJournal(pub(super) Arc<Live>);
 impl Journal for LiveJournal {
     fn record(&self, record: Record) {
         let live = &self.0;
+        let record = masked::record(record);
         let mut state = live.state();
         if state.closed {
             return;
@@ -546,6 +549,7 @@ impl Journal for LiveJournal {
     }
 
     fn respond(&self, answer: Answer) {
+        let answer = masked::answer(answer);
         let live = Arc::clone(&self.0);
         {
             let mut state = live.state();

@@ -4,6 +4,7 @@
 //! runs (`host`), how a graph becomes one (`workflow`), how rows are kept (`store`), what starts runs by itself (`triggers`).
 
 mod approvals;
+mod audited;
 mod children;
 mod counts;
 mod error;
@@ -16,6 +17,7 @@ mod held_up;
 mod history;
 mod library;
 mod live;
+mod masked;
 mod node_configs;
 mod owner;
 mod programs;
@@ -97,19 +99,27 @@ pub struct Runs {
     observers: Arc<workflows::Observers>,
     /// What those that are started through this may do at most; none where only the settings say so.
     within: Option<Arc<Permissions>>,
+    /// Who starts them, for the audit log; none where it is their trigger.
+    by: Option<Arc<str>>,
 }
 
 impl Runs {
     /// Runs that are kept in `store`, made by `library`, done by `runner`.
     pub fn new(store: Store, runner: Arc<dyn Runner>, library: Arc<dyn Library>, settings: Settings) -> Self {
         let inner = Arc::new(Inner::new(store, Programs::new(library), runner, settings));
-        Self { inner, observers: Arc::default(), within: None }
+        Self { inner, observers: Arc::default(), within: None, by: None }
     }
 
     /// The same runs, for somebody who may do no more than `allowed`: what is started through them is held to it.
     #[must_use]
     pub fn within(&self, allowed: Permissions) -> Self {
         Self { within: Some(Arc::new(allowed)), ..self.clone() }
+    }
+
+    /// The same runs, for whoever is called that in the audit log.
+    #[must_use]
+    pub fn by(&self, actor: &str) -> Self {
+        Self { by: Some(actor.into()), ..self.clone() }
     }
 
     /// The stored workflows.
@@ -152,7 +162,7 @@ impl Runs {
         graph.check_start(execute.start_node.as_deref())?;
         graph.check_until(execute.mode.until.as_deref())?;
         let order = Order { kind: "workflow", workflow_id: Some(id.to_owned()), script: None, prepared: graph.ready()? };
-        Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
+        Ok(self.inner.start(order, execute, self).await?)
     }
 
     /// Runs one node of a stored workflow alone: it works on [`Execute::input`].
@@ -169,7 +179,7 @@ impl Runs {
         let prepared = self.inner.compile(graph).await?.ready()?;
         let order = Order { kind: "workflow", workflow_id: Some(id.to_owned()), script: None, prepared };
         let execute = Execute { start_node: Some(node.to_owned()), ..execute };
-        Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
+        Ok(self.inner.start(order, execute, self).await?)
     }
 
     /// Runs a graph that is not stored.
@@ -180,7 +190,7 @@ impl Runs {
         let graph = self.inner.compile(graph.clone()).await?;
         graph.check_start(execute.start_node.as_deref())?;
         let order = Order { kind: "workflow", workflow_id: None, script: None, prepared: graph.ready()? };
-        Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
+        Ok(self.inner.start(order, execute, self).await?)
     }
 
     /// Runs a script of the library.
@@ -190,7 +200,7 @@ impl Runs {
     pub async fn execute_script(&self, path: &str, execute: Execute) -> Result<Ticket, Failure> {
         let (prepared, parameters) = self.inner.programs.script(path, execute.parameters)?;
         let order = Order { kind: "script", workflow_id: None, script: Some(path.to_owned()), prepared };
-        Ok(self.inner.start(order, Execute { parameters, ..execute }, self.within.as_deref()).await?)
+        Ok(self.inner.start(order, Execute { parameters, ..execute }, self).await?)
     }
 
     /// Runs a script that is in no folder; `name` is how errors and history name it.
@@ -200,7 +210,7 @@ impl Runs {
     pub async fn execute_source(&self, name: &str, source: &str, execute: Execute) -> Result<Ticket, Failure> {
         let prepared = self.inner.programs.source(name, source, &execute)?;
         let order = Order { kind: "script", workflow_id: None, script: Some(name.to_owned()), prepared };
-        Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
+        Ok(self.inner.start(order, execute, self).await?)
     }
 
     /// Starts no more runs and stops those that go on, for good. What can be gone on with is left for the next start; what cannot is

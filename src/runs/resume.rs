@@ -191,6 +191,7 @@ impl Runs {
         };
         let place = Place {
             within: self.within.iter().map(|within| (**within).clone()).collect(),
+            by: self.by.clone(),
             retry_of: Some(run_id.to_owned()),
             ..Place::default()
         };

@@ -23,6 +23,32 @@ pub(super) fn check(config: &Map<String, Value>, schema: &Value, expressions: &d
     found
 }
 
+/// The names of the secrets in the expressions of `config`.
+pub(super) fn secrets(config: &Map<String, Value>, schema: &Value, expressions: &dyn Expressions) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut work: Vec<(&Value, Option<&Value>)> = config.iter().map(|(name, value)| (value, field(schema, name))).collect();
+    while let Some((value, schema)) = work.pop() {
+        match value {
+            Value::String(text) if is_expression(schema) => names.extend(expressions.secrets(unbraced(text))),
+            Value::String(text) if text.contains("{{") => {
+                for piece in split(text).unwrap_or_default() {
+                    if let Piece::Expression(expression, _) = piece {
+                        names.extend(expressions.secrets(expression));
+                    }
+                }
+            }
+            Value::Array(list) => work.extend(list.iter().map(|item| (item, schema.and_then(items)))),
+            Value::Object(fields) => {
+                work.extend(fields.iter().map(|(name, value)| (value, schema.and_then(|schema| field(schema, name)))));
+            }
+            _ => {}
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 fn check_value(value: &Value, schema: Option<&Value>, path: &str, expressions: &dyn Expressions, faults: &mut Vec<Fault>) -> bool {
     let mut found = false;
     match value {

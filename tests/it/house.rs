@@ -12,6 +12,7 @@ use source::{Source, files, read, root, uses, words};
 const ROOMS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("failpoint", &[]),
+    ("mask", &[]),
     ("config", &["error"]),
     ("policy", &["error"]),
     ("sandbox", &[]),
@@ -38,10 +39,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("script", &["host", "workflow", "sandbox", "policy", "error"]),
     ("store", &["error"]),
     ("keys", &["store", "policy", "error"]),
+    ("audit", &["store", "mask", "error"]),
+    ("secrets", &["store", "policy", "mask", "error"]),
     ("integrations", &["trust", "error"]),
-    ("logging", &["config", "error"]),
-    ("runs", &["host", "script", "workflow", "store", "policy", "tally", "error"]),
-    ("triggers", &["runs", "workflow", "store", "files", "policy", "error"]),
+    ("logging", &["config", "mask", "error"]),
+    ("runs", &["host", "script", "workflow", "store", "policy", "tally", "audit", "mask", "error"]),
+    ("triggers", &["runs", "workflow", "store", "files", "policy", "mask", "error"]),
     ("snapshots", &["store", "desktop", "input", "ocr", "screen", "policy", "error"]),
     ("recordings", &["workflow", "store", "desktop", "windows", "input", "screen", "policy", "error"]),
     (
@@ -66,7 +69,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "windows",
             "services",
             "keys",
+            "audit",
+            "secrets",
             "tally",
+            "mask",
             "policy",
             "config",
             "error",
@@ -89,6 +95,8 @@ const WORDS: &[&str] = &["clipboard", "fetch", "files", "input", "ocr", "screen"
 
 /// A framework and the rooms that may name it.
 const FRAMEWORKS: &[(&str, &[&str])] = &[
+    ("age", &["secrets"]),
+    ("aho_corasick", &["mask"]),
     ("alacritty_terminal", &["shell"]),
     ("arboard", &["clipboard"]),
     ("axum", &["api"]),
@@ -114,6 +122,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("regex", &["shell", "windows"]),
     ("reqwest", &["fetch", "integrations"]),
     ("rhai", &["script"]),
+    ("ring", &["audit"]),
     ("rusqlite", &["store"]),
     ("shiguredo_mp4", &["recordings"]),
     ("seccompiler", &["sandbox"]),

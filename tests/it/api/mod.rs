@@ -1,5 +1,6 @@
 //! The API over real connections, with the whole of TRAE behind it.
 
+mod audit;
 mod auth;
 mod automation;
 mod bodies;
@@ -22,12 +23,14 @@ mod limits;
 mod metrics;
 mod node_configs;
 mod painted;
+mod passes;
 mod queue;
 mod recordings;
 mod reload;
 mod run_files;
 mod runs;
 mod scripts;
+mod secrets;
 pub mod served;
 mod server;
 pub mod shell;
