@@ -138,7 +138,9 @@ impl Door {
                         Ok(noted) => {
                             let done = AssertUnwindSafe(self.inside.call(request)).catch_unwind().await;
                             let response = done.map_or_else(error::panicked, |Ok(response)| response);
-                            noted.map_or((), |noted| noted.end(&response));
+                            if let Some(noted) = noted {
+                                noted.end(&response);
+                            }
                             (response, reader)
                         }
                     },

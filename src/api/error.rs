@@ -136,7 +136,9 @@ impl IntoResponse for Error {
                 map.insert("request_id".to_owned(), json!(request_id));
             }
         }
-        details.as_mut().map_or((), mask::value);
+        if let Some(details) = &mut details {
+            mask::value(details);
+        }
         let retry_after = details.as_ref().and_then(|details| details.get("retry_after")?.as_u64());
         let body = ErrorResponse { error: mask::string(failure.message), error_code: failure.code.code(), details, timestamp: now() };
         let mut response = (status, axum::Json(body)).into_response();

@@ -10,6 +10,7 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use trae::app;
 use trae::config::Config;
+use trae::error::Failure;
 use trae::keys::{Key, Scope};
 use trae::runs::Timestamp;
 
@@ -63,7 +64,7 @@ impl Keys {
             Self::Create(Create { name, scopes, place }) => with(place, |config| async move {
                 let wanted = config.security.api_key_enabled;
                 let keys = app::keys(&config).map_err(|failure| failed(&failure))?;
-                let make = async { Ok(keys.create(&name, scopes.into_iter().collect()).await?) };
+                let make = async { Ok::<_, Failure>(keys.create(&name, scopes.into_iter().collect()).await?) };
                 let (key, made) = noted(&config, "key.create", &name, make).await?;
                 print::result(&key);
                 print::note(&format!("key {} ({}), with the scopes {}; it is not shown again", made.id, made.name, made.scopes));

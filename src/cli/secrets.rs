@@ -12,6 +12,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use trae::app;
 use trae::config::Config;
+use trae::error::Failure;
 use trae::runs::Timestamp;
 use trae::secrets::{LONGEST, Secret};
 
@@ -64,7 +65,7 @@ impl Secrets {
                     ExitCode::from(exit::DATA)
                 })?;
                 let secrets = app::secrets(&config).map_err(|failure| failed(&failure))?;
-                let set = async { Ok(secrets.set(&name, &value).await?) };
+                let set = async { Ok::<_, Failure>(secrets.set(&name, &value).await?) };
                 let (_, is_new) = noted(&config, "secret.set", &name, set).await?;
                 print::note(&format!("the secret {name} is {}", if is_new { "set" } else { "replaced" }));
                 Ok(ExitCode::SUCCESS)

@@ -53,7 +53,9 @@ pub(super) fn answer(mut answer: Answer) -> Answer {
 /// What it failed with.
 pub(super) fn error(mut error: ScriptError) -> ScriptError {
     error.message = mask::string(error.message);
-    error.details.as_mut().map_or((), mask::value);
+    if let Some(details) = &mut error.details {
+        mask::value(details);
+    }
     error
 }
 

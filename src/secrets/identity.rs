@@ -4,7 +4,7 @@
 //! one that the settings name is its owner's to make.
 
 use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use age::secrecy::{ExposeSecret, SecretString};
 use age::{scrypt, x25519};
@@ -99,7 +99,7 @@ fn written(identity: &x25519::Identity, settings: &Settings) -> Result<Vec<u8>, 
 }
 
 /// Writes a file that was not there, for its owner only.
-fn create(path: &PathBuf, content: &[u8]) -> std::io::Result<()> {
+fn create(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
