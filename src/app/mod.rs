@@ -242,13 +242,14 @@ impl App {
         self.triggers.disarm().await;
         self.runs.shutdown().await;
         self.recordings.shutdown().await;
+        // While the database still takes something: it rests with the services.
+        if let Err(error) = self.audit.sign().await {
+            tracing::error!(%error, "the end of the audit log is not signed");
+        }
         self.services.stop().await;
         self.host.settled().await;
         self.host.shutdown();
         self.desktops.shutdown();
-        if let Err(error) = self.audit.sign().await {
-            tracing::error!(%error, "the end of the audit log is not signed");
-        }
         self.store.close();
     }
 }

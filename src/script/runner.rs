@@ -101,7 +101,7 @@ fn run(program: &mut Loaded, start: &Start, link: &Rc<Link>) -> Option<Result<Js
     program.engine.on_print(move |text| printing.log("info", text));
     program.engine.on_debug(move |text, _, _| debugging.log("debug", text));
     let nodes = Dynamic::from(Nodes(Rc::clone(&run)));
-    let (info, secrets) = (Dynamic::from(RunInfo(Rc::clone(&run))), Dynamic::from(Secrets(Rc::clone(&run))));
+    let (info, secrets) = (Dynamic::from(RunInfo(Rc::clone(&run))), Dynamic::from(Secrets));
     let mut scope = constants([parameters, input, nodes, info, secrets]);
     // A panic in a native function is a defect, but one of the run's, not of the runner's next run.
     let result = catch_unwind(AssertUnwindSafe(|| program.engine.eval_ast_with_scope::<Dynamic>(&mut scope, &program.ast)));

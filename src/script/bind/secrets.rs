@@ -1,12 +1,10 @@
 //! `secrets::` — values that a script uses and nobody reads.
 
-use std::rc::Rc;
-
 use rhai::Engine;
 use rhai::plugin::*;
 
 use crate::host::protocol::Call;
-use crate::script::steps::{Run, call};
+use crate::script::steps::call;
 use crate::script::values::Returned;
 
 pub(super) fn module() -> Module {
@@ -15,7 +13,7 @@ pub(super) fn module() -> Module {
 
 /// `secrets`: each secret that the run may use, by its name.
 #[derive(Clone)]
-pub(crate) struct Secrets(pub(crate) Rc<Run>);
+pub(crate) struct Secrets;
 
 pub(super) fn register_types(engine: &mut Engine) {
     engine
