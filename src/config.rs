@@ -226,6 +226,9 @@ pub struct Shell {
     pub cmd_interactive: Vec<String>,
     /// `MAX_SHELL_SESSIONS`, default `32`.
     pub max_sessions: usize,
+    /// `SHELL_ALLOW`, default none: the only commands that may be started, as patterns: `git status`, `echo *`, `make -j*`. Over REST, in
+    /// sessions and by scripts alike; terminals are then not opened, as what is typed there is not looked at.
+    pub allow: Vec<String>,
     /// `SHELL_SANDBOX`, default `true`: commands of scripts and workflows touch only what these were granted to read and write.
     pub sandbox: bool,
 }
@@ -398,6 +401,7 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         powershell_interactive: line("SHELL_POWERSHELL_INTERACTIVE", &[powershell, "-NoLogo", "-NoProfile"]),
         cmd_interactive: line("SHELL_CMD_INTERACTIVE", &["cmd", "/Q", "/K"]),
         max_sessions: r.within("MAX_SHELL_SESSIONS", 32, 1..=1024),
+        allow: r.get("SHELL_ALLOW", Vec::new()),
         sandbox: r.get("SHELL_SANDBOX", true),
     };
     let level = if application.debug { "debug" } else { "info" };

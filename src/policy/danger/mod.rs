@@ -1,14 +1,21 @@
-//! Commands that destroy what nobody meant to lose: a deny-list, asked before anything starts.
+//! What may not be started: commands that destroy what nobody meant to lose, or everything but what a list allows.
 //!
-//! It reads a command line the way its shell would cut it into words, and holds the words against [`RULES`]. **It promises nothing.**
-//! A deny-list stops accidents, pasted mistakes and models that went astray; whoever wants to get past it will: by a variable, a
-//! script file, another language. What holds against those is what the run may not do at all (its grant), and the sandbox.
+//! It reads a command line as its shell would (bash by its grammar), and holds each command of it against [`RULES`]. **A deny-list promises
+//! nothing.** It stops accidents, pasted mistakes and models that went astray; whoever wants to get past it will: by a variable, a
+//! script file, another language. What holds against those is what the run may not do at all (its grant), and the sandbox. With a list of
+//! what is allowed ([`Commands::only`]) it is the other way round: what cannot be read with certainty is refused. That promises that
+//! nothing else is started by the line itself; what an allowed program does with its arguments is that program's business.
 
+mod allow;
 mod bash;
 mod cmd;
-mod cut;
+mod parse;
 mod powershell;
 mod words;
+
+use std::sync::Arc;
+
+use allow::Pattern;
 
 /// One kind of destruction.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,8 +51,63 @@ pub struct Refusal {
 
 impl Refusal {
     fn of(name: &'static str) -> Self {
-        let reason = RULES.iter().find(|rule| rule.name == name).map_or("is dangerous", |rule| rule.reason);
+        let reason = RULES.iter().chain(RULES_OF_A_LIST).find(|rule| rule.name == name).map_or("is dangerous", |rule| rule.reason);
         Self { rule: name, reason }
+    }
+}
+
+/// The rules that are broken where only some commands are allowed.
+pub const RULES_OF_A_LIST: &[Rule] = &[
+    Rule { name: "not_allowed", reason: "starts something that SHELL_ALLOW does not list" },
+    Rule { name: "not_understood", reason: "cannot be told for certain from its text, and only what SHELL_ALLOW lists may run" },
+    Rule { name: "redirects", reason: "reads or writes a file through its shell, and only what SHELL_ALLOW lists may run" },
+];
+
+/// Which commands may be started: all but those that destroy, or only some.
+#[derive(Debug, Clone, Default)]
+pub struct Commands {
+    /// None where there is no list.
+    allowed: Option<Arc<[Pattern]>>,
+}
+
+impl Commands {
+    /// Only commands that match one of these: a program and its arguments, `*` for any part of one, and as the last word for all the rest:
+    /// `git status`, `echo *`, `make -j*`. No patterns at all allow everything that does not destroy.
+    ///
+    /// # Errors
+    /// A pattern that is none.
+    pub fn only(patterns: &[String]) -> Result<Self, String> {
+        if patterns.is_empty() {
+            return Ok(Self::default());
+        }
+        let patterns: Vec<Pattern> = patterns.iter().map(|pattern| Pattern::new(pattern)).collect::<Result<_, _>>()?;
+        Ok(Self { allowed: Some(patterns.into()) })
+    }
+
+    /// Whether `shell` may be given `command`.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn check(&self, shell: &str, command: &str) -> Result<(), Refusal> {
+        check(shell, command)?;
+        self.allowed.as_ref().map_or(Ok(()), |patterns| allow::line(patterns, shell, command))
+    }
+
+    /// The same for a program and its arguments, which no shell reads.
+    ///
+    /// # Errors
+    /// As [`Commands::check`].
+    pub fn check_argv(&self, argv: &[String]) -> Result<(), Refusal> {
+        check_argv(argv)?;
+        self.allowed.as_ref().map_or(Ok(()), |patterns| allow::argv(patterns, argv))
+    }
+
+    /// The same for a terminal, in which somebody may type anything.
+    ///
+    /// # Errors
+    /// Where only some commands are allowed.
+    pub fn check_terminal(&self) -> Result<(), Refusal> {
+        if self.allowed.is_some() { Err(Refusal::of("not_understood")) } else { Ok(()) }
     }
 }
 
@@ -61,7 +123,7 @@ pub fn check(shell: &str, command: &str) -> Result<(), Refusal> {
 }
 
 /// The same for a program and its arguments, which no shell reads.
-pub(super) fn check_argv(argv: &[String]) -> Result<(), Refusal> {
+fn check_argv(argv: &[String]) -> Result<(), Refusal> {
     bash::argv(argv, DEEPEST)
 }
 

@@ -64,7 +64,7 @@ pub(super) fn is_encoded(word: &str) -> bool {
 }
 
 /// Cuts a line into commands and words; quotes are dropped, a backtick takes the next letter as it is.
-fn cut(line: &str) -> Vec<Vec<String>> {
+pub(super) fn cut(line: &str) -> Vec<Vec<String>> {
     let (mut done, mut words, mut word) = (Vec::new(), Vec::<String>::new(), String::new());
     let (mut quote, mut letters) = (None, line.chars().peekable());
     while let Some(c) = letters.next() {
