@@ -7,7 +7,7 @@
 # Each says what it is about to do. On Debian and Ubuntu missing system packages are installed (with sudo where needed);
 # elsewhere their names are printed, and the rest goes on. `make PACKAGES=skip …` installs nothing.
 
-.PHONY: demo test serve bench crash packages-build packages-desktop packages-clients packages-bench tools
+.PHONY: demo test serve bench crash packages-build packages-desktop packages-clients packages-shells packages-bench tools
 .DEFAULT_GOAL := help
 
 export LANG := C.UTF-8
@@ -18,11 +18,15 @@ SHELL := /bin/bash
 BUILD := build-essential pkg-config ca-certificates clang libclang-dev cmake nasm libtesseract-dev libleptonica-dev libpipewire-0.3-dev \
 	libwayland-dev libegl-dev libgbm-dev libdrm-dev libxcb1-dev libxcb-randr0-dev libxcb-shm0-dev \
 	tesseract-ocr tesseract-ocr-eng
-# A desktop to work on, and windows, keyboards and clipboards to test it with.
-DESKTOP := xvfb openbox xterm xdotool zenity xclip x11-utils x11-xserver-utils x11-xkb-utils xkb-data fonts-dejavu-core tesseract-ocr-deu
-# The clients in examples/clients, and the one that asks the API everything it says of itself.
-CLIENTS := curl nodejs node-ws python3 python3-venv util-linux
-BENCH := xvfb xterm wrk python3-venv
+# Shells, and what runs in their terminals.
+SHELLS := bash zsh fish vim-tiny python3
+# A desktop to work on, windows, keyboards and clipboards to test it with, and VNC servers. One test wants qemu-system-x86 as well, and is
+# passed over where that is not installed: it is large.
+DESKTOP := xvfb openbox xterm xdotool zenity xclip x11-utils x11-xserver-utils x11-xkb-utils xkb-data fonts-dejavu-core tesseract-ocr-deu \
+	tigervnc-standalone-server x11vnc
+# The clients in examples/clients, a browser for the page among them, and the one that asks the API everything it says of itself.
+CLIENTS := chromium curl nodejs node-ws python3 python3-venv util-linux
+BENCH := xvfb xterm wrk python3-venv tigervnc-standalone-server tigervnc-scraping-server websockify
 
 define install
 	@missing=""; \
@@ -47,7 +51,7 @@ demo: packages-build packages-desktop
 	cargo build --locked --release
 	bash examples/demo/run.sh target/release/trae
 
-test: packages-build packages-desktop packages-clients tools
+test: packages-build packages-desktop packages-clients packages-shells tools
 	@echo "==> formatting"
 	cargo fmt --check
 	@echo "==> lints"
@@ -93,6 +97,9 @@ packages-desktop:
 
 packages-clients:
 	$(call install,$(CLIENTS))
+
+packages-shells:
+	$(call install,$(SHELLS))
 
 packages-bench:
 	$(call install,$(BENCH))

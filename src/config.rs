@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use read::Reader;
-use value::{Host, LogFile, LogLevel, Size, Words};
+use value::{Host, HotKey, LogFile, LogLevel, ScreenCorner, Size, Words};
 
 pub use read::{Problem, Problems, Setting, Source};
 pub use value::{Fingerprint, Network, Secret};
@@ -43,6 +43,8 @@ pub struct Config {
     pub runs: Runs,
     /// Kept pictures.
     pub snapshots: Snapshots,
+    /// Films of the screen.
+    pub recordings: Recordings,
     /// The screen it works on.
     pub desktop: Desktop,
     /// Commands and shell sessions.
@@ -185,6 +187,17 @@ pub struct Snapshots {
     pub max_total: Option<u64>,
 }
 
+/// Films of the screen.
+#[derive(Debug, Clone, Copy)]
+pub struct Recordings {
+    /// `RECORDING_MAX_BYTES`, default 2 GiB: a film ends by itself when it is so large.
+    pub max_bytes: u64,
+    /// `RECORDING_MAX_AGE_DAYS`, default `30`: older ones are removed; `0` keeps them.
+    pub max_age: Option<Duration>,
+    /// `RECORDING_MAX_TOTAL_BYTES`, default 10 GiB: the oldest make room, the newest stays; `0` sets no limit.
+    pub max_total: Option<u64>,
+}
+
 /// The screen it works on.
 #[derive(Debug, Clone)]
 pub struct Desktop {
@@ -194,6 +207,34 @@ pub struct Desktop {
     pub virtual_size: (u32, u32),
     /// `VIRTUAL_STARTUP`, default none: a command line that is started on an own virtual screen, beside a window manager.
     pub virtual_startup: Vec<String>,
+    /// `CONTROL_IDLE` in seconds, default `120`: a person who is at the controls of the desktop and does nothing for so long loses them.
+    pub control_idle: Duration,
+    /// `EMERGENCY_HOTKEY`, default `ctrl+alt+shift+esc`: keys that a person presses together at the desktop itself to end whatever has
+    /// its mouse and keyboard; `none` for none. They are heard, not taken away from other programs.
+    pub emergency_hotkey: Option<String>,
+    /// `EMERGENCY_CORNER`, default `top_left`: the corner of the screen (`top_left`, `top_right`, `bottom_left`, `bottom_right`) into which
+    /// a person moves the pointer for the same; `none` for none. What scripts and viewers do with the pointer does not count.
+    pub emergency_corner: Option<Corner>,
+    /// `EMERGENCY_PAUSE` in seconds, default `10`: so long nobody uses mouse and keyboard after an emergency stop, unless somebody takes
+    /// control.
+    pub emergency_pause: Duration,
+    /// `MAX_TARGETS`, default 16: so many desktops beside that one.
+    pub max_targets: usize,
+    /// `MAX_TARGET_SIZE`, default `7680x4320`: no desktop beside it is wider or higher.
+    pub max_size: (u32, u32),
+}
+
+/// A corner of the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Corner {
+    /// Where coordinates begin.
+    TopLeft,
+    /// The upper right one.
+    TopRight,
+    /// The lower left one.
+    BottomLeft,
+    /// The lower right one.
+    BottomRight,
 }
 
 /// Which screen.
@@ -224,11 +265,25 @@ pub struct Shell {
     pub powershell_interactive: Vec<String>,
     /// `SHELL_CMD_INTERACTIVE`, default `cmd /Q /K`.
     pub cmd_interactive: Vec<String>,
+    /// `SHELL_SH`, default `sh -c`.
+    pub sh: Vec<String>,
+    /// `SHELL_SH_INTERACTIVE`, default `sh -i`.
+    pub sh_interactive: Vec<String>,
+    /// `SHELL_ZSH`, default `zsh -c`.
+    pub zsh: Vec<String>,
+    /// `SHELL_ZSH_INTERACTIVE`, default `zsh -f -i`.
+    pub zsh_interactive: Vec<String>,
+    /// `SHELL_FISH`, default `fish -c`.
+    pub fish: Vec<String>,
+    /// `SHELL_FISH_INTERACTIVE`, default `fish --no-config -i`.
+    pub fish_interactive: Vec<String>,
     /// `MAX_SHELL_SESSIONS`, default `32`.
     pub max_sessions: usize,
     /// `SHELL_ALLOW`, default none: the only commands that may be started, as patterns: `git status`, `echo *`, `make -j*`. Over REST, in
     /// sessions and by scripts alike; terminals are then not opened, as what is typed there is not looked at.
     pub allow: Vec<String>,
+    /// `RECORD_SHELL_SESSIONS`, default `false`: whether sessions are recorded that do not say themselves.
+    pub record: bool,
     /// `SHELL_SANDBOX`, default `true`: commands of scripts and workflows touch only what these were granted to read and write.
     pub sandbox: bool,
 }
@@ -383,6 +438,13 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
     let total: u64 = r.within("SNAPSHOT_MAX_TOTAL_BYTES", 1 << 30, 0..=1 << 50);
     let snapshots =
         Snapshots { max_age: (days > 0).then(|| Duration::from_secs(u64::from(days) * 86_400)), max_total: (total > 0).then_some(total) };
+    let days: u32 = r.within("RECORDING_MAX_AGE_DAYS", 30, 0..=36_500);
+    let total: u64 = r.within("RECORDING_MAX_TOTAL_BYTES", 10 << 30, 0..=1 << 50);
+    let recordings = Recordings {
+        max_bytes: r.within("RECORDING_MAX_BYTES", 2 << 30, 1 << 20..=1 << 40),
+        max_age: (days > 0).then(|| Duration::from_secs(u64::from(days) * 86_400)),
+        max_total: (total > 0).then_some(total),
+    };
     let desktop = Desktop {
         mode: r.get("DISPLAY_MODE", DisplayMode::Auto),
         virtual_size: {
@@ -390,6 +452,15 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
             (width, height)
         },
         virtual_startup: r.optional("VIRTUAL_STARTUP").map(|Words(words)| words).unwrap_or_default(),
+        control_idle: Duration::from_secs(r.within("CONTROL_IDLE", 120, 1..=86_400)),
+        emergency_hotkey: r.get("EMERGENCY_HOTKEY", HotKey(Some("ctrl+alt+shift+esc".to_owned()))).0,
+        emergency_corner: r.get("EMERGENCY_CORNER", ScreenCorner(Some(Corner::TopLeft))).0,
+        emergency_pause: Duration::from_secs(r.within("EMERGENCY_PAUSE", 10, 0..=3600)),
+        max_targets: r.within("MAX_TARGETS", 16, 0..=1000),
+        max_size: {
+            let Size(width, height) = r.get("MAX_TARGET_SIZE", Size(7680, 4320));
+            (width, height)
+        },
     };
     let mut line = |name, default: &[&str]| r.get(name, Words(default.iter().map(|word| (*word).to_owned()).collect())).0;
     let powershell = if cfg!(windows) { "powershell" } else { "pwsh" };
@@ -400,8 +471,15 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         bash_interactive: line("SHELL_BASH_INTERACTIVE", &["bash", "--noprofile", "--norc", "-i"]),
         powershell_interactive: line("SHELL_POWERSHELL_INTERACTIVE", &[powershell, "-NoLogo", "-NoProfile"]),
         cmd_interactive: line("SHELL_CMD_INTERACTIVE", &["cmd", "/Q", "/K"]),
+        sh: line("SHELL_SH", &["sh", "-c"]),
+        sh_interactive: line("SHELL_SH_INTERACTIVE", &["sh", "-i"]),
+        zsh: line("SHELL_ZSH", &["zsh", "-c"]),
+        zsh_interactive: line("SHELL_ZSH_INTERACTIVE", &["zsh", "-f", "-i"]),
+        fish: line("SHELL_FISH", &["fish", "-c"]),
+        fish_interactive: line("SHELL_FISH_INTERACTIVE", &["fish", "--no-config", "-i"]),
         max_sessions: r.within("MAX_SHELL_SESSIONS", 32, 1..=1024),
         allow: r.get("SHELL_ALLOW", Vec::new()),
+        record: r.get("RECORD_SHELL_SESSIONS", false),
         sandbox: r.get("SHELL_SANDBOX", true),
     };
     let level = if application.debug { "debug" } else { "info" };
@@ -431,6 +509,7 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         storage,
         runs,
         snapshots,
+        recordings,
         desktop,
         shell,
         logging,

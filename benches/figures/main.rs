@@ -22,10 +22,13 @@ mod load;
 #[path = "../../tests/it/api/painted/mod.rs"]
 mod painted;
 mod peer;
+mod peers;
 mod reload;
 mod report;
+mod rfb;
 mod served;
 mod server;
+mod sessions;
 mod shell;
 mod stream;
 
@@ -35,14 +38,16 @@ const ROUNDS: usize = 5;
 /// A group of figures, and the word that asks for it.
 type Group = (&'static str, fn());
 
-const GROUPS: [Group; 9] = [
+const GROUPS: [Group; 11] = [
     ("chains", chains::measure),
     ("journal", journal::measure),
     ("server", server::measure),
     ("desktop", desktop::measure),
     ("stream", stream::measure),
+    ("peers", peers::measure),
     ("cancel", cancel::measure),
     ("shell", shell::measure),
+    ("sessions", sessions::measure),
     ("history", history::measure),
     ("reload", reload::measure),
 ];
@@ -51,7 +56,9 @@ fn main() {
     // Cargo adds `--bench`.
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let Some(unknown) = asked.iter().find(|word| !GROUPS.iter().any(|(name, _)| name == word)) {
-        println!("there is no group {unknown:?}: chains, journal, server, desktop, stream, cancel, shell, history, reload");
+        println!(
+            "there is no group {unknown:?}: chains, journal, server, desktop, stream, peers, cancel, shell, sessions, history, reload"
+        );
         std::process::exit(2);
     }
     report::head();

@@ -18,6 +18,51 @@ async def health():
     return {"status": "healthy", "timestamp": time.time(), "uptime": time.time() - started, "version": "1.0.0"}
 "#;
 
+/// What it is called where it streams.
+pub const STREAM: &str = "FastAPI, mss and Pillow";
+
+/// The seed's stream, as one writes it there: a screenshot for each frame, a JPEG, base64.
+const STREAMING: &str = r#"
+import asyncio
+import base64
+import io
+import time
+
+import mss
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from PIL import Image
+
+app = FastAPI()
+
+
+@app.websocket("/ws/desktop-stream")
+async def stream(socket: WebSocket):
+    await socket.accept()
+    config = (await socket.receive_json()).get("config", {})
+    fps, quality = config.get("fps", 15), config.get("quality", 80)
+    number = 0
+    try:
+        with mss.mss() as screen:
+            while True:
+                begun = time.time()
+                shot = screen.grab(screen.monitors[1])
+                image = Image.frombytes("RGB", shot.size, shot.bgra, "raw", "BGRX")
+                jpeg = io.BytesIO()
+                image.save(jpeg, "JPEG", quality=quality)
+                number += 1
+                await socket.send_json({
+                    "type": "frame",
+                    "image_data": base64.b64encode(jpeg.getvalue()).decode(),
+                    "width": shot.width,
+                    "height": shot.height,
+                    "frame": number,
+                    "timestamp": begun,
+                })
+                await asyncio.sleep(max(0.0, 1 / fps - (time.time() - begun)))
+    except WebSocketDisconnect:
+        pass
+"#;
+
 /// Ended when dropped.
 pub struct Peer {
     child: Child,
@@ -28,13 +73,27 @@ pub struct Peer {
 impl Peer {
     /// Installs it into `target/bench-venv` where it is not there yet, and starts it; or says why not.
     pub fn start() -> Result<Self, String> {
-        let python = environment()?;
+        Self::serve(APPLICATION, &["fastapi", "uvicorn"], "")
+    }
+
+    /// The same for one that streams the desktop of that display.
+    pub fn streaming(display: &str) -> Result<Self, String> {
+        Self::serve(STREAMING, &["fastapi", "uvicorn", "websockets", "mss", "pillow"], display)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn serve(application: &str, packages: &[&str], display: &str) -> Result<Self, String> {
+        let python = environment(packages)?;
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        std::fs::write(folder.path().join("peer.py"), APPLICATION).map_err(|error| error.to_string())?;
+        std::fs::write(folder.path().join("peer.py"), application).map_err(|error| error.to_string())?;
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).map_err(|error| error.to_string())?.port();
         let child = Command::new(python)
             .args(["-m", "uvicorn", "peer:app", "--workers", "1", "--no-access-log", "--log-level", "warning", "--port", &port.to_string()])
             .current_dir(folder.path())
+            .env("DISPLAY", display)
             .stdin(Stdio::null())
             .spawn()
             .map_err(|error| format!("uvicorn does not start: {error}"))?;
@@ -61,18 +120,20 @@ impl Drop for Peer {
     }
 }
 
-/// The Python that has FastAPI and uvicorn.
-fn environment() -> Result<PathBuf, String> {
+/// The Python that has these packages.
+fn environment(packages: &[&str]) -> Result<PathBuf, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench-venv");
     let python = folder.join("bin/python");
-    let ready = || Command::new(&python).args(["-c", "import fastapi, uvicorn"]).output().is_ok_and(|done| done.status.success());
+    let modules = packages.join(", ").replace("pillow", "PIL");
+    let ready = || Command::new(&python).args(["-c", &format!("import {modules}")]).output().is_ok_and(|done| done.status.success());
     if ready() {
         return Ok(python);
     }
     let folder = folder.to_string_lossy().into_owned();
     run("python3", &["-m", "venv", &folder])?;
-    run(&python.to_string_lossy(), &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "fastapi", "uvicorn"])?;
-    if ready() { Ok(python) } else { Err("FastAPI does not load".to_owned()) }
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run(&python.to_string_lossy(), &[&install[..], packages].concat())?;
+    if ready() { Ok(python) } else { Err(format!("{modules} do not load")) }
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {

@@ -42,6 +42,10 @@ impl Served {
         Client::connect(self.port)
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// As `kill -9` does.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

@@ -46,13 +46,13 @@ pub fn measure() {
 }
 
 /// A client that shows what it is sent.
-struct Viewer {
+pub struct Viewer {
     socket: WebSocket<TcpStream>,
-    painted: Painted,
+    pub painted: Painted,
 }
 
 impl Viewer {
-    fn open(served: &Served, fps: u32) -> Self {
+    pub fn open(served: &Served, fps: u32) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", served.port)).unwrap();
         stream.set_nodelay(true).unwrap();
         let url = format!("ws://127.0.0.1:{}/ws/desktop-stream", served.port);
@@ -63,7 +63,7 @@ impl Viewer {
     }
 
     /// The next update, decoded and acknowledged: whether it changed anything, and its bytes.
-    fn next(&mut self) -> (bool, usize) {
+    pub fn next(&mut self) -> (bool, usize) {
         loop {
             match self.socket.read().unwrap() {
                 Message::Binary(bytes) => {
@@ -84,13 +84,13 @@ impl Viewer {
 }
 
 /// A terminal over the whole screen to which 120 lines are written a second, each as wide as it is.
-struct Terminal {
+pub struct Terminal {
     program: Child,
     stop: Arc<AtomicBool>,
 }
 
 impl Terminal {
-    fn open(display: &str, folder: &std::path::Path) -> Result<Self, String> {
+    pub fn open(display: &str, folder: &std::path::Path) -> Result<Self, String> {
         let lines = folder.join("lines");
         let made = Command::new("mkfifo").arg(&lines).status().map_err(|error| error.to_string())?;
         if !made.success() {
@@ -207,15 +207,35 @@ fn idle(served: &Served) {
     show("idle screen that is watched, 30 fps asked", "% of a core", AtMost(0.5), costs.collect());
 }
 
+/// A window of one colour.
+pub struct Patch {
+    x: RustConnection,
+    window: u32,
+}
+
+impl Patch {
+    pub fn open(display: &str) -> Self {
+        let (x, screen) = RustConnection::connect(Some(display)).unwrap();
+        let root = x.setup().roots[screen].root;
+        let window = x.generate_id().unwrap();
+        let look = CreateWindowAux::new().override_redirect(1).background_pixel(0);
+        x.create_window(x11rb::COPY_DEPTH_FROM_PARENT, window, root, 100, 100, 400, 300, 0, WindowClass::INPUT_OUTPUT, 0, &look).unwrap();
+        x.map_window(window).unwrap();
+        x.flush().unwrap();
+        Self { x, window }
+    }
+
+    /// Gives it another colour: red, green and blue, eight bits each.
+    pub fn paint(&self, colour: u32) {
+        self.x.change_window_attributes(self.window, &ChangeWindowAttributesAux::new().background_pixel(colour)).unwrap();
+        self.x.clear_area(false, self.window, 0, 0, 0, 0).unwrap();
+        self.x.flush().unwrap();
+    }
+}
+
 /// From the request that changes a window to the pixel in the viewer's picture.
 fn changes(served: &Served, display: &str) {
-    let (x, screen) = RustConnection::connect(Some(display)).unwrap();
-    let root = x.setup().roots[screen].root;
-    let window = x.generate_id().unwrap();
-    let look = CreateWindowAux::new().override_redirect(1).background_pixel(0);
-    x.create_window(x11rb::COPY_DEPTH_FROM_PARENT, window, root, 100, 100, 400, 300, 0, WindowClass::INPUT_OUTPUT, 0, &look).unwrap();
-    x.map_window(window).unwrap();
-    x.flush().unwrap();
+    let patch = Patch::open(display);
     let mut viewer = Viewer::open(served, 60);
     viewer.settle();
     let mut rounds = Vec::new();
@@ -225,9 +245,7 @@ fn changes(served: &Served, display: &str) {
             let colour = 0x10_00_00 + u32::try_from(round).unwrap() * 256 + index + 1;
             let [b, g, r, _] = colour.to_le_bytes();
             let begun = Instant::now();
-            x.change_window_attributes(window, &ChangeWindowAttributesAux::new().background_pixel(colour)).unwrap();
-            x.clear_area(false, window, 0, 0, 0, 0).unwrap();
-            x.flush().unwrap();
+            patch.paint(colour);
             while viewer.painted.pixels[200 * 1920 + 200] != [r, g, b] {
                 viewer.next();
             }

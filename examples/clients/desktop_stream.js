@@ -139,7 +139,7 @@ async function decodeJpegInBrowser(bytes, width, height) {
   return context.getImageData(0, 0, width, height).data;
 }
 
-/** Shows a desktop on a canvas, and sends the mouse and the keyboard that are used on it. */
+/** Shows a desktop on a canvas, and sends the mouse, the keyboard and the clipboard that are used on it. */
 class DesktopStream {
   /** `config`: fps, quality, scale_factor, monitor. `key`: an API key, where the server wants one. */
   constructor(url, canvas, config = {}, key = undefined) {
@@ -147,11 +147,26 @@ class DesktopStream {
     this.context = canvas.getContext('2d');
     this.picture = new DesktopPicture();
     this.working = Promise.resolve();
+    /** Who is at the controls, as the server told it last; `oncontrol` is called with it. */
+    this.control = { holder: null, requests: [], waiting: [], emergency: null, you: null };
+    this.oncontrol = () => {};
+    /** Called with each error's sentence. */
+    this.onerror = (sentence) => console.warn(sentence);
+    this.connect(url, config, key);
+    this.listen();
+    new Keyboard(canvas, (message) => this.say(message));
+  }
+
+  /** Opens the socket, and again a second after it was lost. */
+  connect(url, config, key) {
     this.socket = new WebSocket(url, key ? [`bearer.${key}`] : []);
     this.socket.binaryType = 'arraybuffer';
-    this.socket.onopen = () => this.say({ type: 'start_stream', config: { ...config, format: 'binary' } });
+    this.socket.onopen = () => {
+      this.say({ type: 'start_stream', config: { ...config, format: 'binary' } });
+      this.say({ type: 'clipboard_follow' });
+    };
     this.socket.onmessage = (event) => this.hear(event.data);
-    this.listen();
+    this.socket.onclose = () => setTimeout(() => this.connect(url, config, key), 1000);
   }
 
   say(message) {
@@ -164,14 +179,30 @@ class DesktopStream {
     this.say({ type: 'configure', config });
   }
 
+  requestControl(name) {
+    this.say({ type: 'request_control', name });
+  }
+
+  takeControl(name) {
+    this.say({ type: 'take_control', name });
+  }
+
+  /** `to`: the id of one of `control.requests` or `control.waiting`. */
+  giveControl(to) {
+    this.say({ type: 'give_control', to });
+  }
+
+  releaseControl() {
+    this.say({ type: 'release_control' });
+  }
+
+  emergencyStop() {
+    this.say({ type: 'emergency_stop' });
+  }
+
   hear(data) {
     if (typeof data === 'string') {
-      const message = JSON.parse(data);
-      if (message.type === 'cursor') {
-        this.point(message);
-      } else if (message.type === 'error') {
-        console.warn(`${message.error_code}: ${message.error}`);
-      }
+      this.told(JSON.parse(data));
       return;
     }
     // One after the other: each is about what the one before has left.
@@ -182,6 +213,20 @@ class DesktopStream {
         console.warn(error);
         this.say({ type: 'keyframe' });
       });
+  }
+
+  told(message) {
+    if (message.type === 'cursor') {
+      this.point(message);
+    } else if (message.type === 'control') {
+      this.control = message;
+      this.oncontrol(message);
+    } else if (message.type === 'clipboard' && message.text !== null) {
+      // Browsers allow it only to a page that is looked at.
+      navigator.clipboard?.writeText(message.text).catch(() => {});
+    } else if (message.type === 'error') {
+      this.onerror(message.error);
+    }
   }
 
   show(update) {
@@ -220,24 +265,108 @@ class DesktopStream {
         event.preventDefault();
         handle(event);
       });
-    on('mousemove', (event) => this.say({ type: 'mouse_move', ...at(event) }));
-    on('mousedown', (event) => {
-      this.canvas.focus();
-      this.say({ type: 'mouse_down', ...at(event), button: buttons[event.button] ?? 'left' });
+    // One movement for each picture that the browser shows is enough.
+    let moved = null;
+    const move = () => {
+      if (moved) {
+        this.say({ type: 'mouse_move', ...moved });
+        moved = null;
+      }
+    };
+    on('mousemove', (event) => {
+      if (!moved) {
+        requestAnimationFrame(move);
+      }
+      moved = at(event);
     });
-    on('mouseup', (event) => this.say({ type: 'mouse_up', ...at(event), button: buttons[event.button] ?? 'left' }));
+    on('mousedown', (event) => {
+      // A page that scrolls meanwhile would have the click land elsewhere.
+      const place = at(event);
+      this.canvas.focus({ preventScroll: true });
+      move();
+      this.say({ type: 'mouse_down', ...place, button: buttons[event.button] ?? 'left' });
+    });
+    on('mouseup', (event) => {
+      move();
+      this.say({ type: 'mouse_up', ...at(event), button: buttons[event.button] ?? 'left' });
+    });
     on('contextmenu', () => {});
     on('wheel', (event) => this.say({ type: 'scroll', ...at(event), dx: Math.sign(event.deltaX), dy: Math.sign(event.deltaY) }));
-    on('keydown', (event) => {
-      if (event.key.length === 1 && !event.ctrlKey && !event.altKey && !event.metaKey) {
-        this.say({ type: 'type', text: event.key });
-      } else if (!event.repeat || event.key.length > 1) {
-        this.say({ type: 'key', key: event.key.toLowerCase(), action: 'press' });
-      }
-    });
+  }
+}
+
+/**
+ * The keyboard. What types a text goes as the text, however the browser came by it (layout, AltGr, dead keys, input methods); everything
+ * else goes by the place of its key. A field that nobody sees takes the text in, since only there browsers compose one.
+ */
+class Keyboard {
+  constructor(canvas, say) {
+    this.say = say;
+    this.down = new Set();
+    const field = document.createElement('textarea');
+    field.setAttribute('aria-label', 'keyboard of the desktop');
+    field.autocapitalize = 'off';
+    field.spellcheck = false;
+    field.style = 'position: fixed; left: 0; top: 0; width: 1px; height: 1px; opacity: 0; resize: none; border: 0';
+    canvas.after(field);
+    canvas.addEventListener('focus', () => field.focus({ preventScroll: true }));
+    field.addEventListener('keydown', (event) => this.press(event));
+    field.addEventListener('keyup', (event) => this.release(event));
+    field.addEventListener('input', (event) => event.isComposing || this.type(field));
+    field.addEventListener('compositionend', () => this.type(field));
+    field.addEventListener('paste', (event) => this.paste(event));
+    field.addEventListener('blur', () => this.releaseAll());
+  }
+
+  press(event) {
+    const altGraph = event.key === 'AltGraph' || event.getModifierState('AltGraph');
+    const types = [...event.key].length === 1 && (altGraph || !(event.ctrlKey || event.altKey || event.metaKey));
+    const pastes = event.code === 'KeyV' && (event.ctrlKey || event.metaKey) && !event.altKey;
+    if (event.isComposing || event.key === 'Process' || event.key === 'Dead' || types || pastes) {
+      // The browser makes a text of it.
+      return;
+    }
+    event.preventDefault();
+    if (event.key === 'AltGraph') {
+      // It only chooses what is typed. Windows says that the left Ctrl is down with it.
+      this.up('ControlLeft');
+    } else if (event.code && !event.repeat) {
+      // A key that is held down repeats at the desktop by itself.
+      this.down.add(event.code);
+      this.say({ type: 'key', code: event.code, action: 'down' });
+    }
+  }
+
+  release(event) {
+    event.preventDefault();
+    this.up(event.code);
+  }
+
+  up(code) {
+    if (this.down.delete(code)) {
+      this.say({ type: 'key', code, action: 'up' });
+    }
+  }
+
+  releaseAll() {
+    [...this.down].forEach((code) => this.up(code));
+  }
+
+  type(field) {
+    if (field.value !== '') {
+      this.say({ type: 'type', text: field.value });
+      field.value = '';
+    }
+  }
+
+  /** What was copied here is pasted there. */
+  paste(event) {
+    event.preventDefault();
+    this.say({ type: 'clipboard_set', text: event.clipboardData.getData('text/plain') });
+    this.say({ type: 'key', code: 'KeyV', action: 'press' });
   }
 }
 
 if (typeof module !== 'undefined') {
-  module.exports = { DesktopPicture };
+  module.exports = { DesktopPicture, DesktopStream, Keyboard };
 }

@@ -32,10 +32,14 @@ const TABLE: &[(&str, Need, Need)] = &[
     ("/api/auth", Need::Key, Need::Key),
     ("/api/automation", READ, DESKTOP),
     ("/api/desktop", READ, DESKTOP),
+    // Whoever makes one starts programs.
+    ("/api/desktop/targets", READ, ADMIN),
     ("/api/health", READ, ADMIN),
     ("/api/keys", ADMIN, ADMIN),
     ("/api/node-configs", READ, SCRIPTS),
     ("/api/queue", READ, WORKFLOWS),
+    // What somebody typed stands there.
+    ("/api/recordings", DESKTOP, DESKTOP),
     ("/api/runs", READ, WORKFLOWS),
     ("/api/script-versions", READ, SCRIPTS),
     ("/api/scripts", READ, SCRIPTS),

@@ -26,7 +26,7 @@ const REFUSALS: &[Refusal] = &[
         name: "NotFound",
         status: "404",
         means: "There is no such thing.",
-        applies: |_, operation| takes(operation, &ParameterIn::Path),
+        applies: |path, operation| takes(operation, &ParameterIn::Path) || may_name_a_desktop(path),
     },
     Refusal {
         name: "PayloadTooLarge",
@@ -81,6 +81,11 @@ pub(super) fn complete(description: &mut OpenApi) {
 fn response(means: &str) -> Response {
     let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorResponse"))).build();
     ResponseBuilder::new().description(means).content("application/json", body).build()
+}
+
+/// Whether a desktop can be named there, which may not be there.
+fn may_name_a_desktop(path: &str) -> bool {
+    ["/api/automation", "/api/desktop", "/api/snapshots/create"].iter().any(|room| path.starts_with(room))
 }
 
 fn takes(operation: &Operation, place: &ParameterIn) -> bool {

@@ -280,7 +280,10 @@ impl Rules {
     fn preflight(&self) -> Response {
         let headers = [
             (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, PATCH, DELETE"),
-            (ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Last-Event-ID, X-API-Key, X-CSRF-Token, X-Request-Id"),
+            (
+                ACCESS_CONTROL_ALLOW_HEADERS,
+                "Accept, Authorization, Content-Type, Last-Event-ID, X-API-Key, X-CSRF-Token, X-Control-Token, X-Request-Id",
+            ),
             (ACCESS_CONTROL_MAX_AGE, "600"),
         ];
         (StatusCode::NO_CONTENT, headers).into_response()

@@ -12,6 +12,7 @@ use super::error::{Error, Result};
 use crate::error::{Failure, Kind};
 use crate::host::protocol::{Json, Mode};
 use crate::runs::{Execute, RunStatus, Ticket};
+use crate::services::Name;
 use crate::workflow::MAX_PRIORITY;
 
 /// How to run.
@@ -33,6 +34,8 @@ pub(crate) struct ExecuteRequest {
     /// Describe what would be done instead of doing it: the answer is the finished run, its steps are `skipped` and say what they `would`
     /// have done.
     pub(super) dry_run: bool,
+    /// Film the desktop until the run is over: the run's record names the film in `recordings`.
+    pub(super) record: bool,
     /// Nodes with a pinned output do not run: they put that out.
     #[serde(default = "yes")]
     #[schema(default = true)]
@@ -84,6 +87,35 @@ impl ExecuteRequest {
         match named.into_iter().find(|(_, named)| *named) {
             Some((path, _)) => Err(Error::invalid_at(path, "a script has no nodes: only a workflow is run in part")),
             None => Ok(()),
+        }
+    }
+
+    /// Starts the run; with `record`, a film of the desktop `target` begins before that.
+    pub(super) async fn start(
+        &self,
+        state: &super::State,
+        target: Option<String>,
+        start: impl Future<Output = Result<Ticket, Failure>>,
+    ) -> Result<Ticket> {
+        if !self.record {
+            return Ok(start.await?);
+        }
+        if self.dry_run {
+            return Err(Error::invalid_at("/record", "a run that only describes has nothing to film"));
+        }
+        let session = state.enter(Name::LiveDesktop)?;
+        let film = state.recordings().begin_film(&state.grant(), session, target).await?;
+        match start.await {
+            Ok(ticket) => {
+                let mut filmed = ticket.clone();
+                let over = async move { drop(filmed.ended().await) };
+                state.recordings().film_of_run(&film, &ticket.run_id, over).await?;
+                Ok(ticket)
+            }
+            Err(failure) => {
+                state.recordings().discard(&film).await?;
+                Err(failure.into())
+            }
         }
     }
 

@@ -18,8 +18,8 @@ use super::state::State;
 use super::visit;
 use super::{
     approvals, auth, automation, describe, desktop, desktop_stream, docs, echo, error, filesystem, health, keys, metrics, node_configs,
-    node_templates, queue, run_files, runs, scripts, shell, shell_terminal, snapshots, triggers, versions, webhooks, workflow_automation,
-    workflows,
+    node_templates, queue, recordings, run_files, runs, scripts, shell, shell_terminal, snapshots, triggers, versions, webhooks,
+    workflow_automation, workflows,
 };
 
 /// A route at once, and its description when somebody asks: a server that nobody asks for it never makes it.
@@ -56,6 +56,14 @@ fn table() -> Table {
         .add(routes!(desktop::info))
         .add(routes!(desktop::picture::screenshot))
         .add(routes!(desktop::picture::frame))
+        .add(routes!(desktop::control::get))
+        .add(routes!(desktop::control::request))
+        .add(routes!(desktop::control::take))
+        .add(routes!(desktop::control::give))
+        .add(routes!(desktop::control::release))
+        .add(routes!(desktop::control::emergency_stop))
+        .add(routes!(desktop::targets::list, desktop::targets::create))
+        .add(routes!(desktop::targets::get, desktop::targets::delete))
         .add(routes!(desktop::windows::list))
         .add(routes!(desktop::windows::get))
         .add(routes!(desktop::windows::image))
@@ -97,6 +105,15 @@ fn table() -> Table {
         .add(routes!(snapshots::templates::apply))
         .add(routes!(snapshots::get, snapshots::delete))
         .add(routes!(snapshots::image))
+        // recordings
+        .add(routes!(recordings::list, recordings::start))
+        .add(routes!(recordings::get, recordings::delete))
+        .add(routes!(recordings::pause))
+        .add(routes!(recordings::resume))
+        .add(routes!(recordings::stop))
+        .add(routes!(recordings::workflow, recordings::keep))
+        .add(routes!(recordings::image))
+        .add(routes!(recordings::video))
         // workflows
         .add(routes!(workflows::list, workflows::create))
         .add(routes!(workflows::status))
@@ -135,9 +152,15 @@ fn table() -> Table {
         .add(routes!(shell::commands::powershell))
         .add(routes!(shell::commands::cmd))
         .add(routes!(shell::commands::bash))
+        .add(routes!(shell::commands::sh))
+        .add(routes!(shell::commands::zsh))
+        .add(routes!(shell::commands::fish))
         .add(routes!(shell::commands::status))
         .add(routes!(shell::sessions::list, shell::sessions::create))
-        .add(routes!(shell::sessions::delete))
+        .add(routes!(shell::sessions::get, shell::sessions::delete))
+        .add(routes!(shell::sessions::screen))
+        .add(routes!(shell::processes::of_session))
+        .add(routes!(shell::recordings::get, shell::recordings::start, shell::recordings::stop))
         .add(routes!(shell::sessions::history))
         .add(routes!(shell::environment::get, shell::environment::set))
         .add(routes!(shell::environment::change_directory))

@@ -264,7 +264,8 @@ pub(crate) async fn run(
         return Err(error.clone().into());
     }
     request.refuse_parts()?;
-    let ticket = state.runs().execute_script(&path, request.execute()?).await?;
+    let (runs, execute) = (state.runs(), request.execute()?);
+    let ticket = request.start(&state, None, runs.execute_script(&path, execute)).await?;
     request.answer(ticket).await
 }
 

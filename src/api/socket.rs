@@ -157,12 +157,21 @@ pub(crate) struct Socket {
     heard: Instant,
     pinged: Instant,
     malformed: u32,
+    /// How long one message may take to leave.
+    patience: Duration,
 }
 
 impl Socket {
     fn new(socket: WebSocket, state: State) -> Self {
         let now = Instant::now();
-        Self { socket, state, heard: now, pinged: now, malformed: 0 }
+        // Whoever is heard of no more after a silence of that length need not be waited for any longer when it does not read.
+        let patience = PATIENCE.min(state.config().websockets.timeout);
+        Self { socket, state, heard: now, pinged: now, malformed: 0, patience }
+    }
+
+    /// Waits for its reader as long as for a sign of life: nothing is held for one that reads slowly.
+    pub(crate) fn be_patient(&mut self) {
+        self.patience = self.state.config().websockets.timeout;
     }
 
     /// The next text. Everything else is dealt with here. May be dropped while it waits.
@@ -251,9 +260,7 @@ impl Socket {
     }
 
     async fn send(&mut self, message: Message) -> Result<(), Ended> {
-        // Whoever is heard of no more after a silence of that length need not be waited for any longer when it does not read.
-        let patience = PATIENCE.min(self.state.config().websockets.timeout);
-        match timeout(patience, self.socket.send(message)).await {
+        match timeout(self.patience, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Ended),
             Err(_) => Err(self.too_slow().await),

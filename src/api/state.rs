@@ -16,6 +16,7 @@ use crate::host::Host;
 use crate::keys::Keys;
 use crate::ocr::Ocr;
 use crate::policy::{Grant, Permissions};
+use crate::recordings::Recordings;
 use crate::runs::{NodeConfigs, Runs, Workflows};
 use crate::script::{Catalog, Library};
 use crate::services::{Name, Services};
@@ -59,6 +60,8 @@ pub struct Parts {
     pub desktops: Arc<Desktops>,
     /// Kept pictures.
     pub snapshots: Snapshots,
+    /// What is recorded of the desktops.
+    pub recordings: Recordings,
     /// The parts, and how each is.
     pub services: Arc<Services>,
     /// Reading text.
@@ -123,6 +126,11 @@ impl State {
     /// Kept pictures.
     pub fn snapshots(&self) -> &Snapshots {
         &self.0.parts.snapshots
+    }
+
+    /// What is recorded of the desktops.
+    pub fn recordings(&self) -> &Recordings {
+        &self.0.parts.recordings
     }
 
     /// Runs: those that are started through this may do no more than the caller of the request that this task serves.
@@ -205,8 +213,8 @@ impl State {
         &self.0.answered
     }
 
-    /// Does something with the desktop where it may block. If the caller goes away meanwhile, `cancel` is set.
-    pub(crate) async fn on_desktop<T, F>(&self, work: F) -> Result<T>
+    /// Does something with the desktop that is meant, where it may block. If the caller goes away meanwhile, `cancel` is set.
+    pub(crate) async fn on_desktop<T, F>(&self, target: Option<String>, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Desktop, &CancellationToken) -> Result<T, Failure> + Send + 'static,
@@ -214,7 +222,7 @@ impl State {
         let desktops = Arc::clone(&self.0.parts.desktops);
         let cancel = self.shutdown().child_token();
         let _gone = cancel.clone().drop_guard();
-        blocking(move || work(&*desktops.default()?, &cancel)).await
+        blocking(move || work(&*desktops.get(target.as_deref())?, &cancel)).await
     }
 }
 

@@ -11,12 +11,16 @@ use axum::http::HeaderMap;
 use serde_json::json;
 
 use super::error::Error;
+use crate::desktop::Token;
 use crate::error::{Failure, Kind};
 use crate::keys::{Keys, Known, Scope, Scopes};
 use crate::policy::Permissions;
 
 /// The header that carries a request's id, both ways.
 pub(crate) const REQUEST_ID: &str = "x-request-id";
+
+/// The header by which a client proves that it is at the controls of the desktop.
+pub(crate) const CONTROL: &str = "x-control-token";
 
 /// How often it is looked whether the key of an open socket is still one.
 const LOOK: Duration = Duration::from_secs(1);
@@ -29,6 +33,8 @@ tokio::task_local! {
 pub(crate) struct Visit {
     /// Its id: the client's own where that is well-formed.
     pub(crate) id: String,
+    /// What it shows to prove that it is at the controls of the desktop.
+    control: Option<Token>,
     caller: OnceLock<Caller>,
     route: OnceLock<MatchedPath>,
 }
@@ -49,7 +55,8 @@ impl Visit {
     pub(crate) fn begin(headers: &HeaderMap) -> Self {
         let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_well_formed(id));
         let id = given.map_or_else(|| uuid::Uuid::now_v7().simple().to_string(), str::to_owned);
-        Self { id, caller: OnceLock::new(), route: OnceLock::new() }
+        let control = headers.get(CONTROL).and_then(|token| token.to_str().ok()).map(Token::shown);
+        Self { id, control, caller: OnceLock::new(), route: OnceLock::new() }
     }
 
     /// Notes who it is.
@@ -103,6 +110,11 @@ pub(crate) fn caller() -> Option<Caller> {
 /// The name of the key that was shown. None where nobody had to show one.
 pub(crate) fn name() -> Option<String> {
     Some(caller()?.known?.key.name.clone())
+}
+
+/// What was shown to prove that the caller is at the controls of the desktop.
+pub(crate) fn control_token() -> Option<Token> {
+    VISIT.try_with(|visit| visit.control.clone()).ok().flatten()
 }
 
 /// The id of the request that the running task serves.

@@ -205,7 +205,7 @@ fn drawing(graph: Graph, text: &[u8]) -> Result<Drawing> {
 }
 
 /// The stored workflows, for whoever calls: the versions that are made say so.
-fn by_caller(state: &super::State) -> Workflows {
+pub(crate) fn by_caller(state: &super::State) -> Workflows {
     state.workflows().by(Author { api_key: visit::name(), restored_from: None })
 }
 
@@ -290,9 +290,22 @@ pub(crate) async fn execute(
 ) -> Result<Response> {
     state.enter(Name::GraphExecution)?;
     let execute = request.execute()?;
-    let ticket = match &request.only {
-        Some(node) => state.runs().execute_node(&id, node, execute).await?,
-        None => state.runs().execute_workflow(&id, execute).await?,
+    let runs = state.runs();
+    let start = async {
+        match &request.only {
+            Some(node) => runs.execute_node(&id, node, execute).await,
+            None => runs.execute_workflow(&id, execute).await,
+        }
     };
+    let target = if request.record { target_of(&state, &id).await? } else { None };
+    let ticket = request.start(&state, target, start).await?;
     request.answer(ticket).await
+}
+
+/// The desktop that a stored workflow means, where that is not the default one.
+async fn target_of(state: &super::State, id: &str) -> Result<Option<String>> {
+    let stored = state.workflows().get(id).await?;
+    let settings = stored.and_then(|stored| stored.graph.get("settings").map(|settings| settings.to_string()));
+    let settings: Option<serde_json::Value> = settings.and_then(|settings| serde_json::from_str(&settings).ok());
+    Ok(settings.and_then(|settings| settings.get("target")?.as_str().map(str::to_owned)))
 }

@@ -40,11 +40,20 @@ fn part(call: &Call) -> Option<Name> {
         | Call::ClipboardGet
         | Call::ClipboardSet(_) => Some(Name::ClickAutomation),
         Call::OcrRead { .. } | Call::OcrLanguages => Some(Name::EnhancedOcr),
-        Call::ShellRun { .. } | Call::ShellArgv { .. } => Some(Name::Shell),
+        Call::ShellRun { .. }
+        | Call::ShellArgv { .. }
+        | Call::ShellOpen(_)
+        | Call::ShellSession { .. }
+        | Call::ShellSend { .. }
+        | Call::ShellWaitFor { .. }
+        | Call::ShellScreen { .. }
+        | Call::ShellClose { .. } => Some(Name::Shell),
         Call::HttpRequest(_) => Some(Name::N8nIntegration),
         Call::Wait(Wait { what: WaitFor::Script { .. }, .. }) => Some(Name::Scripts),
         Call::Wait(Wait { what: WaitFor::Workflow { .. }, .. }) => Some(Name::GraphExecution),
-        Call::ImageSave { .. }
+        Call::DesktopTargets
+        | Call::DesktopUse { .. }
+        | Call::ImageSave { .. }
         | Call::ImagePixel { .. }
         | Call::ImageCrop { .. }
         | Call::FileRead { .. }

@@ -3,6 +3,7 @@
 mod checks;
 pub mod doctor;
 mod gate;
+mod kept_targets;
 mod parts;
 mod programs;
 mod shell_history;
@@ -18,11 +19,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Parts, State, Tls};
 use crate::config::{self, Config, DisplayMode};
+use crate::desktop::control::Corner;
 use crate::desktop::{self, Desktops};
 use crate::error::{Failure, Kind};
 use crate::host::{self, Capabilities, Host, Job, Outcome};
+use crate::input::Shortcut;
 use crate::keys::Keys;
 use crate::policy::{Commands, Grant, Permissions};
+use crate::recordings::{self, Recordings};
 use crate::runs::{self, Runs, Workflows};
 use crate::script::{self, Library};
 use crate::services::Services;
@@ -51,6 +55,8 @@ pub struct App {
     pub desktops: Arc<Desktops>,
     /// Kept pictures.
     pub snapshots: Snapshots,
+    /// What is recorded of the desktops.
+    pub recordings: Recordings,
     /// The parts, and how each is.
     pub services: Arc<Services>,
     /// Commands and shell sessions.
@@ -100,7 +106,9 @@ impl App {
         let tls = Tls::load(&config.server)?;
         let store = Store::open(&data.join("trae.db"))?;
         let keys = Arc::new(open_keys(&config, store.clone())?);
-        let desktops = Arc::new(Desktops::new(desktop_settings(&config)));
+        let targets = kept_targets::read(&store).await?;
+        let desktops = Desktops::new(desktop_settings(&config)?).kept(Arc::new(kept_targets::Kept(store.clone())), targets);
+        let desktops = Arc::new(desktops);
         let ocr = Arc::new(ocr::Ocr::new(ocr_settings(&config)));
         let history = Arc::new(shell_history::Kept(store.clone()));
         if !config.shell.sandbox {
@@ -134,6 +142,7 @@ impl App {
         let settings = triggers::Settings { store: store.clone(), grant: watching, clock: Arc::new(SystemClock) };
         let triggers = Triggers::new(runs.clone(), settings);
         let snapshots = Snapshots::new(store.clone(), Arc::clone(&desktops), Arc::clone(&ocr), snapshot_settings(&config));
+        let recordings = Recordings::new(store.clone(), Arc::clone(&desktops), recording_settings(&config));
         let rooms = parts::Rooms {
             config: &config,
             desktops: &desktops,
@@ -157,6 +166,7 @@ impl App {
             triggers,
             desktops,
             snapshots,
+            recordings,
             services,
             keys,
             ocr,
@@ -173,8 +183,12 @@ impl App {
 
     /// Goes on with the runs that a dead server left, and serves the API until [`App::shutdown`].
     pub async fn listen(&self, listener: TcpListener) {
+        shell_history::close(&self.store).await;
         if let Err(failure) = self.runs.recover().await {
             tracing::error!(error = %failure, "the runs that were left behind cannot be read");
+        }
+        if let Err(error) = self.recordings.recover().await {
+            tracing::error!(%error, "the recordings that were left behind cannot be read");
         }
         self.runs.tend(self.shutdown.clone());
         let state = State::new(Parts {
@@ -190,6 +204,7 @@ impl App {
             triggers: self.triggers.clone(),
             desktops: Arc::clone(&self.desktops),
             snapshots: self.snapshots.clone(),
+            recordings: self.recordings.clone(),
             node_configs: self.runs.node_configs(),
             services: Arc::clone(&self.services),
             host: Arc::clone(&self.host),
@@ -211,6 +226,7 @@ impl App {
         // What would start now would be stopped at once.
         self.triggers.disarm().await;
         self.runs.shutdown().await;
+        self.recordings.shutdown().await;
         self.services.stop().await;
         self.host.settled().await;
         self.host.shutdown();
@@ -308,19 +324,36 @@ fn ocr_settings(config: &Config) -> ocr::Settings {
     ocr::Settings { languages: languages.clone(), timeout: *timeout, confidence_threshold: *confidence_threshold }
 }
 
-fn desktop_settings(config: &Config) -> desktop::Settings {
+fn desktop_settings(config: &Config) -> Result<desktop::Settings, Failure> {
     let mode = match config.desktop.mode {
         DisplayMode::Auto => desktop::Mode::Auto,
         DisplayMode::Local => desktop::Mode::Local,
         DisplayMode::Virtual => desktop::Mode::Virtual,
         DisplayMode::None => desktop::Mode::None,
     };
-    desktop::Settings { mode, virtual_size: config.desktop.virtual_size, virtual_startup: config.desktop.virtual_startup.clone() }
+    let corner = config.desktop.emergency_corner.map(|corner| match corner {
+        config::Corner::TopLeft => Corner::TopLeft,
+        config::Corner::TopRight => Corner::TopRight,
+        config::Corner::BottomLeft => Corner::BottomLeft,
+        config::Corner::BottomRight => Corner::BottomRight,
+    });
+    let hot_key = config.desktop.emergency_hotkey.as_deref().map(Shortcut::parse).transpose().map_err(|error| {
+        Failure::new(Kind::ValidationError, format!("EMERGENCY_HOTKEY: {error}; write it like ctrl+alt+shift+esc, or none"))
+    })?;
+    let config::Desktop { virtual_size, ref virtual_startup, control_idle: idle, emergency_pause: pause, max_targets, max_size, .. } =
+        config.desktop;
+    let control = desktop::control::Settings { idle, pause, hot_key, corner };
+    Ok(desktop::Settings { mode, virtual_size, virtual_startup: virtual_startup.clone(), max_targets, max_size, control })
 }
 
 fn snapshot_settings(config: &Config) -> snapshots::Settings {
     let folder = config.storage.data_dir.join("snapshots");
     snapshots::Settings { folder, max_age: config.snapshots.max_age, max_total: config.snapshots.max_total }
+}
+
+fn recording_settings(config: &Config) -> recordings::Settings {
+    let config::Recordings { max_bytes, max_age, max_total } = config.recordings;
+    recordings::Settings { folder: config.storage.data_dir.join("recordings"), max_bytes, max_age, max_total }
 }
 
 fn run_settings(config: &Config, files: &Path, allowed: Permissions) -> runs::Settings {
@@ -345,11 +378,20 @@ fn private_hosts(config: &Config) -> fetch::Private {
 fn shell_settings(config: &Config, files: &Path) -> shell::Settings {
     let set = &config.shell;
     let named = |name: &str, line: &Vec<String>| (name.to_owned(), line.clone());
-    let sh = vec!["sh".to_owned(), "-c".to_owned()];
     shell::Settings {
-        shells: BTreeMap::from([named("bash", &set.bash), named("sh", &sh), named("powershell", &set.powershell), named("cmd", &set.cmd)]),
+        shells: BTreeMap::from([
+            named("bash", &set.bash),
+            named("sh", &set.sh),
+            named("zsh", &set.zsh),
+            named("fish", &set.fish),
+            named("powershell", &set.powershell),
+            named("cmd", &set.cmd),
+        ]),
         terminals: BTreeMap::from([
             named("bash", &set.bash_interactive),
+            named("sh", &set.sh_interactive),
+            named("zsh", &set.zsh_interactive),
+            named("fish", &set.fish_interactive),
             named("powershell", &set.powershell_interactive),
             named("cmd", &set.cmd_interactive),
         ]),
@@ -357,6 +399,8 @@ fn shell_settings(config: &Config, files: &Path) -> shell::Settings {
         confine: set.sandbox,
         directory: files.to_owned(),
         private: config.storage.data_dir.join("sessions"),
+        recordings: config.storage.data_dir.join("recordings"),
+        record: set.record,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output, everything else to standard error, so that `trae run … > result.json` holds a result only.
 
+mod attach;
 mod check;
 mod doctor;
 mod exit;
@@ -14,6 +15,7 @@ mod progress;
 mod run;
 mod runs;
 mod serve;
+mod shell;
 mod step;
 mod table;
 
@@ -61,6 +63,9 @@ enum Command {
     /// List, show and export what ran
     #[command(subcommand)]
     Runs(runs::Runs),
+    /// List the shell sessions of a server, and use one in this terminal
+    #[command(subcommand)]
+    Shell(shell::Shell),
     /// Tell what this machine has, and how to get what is missing
     Doctor(doctor::Doctor),
 }
@@ -98,6 +103,7 @@ pub(super) fn main() -> ExitCode {
         Command::New(new) => new.execute(),
         Command::Keys(keys) => keys.execute(),
         Command::Runs(runs) => runs.execute(),
+        Command::Shell(shell) => shell.execute(),
         Command::Doctor(doctor) => doctor.execute(),
         Command::Config(place) => place.config(BTreeMap::new()).map(|config| {
             for setting in config.settings() {

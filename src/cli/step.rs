@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
-use trae::error::{Failure, Kind};
+use trae::error::Failure;
 use trae::host::protocol::{Json, Pause};
 use trae::runs::Stepper;
 
@@ -82,8 +82,8 @@ impl Stepper for AtTerminal {
             let goes_on = tokio::task::block_in_place(|| self.ask(&pause));
             if !goes_on {
                 self.stop.cancel();
-                // The run is cancelled meanwhile, and nobody hears of this.
-                return Err(Failure::new(Kind::Cancelled, "the run was stopped before this step"));
+                // The run is cancelled meanwhile, and with it this.
+                std::future::pending::<()>().await;
             }
             Ok(())
         })

@@ -10,13 +10,18 @@ mod portable;
 #[cfg(target_os = "linux")]
 mod x11;
 #[cfg(target_os = "linux")]
+mod x11_follow;
+#[cfg(target_os = "linux")]
 mod x11_owner;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::error::{Classify, Kind};
+use crate::vnc::Vnc;
 
 /// The longest text, in bytes.
 const LONGEST: usize = 16 * 1024 * 1024;
@@ -40,6 +45,9 @@ pub enum Error {
         /// What the system says.
         reason: String,
     },
+    /// Another machine's clipboard cannot be used.
+    #[error(transparent)]
+    Remote(#[from] crate::vnc::Error),
     /// There is no display to ask.
     #[error("there is no display: set DISPLAY to that of a running session, or let TRAE start a virtual one")]
     NoDisplay,
@@ -55,6 +63,9 @@ pub enum Error {
     /// The program that copied the text does not hand it over.
     #[error("the program that holds the clipboard does not answer: try again, or copy the text anew")]
     Silent,
+    /// Nobody is told of changes here.
+    #[error("this platform does not say when its clipboard changes: read it when it is needed")]
+    NotTold,
     /// Somebody else took the clipboard at the same moment, or it answered with something unexpected.
     #[error("the clipboard could not be used: {0}")]
     Failed(String),
@@ -63,7 +74,8 @@ pub enum Error {
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Unavailable { .. } | Self::NoDisplay => Kind::ServiceUnavailable,
+            Self::Unavailable { .. } | Self::NoDisplay | Self::NotTold => Kind::ServiceUnavailable,
+            Self::Remote(error) => error.kind(),
             Self::NotText => Kind::Conflict,
             Self::TooLong(_) => Kind::ValidationError,
             Self::TooLarge => Kind::PayloadTooLarge,
@@ -78,6 +90,10 @@ impl Classify for Error {
                 "service": "live_desktop",
                 "hint": "set DISPLAY to that of a running session, or install a virtual display: apt install xvfb"
             })),
+            Self::Remote(error @ (crate::vnc::Error::NotLatin | crate::vnc::Error::LongText)) => {
+                Some(json!({"errors": [{"path": "/text", "message": error.to_string()}]}))
+            }
+            Self::Remote(error) => error.details(),
             Self::TooLong(_) => Some(json!({"errors": [{"path": "/text", "message": self.to_string()}]})),
             _ => None,
         }
@@ -86,10 +102,39 @@ impl Classify for Error {
 
 /// The clipboard of one display. Safe to share. What was set is gone when this is dropped, as it is when a program ends.
 pub struct Clipboard {
+    backend: Backend,
+}
+
+/// Whose it is.
+enum Backend {
     #[cfg(target_os = "linux")]
-    backend: x11::X11,
+    X11(x11::X11),
     #[cfg(not(target_os = "linux"))]
-    backend: portable::Portable,
+    Portable(portable::Portable),
+    /// Another machine's.
+    Vnc(Arc<Vnc>),
+}
+
+/// Hears of each change of a clipboard. It costs a sleeping thread, shared by all who do.
+pub struct Changes {
+    heard: tokio::sync::watch::Receiver<u64>,
+    #[cfg(target_os = "linux")]
+    _follower: Option<Arc<x11_follow::Follower>>,
+}
+
+impl std::fmt::Debug for Changes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Changes").finish_non_exhaustive()
+    }
+}
+
+impl Changes {
+    /// Resolves after a change; never again once the display has gone. May be dropped while it waits.
+    pub async fn next(&mut self) {
+        if self.heard.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
 }
 
 impl std::fmt::Debug for Clipboard {
@@ -107,13 +152,18 @@ impl Clipboard {
         #[cfg(target_os = "linux")]
         {
             let named = display.map(str::to_owned).or_else(|| std::env::var("DISPLAY").ok().filter(|name| !name.is_empty()));
-            Ok(Self { backend: x11::X11::open(named.ok_or(Error::NoDisplay)?)? })
+            Ok(Self { backend: Backend::X11(x11::X11::open(named.ok_or(Error::NoDisplay)?)?) })
         }
         #[cfg(not(target_os = "linux"))]
         {
             let _ = display;
-            Ok(Self { backend: portable::Portable::open()? })
+            Ok(Self { backend: Backend::Portable(portable::Portable::open()?) })
         }
+    }
+
+    /// That of another machine.
+    pub fn of_vnc(vnc: Arc<Vnc>) -> Self {
+        Self { backend: Backend::Vnc(vnc) }
     }
 
     /// The text on the clipboard; empty where nothing is.
@@ -121,7 +171,31 @@ impl Clipboard {
     /// # Errors
     /// [`Error::NotText`], [`Error::TooLarge`]; [`Error::Silent`] where the program that holds the text does not hand it over.
     pub fn get(&self) -> Result<String, Error> {
-        self.backend.get()
+        match &self.backend {
+            #[cfg(target_os = "linux")]
+            Backend::X11(x11) => x11.get(),
+            #[cfg(not(target_os = "linux"))]
+            Backend::Portable(portable) => portable.get(),
+            Backend::Vnc(vnc) => Ok(vnc.clipboard()?),
+        }
+    }
+
+    /// Hears of each change from now on.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the display does not answer; [`Error::NotTold`] where the platform tells nobody.
+    pub fn changes(&self) -> Result<Changes, Error> {
+        match &self.backend {
+            #[cfg(target_os = "linux")]
+            Backend::X11(x11) => x11.changes(),
+            #[cfg(not(target_os = "linux"))]
+            Backend::Portable(portable) => portable.changes(),
+            Backend::Vnc(vnc) => Ok(Changes {
+                heard: vnc.clipboard_changes(),
+                #[cfg(target_os = "linux")]
+                _follower: None,
+            }),
+        }
     }
 
     /// Puts a text on the clipboard.
@@ -132,6 +206,12 @@ impl Clipboard {
         if text.len() > LONGEST {
             return Err(Error::TooLong(text.len()));
         }
-        self.backend.set(text)
+        match &self.backend {
+            #[cfg(target_os = "linux")]
+            Backend::X11(x11) => x11.set(text),
+            #[cfg(not(target_os = "linux"))]
+            Backend::Portable(portable) => portable.set(text),
+            Backend::Vnc(vnc) => Ok(vnc.set_clipboard(text)?),
+        }
     }
 }

@@ -23,6 +23,10 @@ impl Portable {
         if text.len() > super::LONGEST { Err(Error::TooLarge) } else { Ok(text) }
     }
 
+    pub(super) fn changes(&self) -> Result<super::Changes, Error> {
+        Err(Error::NotTold)
+    }
+
     pub(super) fn set(&self, text: &str) -> Result<(), Error> {
         self.clipboard().set_text(text).map_err(said)
     }

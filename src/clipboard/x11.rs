@@ -2,7 +2,7 @@
 //!
 //! X has no place for a text: whoever copied it keeps it and is asked for it, in pieces if it is long (`INCR`).
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -14,9 +14,12 @@ use x11rb::protocol::xproto::{
 };
 use x11rb::rust_connection::RustConnection;
 
+use super::x11_follow::Follower;
 use super::x11_owner::Owner;
-use super::{Error, LONGEST};
+use super::{Changes, Error, LONGEST};
 
+/// How often what is on the clipboard may change while it is read.
+const CHANGES: u32 = 5;
 /// How long the holder of the text may take for each of its answers.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -92,11 +95,13 @@ impl Link {
 pub(super) struct X11 {
     display: String,
     owner: Mutex<Option<Owner>>,
+    /// As long as anybody wants to hear of changes.
+    follower: Mutex<Weak<Follower>>,
 }
 
 impl X11 {
     pub(super) fn open(display: String) -> Result<Self, Error> {
-        let this = Self { display, owner: Mutex::default() };
+        let this = Self { display, owner: Mutex::default(), follower: Mutex::new(Weak::new()) };
         this.link()?;
         Ok(this)
     }
@@ -107,6 +112,19 @@ impl X11 {
 
     fn unavailable(&self, error: Lost) -> Error {
         Error::Unavailable { display: self.display.clone(), reason: error.0 }
+    }
+
+    pub(super) fn changes(&self) -> Result<Changes, Error> {
+        let mut slot = self.follower.lock().unwrap_or_else(PoisonError::into_inner);
+        let follower = match slot.upgrade().filter(|follower| follower.is_alive()) {
+            Some(follower) => follower,
+            None => {
+                let follower = Arc::new(Follower::start(&self.display).map_err(|error| self.unavailable(error))?);
+                *slot = Arc::downgrade(&follower);
+                follower
+            }
+        };
+        Ok(Changes { heard: follower.changes(), _follower: Some(follower) })
     }
 
     pub(super) fn set(&self, text: &str) -> Result<(), Error> {
@@ -124,15 +142,34 @@ impl X11 {
 
     pub(super) fn get(&self) -> Result<String, Error> {
         let link = self.link()?;
-        let holder = link.connection.get_selection_owner(link.atoms.CLIPBOARD);
-        let holder = holder.map_err(Lost::from).and_then(|cookie| Ok(cookie.reply()?)).map_err(|error| self.unavailable(error))?;
-        if holder.owner == x11rb::NONE {
-            return Ok(String::new());
+        let mut holder = self.holder(&link)?;
+        for _ in 0..CHANGES {
+            if holder == x11rb::NONE {
+                return Ok(String::new());
+            }
+            let text = self.text(&link);
+            let since = self.holder(&link)?;
+            if since == holder {
+                return text;
+            }
+            // What one program offered, another one was asked for.
+            holder = since;
         }
+        Err(Error::Silent)
+    }
+
+    /// The window of the program that holds what is on the clipboard.
+    fn holder(&self, link: &Link) -> Result<Window, Error> {
+        let asked = link.connection.get_selection_owner(link.atoms.CLIPBOARD).map_err(Lost::from);
+        let holder = asked.and_then(|cookie| Ok(cookie.reply()?)).map_err(|error| self.unavailable(error))?;
+        Ok(holder.owner)
+    }
+
+    fn text(&self, link: &Link) -> Result<String, Error> {
         let string = u32::from(AtomEnum::STRING);
         let forms = [link.atoms.UTF8_STRING, link.atoms.TEXT_PLAIN_UTF8, link.atoms.TEXT_PLAIN, string];
         // Asked first: some programs hand over a picture whatever form one asks for. Those that do not answer this have a text.
-        let offered = self.convert(&link, link.atoms.TARGETS)?;
+        let offered = self.convert(link, link.atoms.TARGETS)?;
         let offered: Option<Vec<Atom>> = offered.map(|bytes| {
             let (words, _) = bytes.as_chunks::<4>();
             words.iter().map(|word| Atom::from_ne_bytes(*word)).collect()
@@ -141,7 +178,7 @@ impl X11 {
             if offered.as_ref().is_some_and(|offered| !offered.contains(&form)) {
                 continue;
             }
-            if let Some(bytes) = self.convert(&link, form)? {
+            if let Some(bytes) = self.convert(link, form)? {
                 let latin1 = form == string;
                 return Ok(if latin1 { bytes.into_iter().map(char::from).collect() } else { String::from_utf8_lossy(&bytes).into_owned() });
             }

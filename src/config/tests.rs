@@ -151,6 +151,18 @@ fn snapshots_stay_a_month_and_a_gibibyte_unless_told_otherwise() {
 }
 
 #[test]
+fn films_stay_a_month_and_ten_gibibytes_unless_told_otherwise() {
+    let kept = |flags: &[(&str, &str)]| {
+        let (_folder, sources) = sources(&[], &[], flags);
+        let films = Config::load(&sources).unwrap().recordings;
+        (films.max_bytes, films.max_age.map(|age| age.as_secs() / 86_400), films.max_total)
+    };
+    assert_eq!(kept(&[]), (2 << 30, Some(30), Some(10 << 30)));
+    let changed = [("RECORDING_MAX_BYTES", "1048576"), ("RECORDING_MAX_AGE_DAYS", "7"), ("RECORDING_MAX_TOTAL_BYTES", "0")];
+    assert_eq!(kept(&changed), (1 << 20, Some(7), None));
+}
+
+#[test]
 fn command_lines_are_words_in_either_notation() {
     let (_folder, sources) = sources(
         &[("trae.toml", "shell_cmd = [\"wine\", \"C:\\\\My Files\\\\cmd.exe\", \"/C\"]\nmax_shell_sessions = 3\n")],

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{DisplayMode, LogFormat};
+use super::{Corner, DisplayMode, LogFormat};
 
 /// A kind of value.
 pub(super) trait Value: Sized {
@@ -34,6 +34,14 @@ pub(super) struct LogLevel(pub(super) String);
 /// Where the log is written.
 #[derive(Debug, Clone)]
 pub(super) struct LogFile(pub(super) Option<PathBuf>);
+
+/// Keys that are pressed together, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HotKey(pub(super) Option<String>);
+
+/// A corner of the screen, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ScreenCorner(pub(super) Option<Corner>);
 
 /// An address, or a network of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -319,6 +327,47 @@ impl Value for DisplayMode {
             Self::Local => "local",
             Self::Virtual => "virtual",
             Self::None => "none",
+        }
+        .to_owned()
+    }
+}
+
+impl Value for HotKey {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(Self(None));
+        }
+        // Which keys there are, `app` asks the keyboard's room.
+        if text.split('+').any(|key| key.trim().is_empty()) {
+            return Err(format!("{text:?} is no combination of keys: write it like ctrl+alt+shift+esc, or none"));
+        }
+        Ok(Self(Some(text.to_owned())))
+    }
+
+    fn show(&self) -> String {
+        self.0.clone().unwrap_or_else(|| "none".to_owned())
+    }
+}
+
+impl Value for ScreenCorner {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self(match text.to_ascii_lowercase().as_str() {
+            "none" => None,
+            "top_left" => Some(Corner::TopLeft),
+            "top_right" => Some(Corner::TopRight),
+            "bottom_left" => Some(Corner::BottomLeft),
+            "bottom_right" => Some(Corner::BottomRight),
+            _ => return Err(format!("{text:?} is none of top_left, top_right, bottom_left, bottom_right, none")),
+        }))
+    }
+
+    fn show(&self) -> String {
+        match self.0 {
+            None => "none",
+            Some(Corner::TopLeft) => "top_left",
+            Some(Corner::TopRight) => "top_right",
+            Some(Corner::BottomLeft) => "bottom_left",
+            Some(Corner::BottomRight) => "bottom_right",
         }
         .to_owned()
     }

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::control::How;
 use crate::error::{Classify, Kind};
-use crate::{clipboard, input, screen, windows};
+use crate::{clipboard, input, screen, vnc, windows};
 
 /// Why there is no desktop, or why it cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,32 @@ pub enum Error {
     /// A size that no virtual desktop can have.
     #[error("a virtual desktop cannot be {0}×{1} large: each side has 64 to 16384 pixels")]
     Size(u32, u32),
+    /// There is no desktop of this name.
+    #[error("there is no desktop {name:?}: there are {}", known.join(", "))]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// Those there are.
+        known: Vec<String>,
+    },
+    /// It was deleted while somebody was about to use it.
+    #[error("the desktop {0} was deleted")]
+    Deleted(String),
+    /// The name is in use.
+    #[error("there is a desktop {0} already: take another name, or delete that one first")]
+    Taken(String),
+    /// There are enough.
+    #[error("there are {0} desktops beside the default one, and no more may be: delete one, or raise MAX_TARGETS")]
+    TooMany(usize),
+    /// The default desktop cannot be deleted.
+    #[error("the default desktop stays: DISPLAY_MODE chooses it")]
+    Stays,
+    /// What no desktop can be.
+    #[error("{1}")]
+    Spec(&'static str, String),
+    /// Another machine's desktop cannot be reached, or not be as it was asked for.
+    #[error(transparent)]
+    Remote(#[from] vnc::Error),
     /// The desktop's screen cannot be seen.
     #[error(transparent)]
     Screen(#[from] screen::Error),
@@ -43,6 +70,30 @@ pub enum Error {
         /// How many seconds were waited.
         waited: u64,
     },
+    /// A person is at the controls.
+    #[error("{holder} is at the controls: ask for control, take it over, or wait until it is released")]
+    Controlled {
+        /// Who it is.
+        holder: String,
+    },
+    /// Control is somebody else's, or nobody's.
+    #[error("control is not yours{}: ask for it first", holder.as_ref().map(|holder| format!(", but {holder}'s")).unwrap_or_default())]
+    NotYours {
+        /// Whose it is.
+        holder: Option<String>,
+    },
+    /// Nobody of that number waits for control.
+    #[error("nobody with the number {0} waits for control: `requests` and `waiting` list who does")]
+    NobodyAsks(u64),
+    /// Somebody took over.
+    #[error("{0} took over")]
+    Displaced(String),
+    /// An emergency stop.
+    #[error("it was ended by the emergency stop ({})", .0.as_str())]
+    Stopped(How),
+    /// A person did nothing for too long.
+    #[error("control ended, as nothing was done for a while: ask for it again")]
+    Lapsed,
     /// More is asked for than can be done in time.
     #[error("too many actions wait for their turn: send them more slowly")]
     TooFast,
@@ -58,12 +109,18 @@ impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Off | Self::NoXvfb | Self::Start(_) | Self::Gone(_) => Kind::ServiceUnavailable,
-            Self::Size(..) => Kind::ValidationError,
+            Self::Size(..) | Self::Spec(..) => Kind::ValidationError,
+            Self::Unknown { .. } | Self::Deleted(_) => Kind::NotFound,
+            Self::Taken(_) | Self::TooMany(_) | Self::Stays => Kind::Conflict,
+            Self::Remote(error) => error.kind(),
             Self::Screen(error) => error.kind(),
             Self::Input(error) => error.kind(),
             Self::Clipboard(error) => error.kind(),
             Self::Windows(error) => error.kind(),
-            Self::InUse { .. } => Kind::Conflict,
+            Self::InUse { .. } | Self::Controlled { .. } | Self::NotYours { .. } | Self::Displaced(_) | Self::Stopped(_) | Self::Lapsed => {
+                Kind::Conflict
+            }
+            Self::NobodyAsks(_) => Kind::NotFound,
             Self::TooFast => Kind::RateLimited,
             Self::Cancelled => Kind::Cancelled,
             Self::Ended(_) => Kind::Internal,
@@ -76,8 +133,17 @@ impl Classify for Error {
             Self::NoXvfb => "apt install xvfb",
             Self::Start(_) => "see whether Xvfb starts by hand: Xvfb -displayfd 1",
             Self::Gone(_) => "start the display again, and connect again",
-            Self::InUse { holder, .. } => return Some(json!({"holder": holder})),
-            Self::Size(..) | Self::TooFast | Self::Cancelled | Self::Ended(_) => return None,
+            Self::InUse { holder, .. } | Self::Controlled { holder } | Self::Displaced(holder) => return Some(json!({"holder": holder})),
+            Self::NotYours { holder } => return Some(json!({"holder": holder})),
+            Self::NobodyAsks(id) => return Some(json!({"kind": "request", "id": id})),
+            Self::Stopped(how) => return Some(json!({"emergency_stop": how})),
+            Self::Unknown { name, known } => return Some(json!({"kind": "target", "id": name, "targets": known})),
+            Self::Deleted(name) | Self::Taken(name) => return Some(json!({"kind": "target", "id": name})),
+            Self::Spec(path, message) => return Some(json!({"errors": [{"path": path, "message": message}]})),
+            Self::TooMany(_) | Self::Stays | Self::Size(..) | Self::TooFast | Self::Cancelled | Self::Lapsed | Self::Ended(_) => {
+                return None;
+            }
+            Self::Remote(error) => return error.details(),
             Self::Screen(error) => return error.details(),
             Self::Input(error) => return error.details(),
             Self::Clipboard(error) => return error.details(),

@@ -9,9 +9,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::action::PATIENCE;
-use super::{Action, Desktop, Desktops, Error, Lease};
+use super::{Acting, Action, Desktop, Desktops, Error, Lease, Token, Who};
 use crate::error::Failure;
-use crate::input::{Button, Hold, KeyHold};
+use crate::input::{Button, Hold, KeyHold, Physical};
 
 /// How many actions wait at a time. Of the pointer's movements in a row only the last counts, so that these do not fill it.
 const WAITING: usize = 256;
@@ -31,6 +31,8 @@ pub struct Hands {
 struct Queue {
     jobs: Mutex<VecDeque<Job>>,
     more: Notify,
+    /// What the client shows while it is at the controls.
+    token: Mutex<Option<Token>>,
 }
 
 #[derive(Debug)]
@@ -41,18 +43,32 @@ struct Job {
 }
 
 /// What is held down, and where.
-enum Held {
-    Button(Arc<Desktop>, Button),
-    Key(Arc<Desktop>, String),
+struct Held {
+    desktop: Arc<Desktop>,
+    what: Pressed,
+    /// How often all that is held was let go by others until then: after the next time it is not held by this client any more.
+    sweeps: u64,
+}
+
+#[derive(PartialEq)]
+enum Pressed {
+    Button(Button),
+    Key(String),
+    Code(Physical),
 }
 
 impl Hands {
     /// Hands of `who` at the desktop that is meant where none is named.
     pub fn new(desktops: Arc<Desktops>, who: String) -> Self {
+        Self::at(desktops, None, who)
+    }
+
+    /// Hands of `who` at the desktop of that name, or the default one.
+    pub fn at(desktops: Arc<Desktops>, target: Option<String>, who: String) -> Self {
         let queue = Arc::new(Queue::default());
         let (complain, complaints) = mpsc::channel(WAITING);
         let stop = CancellationToken::new();
-        let worker = Worker { desktops, who, queue: Arc::clone(&queue), complain, held: Vec::new(), lease: None };
+        let worker = Worker { desktops, target, who, queue: Arc::clone(&queue), complain, held: Vec::new(), lease: None, refused_by: None };
         tokio::spawn(worker.work(stop.clone()));
         Self { queue, complaints, _stop: stop.drop_guard() }
     }
@@ -63,6 +79,11 @@ impl Hands {
     /// [`Error::TooFast`] where too much waits already.
     pub fn act(&self, action: Action, cancel: CancellationToken) -> Result<(), Error> {
         self.queue.push(Job { action, cancel, asked: Instant::now() })
+    }
+
+    /// It is at the controls from now on, as this token proves, or no longer.
+    pub fn show(&self, token: Option<Token>) {
+        *self.queue.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
     }
 
     /// The next thing that went wrong. May be dropped while it waits.
@@ -101,6 +122,10 @@ impl Queue {
         }
     }
 
+    fn token(&self) -> Option<Token> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn lock(&self) -> MutexGuard<'_, VecDeque<Job>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -108,12 +133,15 @@ impl Queue {
 
 struct Worker {
     desktops: Arc<Desktops>,
+    target: Option<String>,
     who: String,
     queue: Arc<Queue>,
     complain: mpsc::Sender<Failure>,
     held: Vec<Held>,
     /// Kept as long as something is held down: a run must not come between press and release.
     lease: Option<Lease>,
+    /// Whom it was last told of as who is at the controls: once is enough for all the movements of the pointer.
+    refused_by: Option<String>,
 }
 
 impl Worker {
@@ -123,12 +151,24 @@ impl Worker {
             () = stop.cancelled() => None,
             job = self.next() => Some(job),
         } {
+            let moves = matches!(job.action, Action::Move(_));
             let done = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 done = self.perform(job) => done,
             };
-            if let Err(error) = done {
+            let refused_by = match &done {
+                Err(Error::Controlled { holder }) => Some(holder.clone()),
+                // What waits belongs to what was stopped.
+                Err(Error::Stopped(_)) => {
+                    self.queue.lock().clear();
+                    None
+                }
+                _ => None,
+            };
+            let known = moves && refused_by.is_some() && self.refused_by == refused_by;
+            self.refused_by = refused_by;
+            if let Some(error) = done.err().filter(|_| !known) {
                 // A client that does not listen misses the rest.
                 let _ = self.complain.try_send(error.into());
             }
@@ -148,29 +188,29 @@ impl Worker {
     }
 
     async fn perform(&mut self, job: Job) -> Result<(), Error> {
-        let desktop = self.desktops.ready().await?;
-        let lease = match self.lease.take() {
-            Some(lease) => lease,
-            None => desktop.turn.within(&self.who, PATIENCE.saturating_sub(job.asked.elapsed()), &job.cancel).await?,
-        };
+        let desktop = self.desktops.reach(self.target.as_deref()).await?;
+        let stop = job.cancel.child_token();
+        let who = Who::action(&self.who, self.queue.token());
+        let patience = PATIENCE.saturating_sub(job.asked.elapsed());
+        let acting = desktop.turn.again(self.lease.take(), who, &stop, patience).await?;
+        self.held.retain(|held| held.sweeps == held.desktop.turn.sweeps());
         // Noted before it is done: if it is broken off, too much is let go rather than too little.
         self.note(&desktop, &job.action);
-        let (done, lease) = desktop.act_with(lease, job.action, &job.cancel).await;
-        self.lease = lease.filter(|_| !self.held.is_empty());
+        let (done, acting) = desktop.act_with(acting, job.action, stop).await;
+        self.lease = acting.and_then(Acting::into_lease).filter(|_| !self.held.is_empty());
         done.map(|_| ())
     }
 
     fn note(&mut self, desktop: &Arc<Desktop>, action: &Action) {
-        if let Action::ButtonDown(Hold { button, .. }) | Action::ButtonUp(Hold { button, .. }) = action {
-            self.held.retain(|held| !matches!(held, Held::Button(_, held) if held == button));
-        }
-        if let Action::KeyDown(KeyHold { key }) | Action::KeyUp(KeyHold { key }) = action {
-            self.held.retain(|held| !matches!(held, Held::Key(_, held) if held == key));
-        }
-        match action {
-            Action::ButtonDown(Hold { button, .. }) => self.held.push(Held::Button(Arc::clone(desktop), *button)),
-            Action::KeyDown(KeyHold { key }) => self.held.push(Held::Key(Arc::clone(desktop), key.clone())),
-            _ => {}
+        let what = match action {
+            Action::ButtonDown(Hold { button, .. }) | Action::ButtonUp(Hold { button, .. }) => Pressed::Button(*button),
+            Action::KeyDown(KeyHold { key }) | Action::KeyUp(KeyHold { key }) => Pressed::Key(key.clone()),
+            Action::CodeDown(key) | Action::CodeUp(key) => Pressed::Code(*key),
+            _ => return,
+        };
+        self.held.retain(|held| held.what != what);
+        if matches!(action, Action::ButtonDown(_) | Action::KeyDown(_) | Action::CodeDown(_)) {
+            self.held.push(Held { desktop: Arc::clone(desktop), what, sweeps: desktop.turn.sweeps() });
         }
     }
 
@@ -178,11 +218,15 @@ impl Worker {
     async fn let_go(self) {
         let Self { held, lease, .. } = self;
         let released = tokio::task::spawn_blocking(move || {
-            for held in held.into_iter().rev() {
+            for Held { desktop, what, sweeps } in held.into_iter().rev() {
+                if desktop.turn.sweeps() != sweeps {
+                    continue;
+                }
                 // A key that does not exist was never down, and a display that is gone holds nothing.
-                let _ = match held {
-                    Held::Button(desktop, button) => desktop.input().up(&Hold { x: None, y: None, button }),
-                    Held::Key(desktop, key) => desktop.input().key_up(&KeyHold { key }),
+                let _ = match what {
+                    Pressed::Button(button) => desktop.input().up(&Hold { x: None, y: None, button }),
+                    Pressed::Key(key) => desktop.input().key_up(&KeyHold { key }),
+                    Pressed::Code(key) => desktop.input().code_up(key),
                 };
             }
         });

@@ -1,19 +1,25 @@
 //! A desktop: a screen, its windows, the mouse and keyboard, and the clipboard that belong together, and the lease on them.
 //!
-//! [`Desktops`] hands out the one that the configuration names: that of the session, or a virtual one of TRAE's own,
-//! opened at the first use and again when it has gone. What can be done with them is the business of their rooms; here is who may do
-//! it when ([`Desktop::act`], [`Hands`]) and who sees what ([`Viewer`]).
+//! [`Desktops`] hands out the one that the configuration names (that of the session, or a virtual one of TRAE's own), and others by their
+//! names ([`TargetSpec`]): each opened at the first use and again when it has gone, each with a lease of its own. What can be done with
+//! them is the business of their rooms; here is who may do it when ([`Desktop::act`], [`Hands`]) and who sees what ([`Viewer`]).
 
 mod action;
+#[cfg(target_os = "linux")]
+mod alarm;
 mod canvas;
+pub mod control;
 mod delta;
 mod error;
 mod frames;
 mod hands;
+mod lease;
 mod plane;
 #[cfg(target_os = "linux")]
 mod sentinel;
 mod shot;
+mod slot;
+mod spec;
 mod streaming;
 mod targets;
 mod tiles;
@@ -32,18 +38,21 @@ use tokio_util::sync::CancellationToken;
 use crate::clipboard::Clipboard;
 use crate::input::Input;
 use crate::screen::Screen;
+use crate::vnc::{self, Vnc};
 use crate::windows::Windows;
 
 pub use action::{Action, PATIENCE};
 pub use canvas::{Canvas, Update};
+pub use control::{Changes, Control, Controls, Party, PartyKind, Stop, Stopped, Token, Who};
 pub use delta::Moved;
 pub use error::Error;
 pub use frames::{Seen, Viewer};
 pub use hands::Hands;
+pub use lease::{Acting, Lease};
 pub use shot::{Picture, Shot};
+pub use spec::{Kind, Password, TargetKind, TargetSpec};
 pub use streaming::{Change, Client, Showing, Streams, View};
-pub use targets::Desktops;
-pub use turn::Lease;
+pub use targets::{Book, DEFAULT, Desktops, TargetInfo};
 
 use frames::Frames;
 use turn::Turn;
@@ -72,20 +81,34 @@ pub struct Settings {
     pub virtual_size: (u32, u32),
     /// What is started on a virtual one beside a window manager: a command line in words, or nothing.
     pub virtual_startup: Vec<String>,
+    /// So many desktops beside the default one.
+    pub max_targets: usize,
+    /// Width and height, in pixels, that none of them exceeds.
+    pub max_size: (u32, u32),
+    /// How control is handed about.
+    pub control: control::Settings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { mode: Mode::Auto, virtual_size: (1920, 1080), virtual_startup: Vec::new() }
+        Self {
+            mode: Mode::Auto,
+            virtual_size: (1920, 1080),
+            virtual_startup: Vec::new(),
+            max_targets: 16,
+            max_size: (7680, 4320),
+            control: control::Settings::default(),
+        }
     }
 }
 
 /// A desktop that is open.
 pub struct Desktop {
-    name: &'static str,
+    name: String,
+    kind: Kind,
     display: Option<String>,
     screen: Arc<Screen>,
-    input: Input,
+    input: Arc<Input>,
     clipboard: Clipboard,
     windows: Windows,
     turn: Arc<Turn>,
@@ -96,6 +119,8 @@ pub struct Desktop {
     sentinel: Mutex<Option<sentinel::Sentinel>>,
     #[cfg(target_os = "linux")]
     server: Option<xvfb::Xvfb>,
+    /// The connection to another machine's.
+    remote: Option<Arc<Vnc>>,
 }
 
 impl std::fmt::Debug for Desktop {
@@ -105,9 +130,14 @@ impl std::fmt::Debug for Desktop {
 }
 
 impl Desktop {
-    /// `local` or `virtual`.
+    /// Its name among the targets; [`DEFAULT`] for the one that is meant where none is named.
     pub fn name(&self) -> &str {
-        self.name
+        &self.name
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// What a program that is to appear on it needs as `DISPLAY`; `None` on platforms without such a thing.
@@ -172,45 +202,84 @@ impl Desktop {
     ///
     /// # Errors
     /// [`Error::Cancelled`] while waiting.
-    pub async fn lease(&self, who: &str, cancel: &CancellationToken) -> Result<Lease, Error> {
-        self.turn.wait(who, cancel).await
+    pub async fn lease(&self, who: impl Into<Who>, cancel: &CancellationToken) -> Result<Lease, Error> {
+        let lease = self.enter(who.into(), None);
+        lease.held(cancel).await?;
+        Ok(lease)
     }
 
-    fn open(name: &'static str, display: Option<String>, turn: &Arc<Turn>) -> Result<Self, Error> {
+    /// Takes a place at the desktop's turn; `stop` is told of an emergency stop that ends it.
+    pub fn enter(&self, who: Who, stop: Option<Stop>) -> Lease {
+        self.turn.enter(who, stop, false)
+    }
+
+    fn open(name: &str, kind: Kind, display: Option<String>, turn: &Arc<Turn>) -> Result<Self, Error> {
         let screen = Arc::new(Screen::open(display.as_deref())?);
         let gone = CancellationToken::new();
+        let input = Arc::new(Input::open(display.as_deref())?);
+        turn.serves(&input);
         Ok(Self {
-            name,
-            input: Input::open(display.as_deref())?,
+            name: name.to_owned(),
+            kind,
+            input: Arc::clone(&input),
             clipboard: Clipboard::open(display.as_deref())?,
             windows: Windows::open(display.as_deref()),
             turn: Arc::clone(turn),
             frames: Arc::new(Frames::new(Arc::clone(&screen))),
             #[cfg(target_os = "linux")]
-            sentinel: Mutex::new(display.as_deref().map(|display| sentinel::Sentinel::post(display, gone.clone())).transpose()?),
+            sentinel: Mutex::new(
+                display.as_deref().map(|display| sentinel::Sentinel::post(display, gone.clone(), turn, input.footprints())).transpose()?,
+            ),
             screen,
             display,
             gone,
             #[cfg(target_os = "linux")]
             server: None,
+            remote: None,
         })
     }
 
     /// That of the session.
-    fn local(turn: &Arc<Turn>) -> Result<Self, Error> {
-        Self::open("local", targets::session_display(), turn)
+    fn local(name: &str, turn: &Arc<Turn>) -> Result<Self, Error> {
+        Self::open(name, Kind::Local, slot::session_display(), turn)
     }
 
+    /// One of TRAE's own.
     #[cfg(target_os = "linux")]
-    fn virtual_of(settings: &Settings, turn: &Arc<Turn>) -> Result<Self, Error> {
-        let server = xvfb::Xvfb::start(settings.virtual_size, &settings.virtual_startup)?;
-        let opened = Self::open("virtual", Some(server.display().to_owned()), turn)?;
+    fn virtual_of(name: &str, own: &spec::Own, turn: &Arc<Turn>) -> Result<Self, Error> {
+        let server = xvfb::Xvfb::start(own)?;
+        let opened = Self::open(name, Kind::Virtual, Some(server.display().to_owned()), turn)?;
         Ok(Self { server: Some(server), ..opened })
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn virtual_of(_settings: &Settings, _turn: &Arc<Turn>) -> Result<Self, Error> {
+    fn virtual_of(_name: &str, _own: &spec::Own, _turn: &Arc<Turn>) -> Result<Self, Error> {
         Err(Error::Start("this platform has no Xvfb; use its own desktop".to_owned()))
+    }
+
+    /// Another machine's.
+    fn vnc_of(name: &str, settings: vnc::Settings, turn: &Arc<Turn>) -> Result<Self, Error> {
+        let remote = Arc::new(Vnc::connect(settings)?);
+        let screen = Arc::new(Screen::of_vnc(Arc::clone(&remote)));
+        let input = Arc::new(Input::of_vnc(Arc::clone(&remote)));
+        turn.serves(&input);
+        Ok(Self {
+            name: name.to_owned(),
+            kind: Kind::Vnc,
+            display: None,
+            input,
+            clipboard: Clipboard::of_vnc(Arc::clone(&remote)),
+            windows: Windows::of_vnc(),
+            turn: Arc::clone(turn),
+            frames: Arc::new(Frames::new(Arc::clone(&screen))),
+            screen,
+            gone: CancellationToken::new(),
+            #[cfg(target_os = "linux")]
+            sentinel: Mutex::default(),
+            #[cfg(target_os = "linux")]
+            server: None,
+            remote: Some(remote),
+        })
     }
 
     /// Ends it on purpose, also for those who still hold it: a virtual one with everything on it.
@@ -221,6 +290,9 @@ impl Desktop {
         #[cfg(target_os = "linux")]
         if let Some(server) = &self.server {
             server.stop();
+        }
+        if let Some(remote) = &self.remote {
+            remote.close();
         }
     }
 

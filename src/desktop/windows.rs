@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Desktop, Error};
+use super::{Desktop, Error, Who};
 use crate::screen::{Extent, Frame, Region};
 use crate::windows::{Act, Window};
 
@@ -22,22 +22,19 @@ impl Desktop {
     /// cancelled, it waits no longer for the window.
     ///
     /// # Errors
-    /// [`Error::InUse`] where the turn does not come within [`super::PATIENCE`]; what [`crate::windows::Windows`] says.
+    /// As [`Desktop::turn_soon`]; what [`crate::windows::Windows`] says.
     pub async fn act_on_window(
         self: &Arc<Self>,
-        who: &str,
+        who: impl Into<Who>,
         id: u32,
         act: Act,
         cancel: &CancellationToken,
     ) -> Result<Option<Window>, Error> {
-        let lease = self.lease_soon(who, cancel).await?;
-        let (desktop, stop) = (Arc::clone(self), cancel.child_token());
+        let stop = cancel.child_token();
+        let acting = self.turn_soon(who.into(), &stop).await?;
+        let desktop = Arc::clone(self);
         let _gone = stop.clone().drop_guard();
-        let work = move || {
-            let done = desktop.windows.act(id, act, &stop);
-            drop(lease);
-            done
-        };
-        Ok(tokio::task::spawn_blocking(work).await.map_err(|_| Error::Ended("an action"))??)
+        let work = move || acting.outcome(desktop.windows.act(id, act, &stop).map_err(Error::from));
+        tokio::task::spawn_blocking(work).await.map_err(|_| Error::Ended("an action"))?
     }
 }

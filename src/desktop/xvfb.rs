@@ -19,6 +19,7 @@ use x11rb::protocol::xproto::{AccessControl, ConnectionExt as _, Family, HostMod
 use x11rb::rust_connection::RustConnection;
 
 use super::Error;
+use super::spec::{Own, SIDES};
 use crate::screen::Bell;
 
 /// How long Xvfb may take to say which display it is.
@@ -29,8 +30,6 @@ const END: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
 /// What programs on a display get of this process's environment, beside `LC_*` and `XDG_*`.
 const INHERITED: &[&str] = &["HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER"];
-/// Sides of a display.
-const SIDES: std::ops::RangeInclusive<u32> = 64..=16384;
 
 /// A virtual display that runs. Ends when dropped.
 pub(super) struct Xvfb {
@@ -46,8 +45,9 @@ struct Shared {
 }
 
 impl Xvfb {
-    /// Starts it, a window manager on it, and `startup`, a command line in words, where there is one.
-    pub(super) fn start(size: (u32, u32), startup: &[String]) -> Result<Self, Error> {
+    /// Starts it, a window manager on it, and what else is to be on it.
+    pub(super) fn start(own: &Own) -> Result<Self, Error> {
+        let size = own.size;
         if !SIDES.contains(&size.0) || !SIDES.contains(&size.1) {
             return Err(Error::Size(size.0, size.1));
         }
@@ -55,10 +55,10 @@ impl Xvfb {
         let shared = Arc::new(Shared { stop: AtomicBool::new(false), ended: AtomicBool::new(false), bell });
         let (ready, started) = mpsc::channel();
         let kept = Arc::clone(&shared);
-        let startup = startup.to_vec();
+        let (manager, startup) = (own.window_manager.clone(), own.startup.clone());
         let keeper = std::thread::Builder::new()
             .name("xvfb".to_owned())
-            .spawn(move || keep(size, &startup, &kept, &ready))
+            .spawn(move || keep(size, [&manager, &startup], &kept, &ready))
             .map_err(|error| Error::Start(error.to_string()))?;
         let display = started.recv().map_err(|_| Error::Start("its keeper ended".to_owned()))??;
         // From here on a failure drops the display, which ends it.
@@ -94,14 +94,14 @@ impl Drop for Xvfb {
 }
 
 /// The keeper's life: start, tell the display's name, wait, end.
-fn keep(size: (u32, u32), startup: &[String], shared: &Shared, ready: &mpsc::Sender<Result<String, Error>>) {
+fn keep(size: (u32, u32), [manager, startup]: [&[String]; 2], shared: &Shared, ready: &mpsc::Sender<Result<String, Error>>) {
     match launch(size) {
         Err(error) => {
             shared.ended.store(true, Ordering::Release);
             let _ = ready.send(Err(error));
         }
         Ok((mut server, display)) => {
-            let started = [window_manager(&display), on_it(startup, &display)];
+            let started = [window_manager(manager, &display), on_it(startup, &display)];
             let mut programs: Vec<(Child, Option<OwnedFd>)> = started
                 .into_iter()
                 .flatten()
@@ -188,15 +188,16 @@ fn number(pipe: OwnedFd) -> Result<u32, String> {
     }
 }
 
-/// A window manager, so that windows have a focus and a frame, where a small one is installed. It ends with its display.
-fn window_manager(display: &str) -> Option<Child> {
-    spawn_on(display, "openbox", &["--sm-disable".to_owned()]).ok()
+/// A window manager, so that windows have a focus and a frame, where it is installed. It ends with its display.
+fn window_manager(manager: &[String], on: &str) -> Option<Child> {
+    let (program, arguments) = manager.split_first()?;
+    spawn_on(on, program, arguments).inspect_err(|error| tracing::info!("{program} manages no windows on {on}: {error}")).ok()
 }
 
-/// What the settings start on it. A desktop without is still one.
-fn on_it(startup: &[String], display: &str) -> Option<Child> {
+/// What is to be started on it. A desktop without is still one.
+fn on_it(startup: &[String], on: &str) -> Option<Child> {
     let (program, arguments) = startup.split_first()?;
-    spawn_on(display, program, arguments).inspect_err(|error| tracing::warn!("VIRTUAL_STARTUP: {program} cannot be started: {error}")).ok()
+    spawn_on(on, program, arguments).inspect_err(|error| tracing::warn!("{program} cannot be started on the desktop {on}: {error}")).ok()
 }
 
 /// Starts a program on a display. Who sits before it is not to read the server's environment.

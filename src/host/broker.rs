@@ -9,8 +9,9 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::protocol::{Call, ImageRef, Json, Record, Wait, WaitFor};
-use super::{Encoder, Gate, Job, Journal, Pictures, Waited, dry};
-use crate::desktop::{Desktop, Desktops, Lease};
+use super::terminals::Opened;
+use super::{Encoder, Gate, Job, Journal, Pictures, Waited, controls, dry};
+use crate::desktop::{Desktop, Desktops, Lease, Stopped, Who};
 use crate::error::{Failure, Kind};
 use crate::failpoint;
 use crate::policy::{Access, Grant, Program};
@@ -38,11 +39,13 @@ pub struct Capabilities {
     pub system: Arc<system::System>,
 }
 
+/// The desktop whose turn a run has, and its place there.
+type Held = (Arc<Desktop>, Lease);
+
 /// One run's dealings with the machine.
 pub(super) struct Broker {
-    /// What others are told who has the desktop.
-    who: String,
-    capabilities: Capabilities,
+    run_id: String,
+    pub(super) capabilities: Capabilities,
     gate: Arc<dyn Gate>,
     grant: Grant,
     journal: Arc<dyn Journal>,
@@ -52,7 +55,10 @@ pub(super) struct Broker {
     cancel: CancellationToken,
     /// Shared by all runners of the run, like the desktop's lease.
     images: Arc<Mutex<Images>>,
-    lease: Arc<tokio::sync::Mutex<Option<Lease>>>,
+    pub(super) opened: Arc<Opened>,
+    lease: Arc<tokio::sync::Mutex<Option<Held>>>,
+    /// The desktop that the script means; none is the default one.
+    target: Option<String>,
     /// Effects are described, not done.
     dry: bool,
     /// None where steps have no pictures.
@@ -62,9 +68,10 @@ pub(super) struct Broker {
 }
 
 impl Broker {
-    pub(super) fn new(who: String, capabilities: Capabilities, gate: Arc<dyn Gate>, job: &Job, encoder: Option<&Arc<Encoder>>) -> Self {
+    pub(super) fn new(run_id: String, capabilities: Capabilities, gate: Arc<dyn Gate>, job: &Job, encoder: Option<&Arc<Encoder>>) -> Self {
         Self {
-            who,
+            run_id,
+            opened: Arc::new(Opened::new(Arc::clone(&capabilities.shells))),
             capabilities,
             gate,
             grant: job.grant.clone(),
@@ -73,10 +80,16 @@ impl Broker {
             cancel: job.cancel.child_token(),
             images: Arc::default(),
             lease: Arc::default(),
+            target: None,
             dry: job.start.mode.dry,
             pictures: encoder.map(|encoder| Pictures::new(Arc::clone(encoder), Arc::clone(&job.journal))),
             refused: None,
         }
+    }
+
+    /// The next call means this desktop.
+    pub(super) fn turn_to(&mut self, target: Option<String>) {
+        self.target = target;
     }
 
     /// Takes the picture that a step's end calls for.
@@ -92,9 +105,10 @@ impl Broker {
     pub(super) fn beside(&self, job: &Job) -> Self {
         Self {
             images: Arc::clone(&self.images),
+            opened: Arc::clone(&self.opened),
             lease: Arc::clone(&self.lease),
             ..Self::new(
-                self.who.clone(),
+                self.run_id.clone(),
                 self.capabilities.clone(),
                 Arc::clone(&self.gate),
                 job,
@@ -178,6 +192,12 @@ impl Broker {
 
     async fn act(&mut self, call: Call) -> Result<Json, Failure> {
         match call {
+            Call::DesktopTargets => {
+                self.sees_or_acts()?;
+                let desktops = Arc::clone(&self.capabilities.desktops);
+                json(&blocking(move || Ok(desktops.list())).await?)
+            }
+            Call::DesktopUse { name } => json(&self.capabilities.desktops.check(Some(&name))?),
             Call::ScreenMonitors => self.look(|desktop| Ok(desktop.screen().monitors()?)).await,
             Call::ScreenCapture(capture) => {
                 let frame = self.capture(capture).await?;
@@ -250,6 +270,12 @@ impl Broker {
             }
             Call::ShellRun { shell, command, options } => self.command(Program::Line { shell, command }, options).await,
             Call::ShellArgv { argv, options } => self.command(Program::Argv(argv), options).await,
+            Call::ShellOpen(open) => self.open_session(open).await,
+            Call::ShellSession { session_id } => self.session_place(&session_id).await,
+            Call::ShellSend { session_id, text } => self.send_to_session(&session_id, &text).await,
+            Call::ShellWaitFor { session_id, wait } => self.wait_in_session(&session_id, &wait).await,
+            Call::ShellScreen { session_id } => self.screen_of_session(&session_id).await,
+            Call::ShellClose { session_id } => self.close_session(&session_id).await,
             Call::HttpRequest(request) => {
                 let url = self.grant.url(&request.url)?;
                 json(&self.capabilities.fetch.send(url, request, &self.cancel).await?)
@@ -271,10 +297,14 @@ impl Broker {
                 let system = Arc::clone(&self.capabilities.system);
                 json(&blocking(move || Ok::<_, Failure>(system.processes()?)).await?)
             }
-            Call::SystemKill { pid, force } => {
+            Call::SystemKill { pid, force, tree } => {
                 let process = self.grant.process(pid)?;
-                let system = Arc::clone(&self.capabilities.system);
-                json(&blocking(move || Ok::<_, Failure>(system.act(process, system::Action::Kill { force }, None)?)).await?)
+                let (system, action) = (Arc::clone(&self.capabilities.system), system::Action::Kill { force });
+                let end = move || match tree {
+                    true => Ok::<_, Failure>(system.act_on_tree(process, action, None).map(drop)?),
+                    false => Ok(system.act(process, action, None)?),
+                };
+                json(&blocking(end).await?)
             }
             Call::SystemEnv { name } => {
                 self.grant.env(&name)?;
@@ -292,8 +322,13 @@ impl Broker {
 
     /// The desktop this run works on. Opening it may start an X server.
     async fn desktop(&self) -> Result<Arc<Desktop>, Failure> {
-        let desktops = Arc::clone(&self.capabilities.desktops);
-        blocking(move || Ok::<_, Failure>(desktops.default()?)).await
+        Ok(self.capabilities.desktops.reach(self.target.as_deref()).await?)
+    }
+
+    /// Whoever has to do with a desktop may know which there are.
+    fn sees_or_acts(&self) -> Result<(), Failure> {
+        let grant = &self.grant;
+        Ok(grant.screen().or_else(|denied| grant.input().or_else(|_| grant.clipboard()).map_err(|_| denied))?)
     }
 
     /// Looks at what is on the desktop.
@@ -307,7 +342,8 @@ impl Broker {
         json(&blocking(move || see(&desktop)).await?)
     }
 
-    /// Uses mouse or keyboard, which one run at a time may; it keeps them until it ends.
+    /// Uses mouse or keyboard, which one run at a time may; it keeps them until it ends, or turns to another desktop: who waited for one
+    /// while having another would wait for ever for somebody who does the same the other way round.
     async fn input<T, F>(&mut self, act: F) -> Result<Json, Failure>
     where
         T: Serialize + Send + 'static,
@@ -315,15 +351,33 @@ impl Broker {
     {
         self.grant.input()?;
         let desktop = self.desktop().await?;
-        let mut lease = self.lease.lock().await;
-        if lease.is_none() {
-            *lease = Some(desktop.lease(&self.who, &self.cancel).await?);
-        }
+        let mut place = self.lease.lock().await;
+        // Whoever goes to another desktop gives up its place at this one.
+        let held = place.take().filter(|(held, _)| held.name() == desktop.name());
+        let lease = held.map_or_else(|| self.place(&desktop), |(_, lease)| lease);
+        let acting = controls::turn(&lease, &*self.journal, &self.cancel).await?;
+        // Only once it came: who waits no longer stands in nobody's way.
+        *place = Some((Arc::clone(&desktop), lease));
         if let Some(pictures) = &mut self.pictures {
             pictures.before(&desktop).await;
         }
         let cancel = self.cancel.clone();
-        json(&blocking(move || act(&desktop, &cancel)).await?)
+        let work = move || {
+            // Until nothing is pressed any more, also where the run has gone meanwhile.
+            let _acting = acting;
+            act(&desktop, &cancel)
+        };
+        json(&blocking(work).await?)
+    }
+
+    /// A place at a desktop's turn for the run, which an emergency stop ends as well.
+    fn place(&self, desktop: &Desktop) -> Lease {
+        let (journal, run) = (Arc::clone(&self.journal), self.run.clone());
+        let stop = move |why: &Stopped| {
+            journal.stop(Failure::new(Kind::Cancelled, format!("the run did not end by itself: {why}")));
+            run.cancel();
+        };
+        desktop.enter(Who::run(&self.run_id), Some(Box::new(stop)))
     }
 
     async fn capture(&self, capture: Capture) -> Result<Frame, Failure> {
@@ -353,12 +407,26 @@ impl Broker {
 
     async fn command(&self, program: Program, options: shell::CommandOptions) -> Result<Json, Failure> {
         let command = self.grant.command(program)?.within(self.grant.reach());
-        // A program that a script starts appears on the desktop that the script sees; for one that sees none, none is opened.
-        let sees = self.grant.screen().is_ok() || self.grant.input().is_ok();
+        json(&self.capabilities.shells.run(command, options, &self.display().await, &self.cancel).await?)
+    }
+
+    /// What commands are given so that their windows appear where the script looks.
+    pub(super) async fn display(&self) -> BTreeMap<String, String> {
+        // A program that a script starts appears on the desktop that the script means or sees; for one that sees none, none is opened.
+        let sees = self.target.is_some() || self.grant.screen().is_ok() || self.grant.input().is_ok();
         let desktop = if sees { self.desktop().await.ok() } else { self.capabilities.desktops.current() };
         let display = desktop.and_then(|desktop| desktop.display().map(str::to_owned));
-        let env: BTreeMap<String, String> = display.map(|display| ("DISPLAY".to_owned(), display)).into_iter().collect();
-        json(&self.capabilities.shells.run(command, options, &env, &self.cancel).await?)
+        display.map(|display| ("DISPLAY".to_owned(), display)).into_iter().collect()
+    }
+
+    /// What the run may do.
+    pub(super) fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// Stops the call under way.
+    pub(super) fn cancel(&self) -> &CancellationToken {
+        &self.cancel
     }
 
     async fn file<T, F>(&self, path: String, access: Access, act: F) -> Result<Json, Failure>

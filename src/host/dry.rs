@@ -38,6 +38,9 @@ fn allowed(call: &Call, grant: &Grant) -> Result<(), Failure> {
         Call::ShellRun { shell, command, .. } => {
             grant.command(Program::Line { shell: shell.clone(), command: command.clone() })?;
         }
+        Call::ShellOpen(open) => {
+            grant.command(Program::Terminal { shell: open.shell.as_str().to_owned() })?;
+        }
         Call::ShellArgv { argv, .. } => {
             grant.command(Program::Argv(argv.clone()))?;
         }
@@ -52,8 +55,12 @@ fn allowed(call: &Call, grant: &Grant) -> Result<(), Failure> {
             WaitFor::Workflow { workflow_id, .. } => grant.workflow(workflow_id)?,
             WaitFor::Time { .. } | WaitFor::Approval(_) | WaitFor::Webhook(_) => {}
         },
+        // Whose session it is, is seen only where there is one.
+        Call::ShellSend { .. } | Call::ShellWaitFor { .. } | Call::ShellClose { .. } => {}
         // These have no effect, and are done.
-        Call::ScreenMonitors
+        Call::DesktopTargets
+        | Call::DesktopUse { .. }
+        | Call::ScreenMonitors
         | Call::ScreenCapture(_)
         | Call::ImagePixel { .. }
         | Call::ImageCrop { .. }
@@ -70,6 +77,8 @@ fn allowed(call: &Call, grant: &Grant) -> Result<(), Failure> {
         | Call::SystemLoad
         | Call::SystemProcesses
         | Call::SystemEnv { .. }
+        | Call::ShellSession { .. }
+        | Call::ShellScreen { .. }
         | Call::FlowPause(_)
         | Call::FlowRounds { .. }
         | Call::FlowNextRound { .. } => {}
@@ -86,6 +95,8 @@ fn stand_in(call: &Call) -> Value {
         Call::ShellRun { .. } | Call::ShellArgv { .. } => {
             json!({ "exit_code": 0, "output": "", "error": "", "timed_out": false, "truncated": false })
         }
+        Call::ShellOpen(open) => json!({ "session_id": "", "shell": open.shell, "place": 0 }),
+        Call::ShellWaitFor { wait, .. } => json!({ "text": "", "groups": [], "before": "", "place": wait.after }),
         Call::HttpRequest(_) => json!({ "status": 200, "headers": {}, "body": null }),
         Call::Wait(wait) => match &wait.what {
             WaitFor::Approval(asked) => json!({ "choice": asked.choices.first(), "comment": null, "by": null, "at": null }),

@@ -4,12 +4,14 @@
 //! and nothing else), checks each of its calls against the grant, puts its steps on record and acts through the capabilities.
 
 mod broker;
+mod controls;
 mod dry;
 mod pictures;
 mod pool;
 pub mod protocol;
 mod rounds;
 mod runner;
+mod terminals;
 pub mod wire;
 
 use std::path::PathBuf;
@@ -23,7 +25,7 @@ use crate::error::{Failure, Kind};
 use crate::policy::Grant;
 use broker::Broker;
 use pool::{Lease, Pool};
-use protocol::{Call, FromRunner, Json, Past, Pause, Program, Record, Reply, ScriptError, Start, ToRunner, Wait};
+use protocol::{Asked, Call, FromRunner, Json, Past, Pause, Program, Record, Reply, ScriptError, Start, ToRunner, Wait};
 use rounds::Worker;
 
 pub use broker::Capabilities;
@@ -78,6 +80,12 @@ pub trait Journal: Send + Sync {
     fn past(&self) -> BoxFuture<'_, Result<Past, Failure>>;
     /// A step is about to begin; resolves once it may.
     fn pause(&self, pause: Pause) -> BoxFuture<'_, Result<(), Failure>>;
+    /// A person is at the controls, and the run waits until what is given back is dropped.
+    fn held_up(&self, _person: &str) -> Box<dyn Send> {
+        Box::new(())
+    }
+    /// Somebody stops the run, for this reason.
+    fn stop(&self, _why: Failure) {}
     /// Keeps a picture of a step, some time after it was taken: the run may be over by then.
     fn picture(&self, _picture: StepPicture) {}
 }
@@ -164,8 +172,7 @@ impl Host {
 
     /// Runs a job to its end. Whatever the script or its runner does, this returns with a reason.
     pub async fn run(&self, job: Job) -> Outcome {
-        let who = format!("run {}", job.start.run_id);
-        let broker = Broker::new(who, self.capabilities.clone(), Arc::clone(&self.gate), &job, self.encoder.as_ref());
+        let broker = Broker::new(job.start.run_id.clone(), self.capabilities.clone(), Arc::clone(&self.gate), &job, self.encoder.as_ref());
         self.work(job, broker, None).await
     }
 
@@ -262,7 +269,8 @@ impl Host {
                     }
                 }
                 Some(FromRunner::Respond(answer)) => job.journal.respond(answer),
-                Some(FromRunner::Call(call, within)) => {
+                Some(FromRunner::Call(Asked { call, within, target })) => {
+                    broker.turn_to(target);
                     computing = computing.saturating_sub(since.elapsed());
                     let within = within.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
                     let reply = tokio::select! {

@@ -31,6 +31,14 @@ pub type Json = Box<RawValue>;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Call {
+    // desktop
+    /// → list of [`crate::desktop::TargetInfo`]
+    DesktopTargets,
+    /// → null, where there is a desktop of that name
+    DesktopUse {
+        name: String,
+    },
+
     // screen
     /// → list of [`screen::Monitor`]
     ScreenMonitors,
@@ -118,6 +126,31 @@ pub enum Call {
         options: shell::CommandOptions,
     },
 
+    /// → [`shell::SessionPlace`], at its beginning
+    ShellOpen(shell::OpenSession),
+    /// → [`shell::SessionPlace`], behind everything that was printed
+    ShellSession {
+        session_id: String,
+    },
+    /// → null
+    ShellSend {
+        session_id: String,
+        text: String,
+    },
+    /// → [`shell::Found`]
+    ShellWaitFor {
+        session_id: String,
+        wait: shell::WaitFor,
+    },
+    /// → [`shell::ScreenText`]
+    ShellScreen {
+        session_id: String,
+    },
+    /// → null
+    ShellClose {
+        session_id: String,
+    },
+
     // http
     /// → [`fetch::Response`]
     HttpRequest(fetch::Request),
@@ -155,6 +188,8 @@ pub enum Call {
     SystemKill {
         pid: u32,
         force: bool,
+        /// With all that it started.
+        tree: bool,
     },
     /// → text or null
     SystemEnv {
@@ -184,7 +219,9 @@ impl Call {
     /// Whether it changes something outside the run: then all steps so far must be durable first.
     pub fn has_effect(&self) -> bool {
         match self {
-            Self::ScreenMonitors
+            Self::DesktopTargets
+            | Self::DesktopUse { .. }
+            | Self::ScreenMonitors
             | Self::ScreenCapture(_)
             | Self::ImagePixel { .. }
             | Self::ImageCrop { .. }
@@ -201,6 +238,8 @@ impl Call {
             | Self::SystemLoad
             | Self::SystemProcesses
             | Self::SystemEnv { .. }
+            | Self::ShellSession { .. }
+            | Self::ShellScreen { .. }
             | Self::FlowPause(_)
             | Self::FlowRounds { .. }
             | Self::FlowNextRound { .. } => false,
@@ -221,6 +260,10 @@ impl Call {
             | Self::ClipboardSet(_)
             | Self::ShellRun { .. }
             | Self::ShellArgv { .. }
+            | Self::ShellOpen(_)
+            | Self::ShellSend { .. }
+            | Self::ShellWaitFor { .. }
+            | Self::ShellClose { .. }
             | Self::HttpRequest(_)
             | Self::FileWrite { .. }
             | Self::FileRemove { .. }
@@ -270,6 +313,17 @@ pub enum ToRunner {
     Check(Program),
 }
 
+/// A call, and what holds for it whatever it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Asked {
+    /// What is to be done.
+    pub call: Call,
+    /// Within so many seconds, where the step has a time limit.
+    pub within: Option<f64>,
+    /// On the desktop of this name; none is the default one. Calls that touch no desktop do not heed it.
+    pub target: Option<String>,
+}
+
 /// What a runner tells the server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -278,8 +332,8 @@ pub enum FromRunner {
     Loaded(Result<Sandbox, ScriptError>),
     /// Everything that is wrong with a program.
     Checked(Vec<ScriptError>),
-    /// Something to be done, within so many seconds where the step has a time limit; the runner waits for the `Reply`.
-    Call(Call, Option<f64>),
+    /// Something to be done; the runner waits for the `Reply`.
+    Call(Asked),
     /// Something to be put on record; nobody waits.
     Record(Record),
     /// The answer of the webhook that started the run; nobody waits. It leaves once everything before it is on record.

@@ -16,6 +16,9 @@ pub enum Error {
         /// What the system says.
         reason: String,
     },
+    /// Another machine's mouse and keyboard cannot be used.
+    #[error(transparent)]
+    Remote(#[from] crate::vnc::Error),
     /// There is no display to ask.
     #[error("there is no display: set DISPLAY to that of a running session, or let TRAE start a virtual one")]
     NoDisplay,
@@ -103,6 +106,7 @@ impl Error {
             Self::UnknownKey { path, .. } => Some(path),
             Self::Keys(_) => Some("/keys"),
             Self::Unavailable { .. }
+            | Self::Remote(_)
             | Self::NoDisplay
             | Self::Lacking(_)
             | Self::NoKey(_)
@@ -126,6 +130,7 @@ impl Classify for Error {
             | Self::Keys(_) => Kind::ValidationError,
             Self::Busy => Kind::Conflict,
             Self::Cancelled => Kind::Cancelled,
+            Self::Remote(error) => error.kind(),
             Self::Failed(_) => Kind::Internal,
         }
     }
@@ -139,6 +144,7 @@ impl Classify for Error {
                 "service": "live_desktop",
                 "hint": "set DISPLAY to that of a running session, or install a virtual display: apt install xvfb"
             })),
+            Self::Remote(error) => error.details(),
             Self::Lacking(_) => Some(json!({"service": "live_desktop", "hint": "use an X server with the XTEST and XKB extensions"})),
             Self::NoKey(_) => Some(json!({"service": "live_desktop", "hint": "use a keyboard layout that has this key"})),
             _ => None,

@@ -186,6 +186,12 @@ impl Key {
         NAMED.iter().find(|(known, _)| *known == plain).map(|(_, keysym)| Self(*keysym)).ok_or_else(unknown)
     }
 
+    /// What it is called where it types no character: of several names the one that people use.
+    pub(super) fn name(self) -> Option<&'static str> {
+        let usual = [("enter", 0xff0d), ("delete", 0xffff), ("win", 0xffeb), ("hangul", 0xff31)];
+        usual.iter().chain(&NAMED).find(|(_, keysym)| *keysym == self.0).map(|(name, _)| *name)
+    }
+
     /// What to call it in a sentence.
     pub(super) fn describe(self) -> String {
         match self.character() {

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::mouse::range;
 use super::pause::{pause, seconds};
-use super::{Error, Hotkey, Input, Key, KeyHold, Press, TypeText};
+use super::{Error, Hotkey, Input, Key, KeyHold, Physical, Press, Pressed, TypeText};
 
 /// The longest text typed at once, in characters.
 pub(super) const LONGEST: usize = 64 * 1024;
@@ -93,11 +93,7 @@ impl Input {
     /// # Errors
     /// [`Error::UnknownKey`] before anything is pressed.
     pub fn key_down(&self, action: &KeyHold) -> Result<(), Error> {
-        let key = Key::named(&action.key, "/key")?;
-        let _keyboard = self.keyboard(None)?;
-        self.held().note_key(key);
-        self.backend.key(key, true)?;
-        self.backend.flush()
+        self.hold_down(Pressed::Symbol(Key::named(&action.key, "/key")?))
     }
 
     /// Lets a key go.
@@ -105,9 +101,46 @@ impl Input {
     /// # Errors
     /// [`Error::UnknownKey`] before anything happens.
     pub fn key_up(&self, action: &KeyHold) -> Result<(), Error> {
-        let key = Key::named(&action.key, "/key")?;
+        self.hold_up(Pressed::Symbol(Key::named(&action.key, "/key")?))
+    }
+
+    /// Presses the key at a place of the keyboard and keeps it down.
+    ///
+    /// # Errors
+    /// [`Error::NoKey`] where this keyboard has no such place.
+    pub fn code_down(&self, key: Physical) -> Result<(), Error> {
+        self.hold_down(Pressed::Place(key))
+    }
+
+    /// Lets the key at a place of the keyboard go.
+    ///
+    /// # Errors
+    /// As [`Input::code_down`].
+    pub fn code_up(&self, key: Physical) -> Result<(), Error> {
+        self.hold_up(Pressed::Place(key))
+    }
+
+    /// Presses the key at a place of the keyboard and lets it go.
+    ///
+    /// # Errors
+    /// As [`Input::code_down`].
+    pub fn code_press(&self, key: Physical) -> Result<(), Error> {
         let _keyboard = self.keyboard(None)?;
-        self.backend.key(key, false)?;
+        let pressed = self.backend.physical(key, true);
+        pressed.and(self.backend.physical(key, false)).and(self.backend.flush())
+    }
+
+    fn hold_down(&self, key: Pressed) -> Result<(), Error> {
+        let _keyboard = self.keyboard(None)?;
+        // Noted first: what fails half-way is let go as well.
+        self.held().note_key(key);
+        self.stroke(key, true)?;
+        self.backend.flush()
+    }
+
+    fn hold_up(&self, key: Pressed) -> Result<(), Error> {
+        let _keyboard = self.keyboard(None)?;
+        self.stroke(key, false)?;
         self.held().keys.retain(|held| *held != key);
         self.backend.flush()
     }

@@ -35,6 +35,8 @@ pub(super) struct Keymap {
     group: usize,
     shift: Option<Modifier>,
     level3: Option<Modifier>,
+    /// Each modifier's bit, and its keys.
+    modifiers: Vec<(u16, Vec<Keycode>)>,
     /// Modifiers that are down now.
     pub(super) down: u16,
     /// Modifiers that are locked now.
@@ -52,6 +54,7 @@ impl Keymap {
             group: u8::from(state.group).into(),
             shift: None,
             level3: None,
+            modifiers: Vec::new(),
             down: u16::from(state.base_mods) | u16::from(state.latched_mods),
             locked: state.locked_mods.into(),
             places: HashMap::new(),
@@ -67,6 +70,8 @@ impl Keymap {
         let level3 = find(&[ISO_LEVEL3_SHIFT]);
         this.shift = shift;
         this.level3 = level3;
+        let rows = modifiers.keycodes.chunks(each.max(1)).zip(0u16..8);
+        this.modifiers = rows.map(|(codes, bit)| (1 << bit, codes.iter().copied().filter(|code| *code != 0).collect())).collect();
         for (index, key) in this.keys.iter().enumerate() {
             let Ok(offset) = u8::try_from(index) else { break };
             let Some(code) = this.first.checked_add(offset) else { break };
@@ -87,17 +92,35 @@ impl Keymap {
         key.syms.get(group * usize::from(key.width) + level).copied()
     }
 
-    /// The group that a key uses while the keyboard is in the active one: keys with fewer groups fold it back.
+    /// The group that a key uses while the keyboard is in the active one.
     fn group_of(&self, key: &KeySymMap) -> usize {
-        let count = usize::from(key.group_info & 0x0f);
-        if count == 0 || self.group < count {
-            return self.group.min(count);
-        }
-        match key.group_info & 0xc0 {
-            0x40 => count - 1,
-            0x80 => Some(usize::from((key.group_info & 0x30) >> 4)).filter(|group| *group < count).unwrap_or(0),
-            _ => self.group % count,
-        }
+        folded(key, self.group)
+    }
+
+    /// The symbol of a key at a moment: `state` is what an event says of modifiers and group. None for a key without one.
+    pub(super) fn typed(&self, code: Keycode, state: u16) -> Option<u32> {
+        let key = self.key(code)?;
+        let group = folded(key, usize::from(state >> 13 & 3));
+        let level = self.level(key, group, state & 0xff);
+        self.symbol(code, group, level).or_else(|| self.symbol(code, group, 0)).filter(|symbol| *symbol != 0)
+    }
+
+    /// What programs know a key by in a shortcut: its symbol without Shift, and where that is no letter of the Latin alphabet, that of
+    /// another group, if it is there. 0 for none.
+    pub(super) fn shortcut(&self, code: Keycode, state: u16) -> u32 {
+        let Some(key) = self.key(code) else { return 0 };
+        let group = folded(key, usize::from(state >> 13 & 3));
+        let own = self.symbol(code, group, 0).unwrap_or(0);
+        let groups = usize::from(key.group_info & 0x0f);
+        let latin = |symbol: &u32| (0x20..0x7f).contains(symbol);
+        let other = || (0..groups).filter_map(|group| self.symbol(code, group, 0)).find(latin);
+        if latin(&own) || (0xfd00..=0xffff).contains(&own) { own } else { other().unwrap_or(own) }
+    }
+
+    /// The bits of the modifiers that these keys are.
+    pub(super) fn mask_of(&self, keys: &[u32]) -> u16 {
+        let is_one = |code: &Keycode| self.key(*code).is_some_and(|key| key.syms.iter().any(|symbol| keys.contains(symbol)));
+        self.modifiers.iter().filter(|(_, codes)| codes.iter().any(is_one)).fold(0, |mask, (bit, _)| mask | bit)
     }
 
     /// The level that a key is at while these modifiers are down.
@@ -140,5 +163,18 @@ impl Keymap {
     /// The bit of Shift, as far as it is held down.
     pub(super) fn shift_down(&self) -> bool {
         self.shift.is_some_and(|shift| self.down & shift.mask != 0)
+    }
+}
+
+/// The group that a key uses: keys with fewer groups fold it back.
+fn folded(key: &KeySymMap, group: usize) -> usize {
+    let count = usize::from(key.group_info & 0x0f);
+    if count == 0 || group < count {
+        return group.min(count);
+    }
+    match key.group_info & 0xc0 {
+        0x40 => count - 1,
+        0x80 => Some(usize::from((key.group_info & 0x30) >> 4)).filter(|group| *group < count).unwrap_or(0),
+        _ => group % count,
     }
 }

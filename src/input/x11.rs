@@ -14,7 +14,7 @@ use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 
 use super::x11_keys::Keys;
-use super::{Area, Backend, Button, Error, Key, Point, Wheel};
+use super::{Area, Backend, Button, Ear, Error, Footprints, Key, Listening, Physical, Point, Wheel, x11_listen};
 
 /// Event types that XTEST makes.
 pub(super) const KEY_PRESS: u8 = 2;
@@ -68,11 +68,12 @@ pub(super) struct Session {
 pub(super) struct X11 {
     display: String,
     session: Mutex<Option<Arc<Session>>>,
+    footprints: Arc<Footprints>,
 }
 
 impl X11 {
     pub(super) fn open(display: String) -> Result<Self, Error> {
-        let this = Self { display, session: Mutex::default() };
+        let this = Self { display, session: Mutex::default(), footprints: Arc::default() };
         this.session()?;
         Ok(this)
     }
@@ -82,7 +83,7 @@ impl X11 {
         if let Some(session) = slot.as_ref() {
             return Ok(Arc::clone(session));
         }
-        let session = Arc::new(Session::open(&self.display)?);
+        let session = Arc::new(Session::open(&self.display, &self.footprints)?);
         *slot = Some(Arc::clone(&session));
         Ok(session)
     }
@@ -130,7 +131,7 @@ impl X11 {
 }
 
 impl Session {
-    fn open(display: &str) -> Result<Self, Error> {
+    fn open(display: &str, footprints: &Arc<Footprints>) -> Result<Self, Error> {
         let unavailable = |reason: String| Error::Unavailable { display: display.to_owned(), reason };
         let (connection, number) = RustConnection::connect(Some(display)).map_err(|error| unavailable(error.to_string()))?;
         let connection = Arc::new(connection);
@@ -148,7 +149,7 @@ impl Session {
             .ok()
             .and_then(|cookie| cookie.reply().ok())
             .is_some_and(|version| (version.major_version, version.minor_version) >= (1, 5));
-        let keys = Keys::new(Arc::clone(&connection), root);
+        let keys = Keys::new(Arc::clone(&connection), root, Arc::clone(footprints));
         Ok(Self { connection, root, has_monitors, keys })
     }
 
@@ -165,11 +166,13 @@ impl Session {
             .filter(|monitor| monitor.width > 0 && monitor.height > 0)
             .map(|monitor| Area { x: monitor.x.into(), y: monitor.y.into(), width: monitor.width.into(), height: monitor.height.into() })
             .collect();
-        if !areas.is_empty() {
-            return Ok(areas);
-        }
         let root = self.connection.get_geometry(self.root)?.reply()?;
-        Ok(vec![Area { x: 0, y: 0, width: root.width.into(), height: root.height.into() }])
+        let root = Area { x: 0, y: 0, width: root.width.into(), height: root.height.into() };
+        if areas.is_empty() {
+            return Ok(vec![root]);
+        }
+        // One may be said to reach out of the screen. The pointer does not go there: it would stop at the edge.
+        Ok(areas.into_iter().filter_map(|area| area.within(root)).collect())
     }
 
     fn flush(&self) -> Result<(), Broken> {
@@ -196,6 +199,7 @@ impl Backend for X11 {
     fn point(&self, x: i32, y: i32) -> Result<(), Error> {
         let far = || Error::Failed(format!("({x}, {y}) is further out than X can express"));
         let (x, y) = (i16::try_from(x).map_err(|_| far())?, i16::try_from(y).map_err(|_| far())?);
+        self.footprints.point(x.into(), y.into());
         self.with(|session| session.fake(MOTION, 0, x, y))
     }
 
@@ -245,6 +249,20 @@ impl Backend for X11 {
     }
 
     fn flush(&self) -> Result<(), Error> {
-        self.once(Session::flush)
+        self.once(Session::flush)?;
+        self.footprints.land();
+        Ok(())
+    }
+
+    fn physical(&self, key: Physical, down: bool) -> Result<(), Error> {
+        self.with(|session| session.keys.physical(key, down))
+    }
+
+    fn footprints(&self) -> Option<Arc<Footprints>> {
+        Some(Arc::clone(&self.footprints))
+    }
+
+    fn listen(&self, ear: Ear) -> Result<Listening, Error> {
+        x11_listen::listen(&self.display, ear).map(Listening)
     }
 }

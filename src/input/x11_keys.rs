@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use x11rb::connection::Connection;
-use x11rb::protocol::xkb::{self, ConnectionExt as _, MapPart};
+use x11rb::protocol::xkb::{self, ConnectionExt as _, MapPart, NameDetail};
 use x11rb::protocol::xproto::{ConnectionExt as _, Keycode, ModMask, Window};
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
@@ -18,7 +18,7 @@ use x11rb::rust_connection::RustConnection;
 use super::keymap::{Chord, Keymap};
 use super::pause::pause;
 use super::x11::{Broken, KEY_PRESS, KEY_RELEASE};
-use super::{Error, Key};
+use super::{Error, Footprints, Key, Physical};
 
 /// How long clients get to notice that keys have changed.
 const NOTICE: Duration = Duration::from_millis(50);
@@ -65,6 +65,7 @@ impl State {
 struct Inner {
     connection: Arc<RustConnection>,
     root: Window,
+    footprints: Arc<Footprints>,
     state: Mutex<State>,
 }
 
@@ -82,8 +83,17 @@ impl Drop for Keys {
 }
 
 impl Keys {
-    pub(super) fn new(connection: Arc<RustConnection>, root: Window) -> Self {
-        Self { inner: Arc::new(Inner { connection, root, state: Mutex::default() }) }
+    pub(super) fn new(connection: Arc<RustConnection>, root: Window, footprints: Arc<Footprints>) -> Self {
+        Self { inner: Arc::new(Inner { connection, root, footprints, state: Mutex::default() }) }
+    }
+
+    /// See [`super::Backend::physical`].
+    pub(super) fn physical(&self, key: Physical, down: bool) -> Result<(), Broken> {
+        let code = self.inner.code_at(key)?.ok_or_else(|| Error::NoKey(format!("the key {}", key.code())))?;
+        let mut state = self.inner.lock();
+        self.inner.fake(if down { KEY_PRESS } else { KEY_RELEASE }, code)?;
+        state.last = Some(Instant::now());
+        Ok(())
     }
 
     /// See [`super::Backend::prepare`].
@@ -205,7 +215,20 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The code of the key at that place, by the names that the server's keyboard has for places.
+    fn code_at(&self, key: Physical) -> Result<Option<Keycode>, Broken> {
+        let names = self.connection.xkb_get_names(CORE, NameDetail::KEY_NAMES | NameDetail::KEY_ALIASES)?.reply()?;
+        let (keys, aliases) = (names.value_list.key_names.unwrap_or_default(), names.value_list.key_aliases.unwrap_or_default());
+        let wanted = key.xkb_name();
+        let real = aliases.iter().find(|alias| alias.alias == wanted).map_or(wanted, |alias| alias.real);
+        let at = keys.iter().position(|key| key.name == wanted || key.name == real);
+        Ok(at.and_then(|at| names.first_key.checked_add(u8::try_from(at).ok()?)))
+    }
+
     fn fake(&self, kind: u8, code: Keycode) -> Result<(), Broken> {
+        if kind == KEY_PRESS {
+            self.footprints.press(code);
+        }
         self.connection.xtest_fake_input(kind, code, 0, self.root, 0, 0, 0)?.ignore_error();
         Ok(())
     }

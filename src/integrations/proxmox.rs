@@ -3,22 +3,18 @@
 //! The host answers at `https://host:8006/api2/json`, each answer in `{"data": …}`. It takes a ticket (name and password) or an API token.
 //! Most hosts have a certificate that no authority vouches for: then its fingerprint has to be configured, and nothing else is trusted.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, StatusCode};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::error::{Classify, Kind};
+use crate::trust::{Believed, Verifier};
 
 /// How long one answer may take. A refused login is answered after 3 s.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -123,11 +119,8 @@ impl Error {
 pub struct Proxmox {
     settings: Settings,
     client: Client,
-    seen: Seen,
+    trust: Arc<Verifier>,
 }
-
-/// The certificate that was shown last and was not trusted.
-type Seen = Arc<Mutex<Option<String>>>;
 
 #[derive(Deserialize)]
 struct Data<T> {
@@ -147,24 +140,8 @@ impl Proxmox {
     /// # Errors
     /// [`Error::Client`].
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let seen = Seen::default();
-        let trust: Arc<dyn ServerCertVerifier> = match settings.fingerprint {
-            Some(_) => {
-                Arc::new(Pinned { pin: settings.fingerprint, usual: None, provider: Arc::clone(&provider), seen: Arc::clone(&seen) })
-            }
-            None => {
-                let usual =
-                    rustls_platform_verifier::Verifier::new(Arc::clone(&provider)).map_err(|error| Error::Client(error.to_string()))?;
-                Arc::new(Pinned { pin: None, usual: Some(usual), provider: Arc::clone(&provider), seen: Arc::clone(&seen) })
-            }
-        };
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| Error::Client(error.to_string()))?
-            .dangerous()
-            .with_custom_certificate_verifier(trust)
-            .with_no_client_auth();
+        let trust = Verifier::new(settings.fingerprint.map_or(Believed::System, Believed::One)).map_err(Error::Client)?;
+        let tls = trust.client().map_err(Error::Client)?;
         let client = Client::builder()
             .user_agent(concat!("trae/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
@@ -173,7 +150,7 @@ impl Proxmox {
             .tls_backend_preconfigured(tls)
             .build()
             .map_err(|error| Error::Client(chain(&error)))?;
-        Ok(Self { settings, client, seen })
+        Ok(Self { settings, client, trust })
     }
 
     /// Name and port.
@@ -222,7 +199,7 @@ impl Proxmox {
     }
 
     async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
-        self.forget();
+        self.trust.forget();
         let answer = request.send().await.map_err(|error| self.failed(&error))?;
         match answer.status() {
             StatusCode::OK => {}
@@ -239,73 +216,17 @@ impl Proxmox {
     }
 
     fn failed(&self, error: &reqwest::Error) -> Error {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match seen {
-            Some(seen) => Error::Untrusted { host: self.place(), seen },
+        match self.trust.refused() {
+            Some(shown) => {
+                let pairs: Vec<String> = shown.iter().map(|byte| format!("{byte:02X}")).collect();
+                Error::Untrusted { host: self.place(), seen: pairs.join(":") }
+            }
             None => Error::Unreachable { host: self.place(), reason: chain(error) },
         }
     }
 
-    fn forget(&self) {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
     fn url(&self, path: &str) -> String {
         format!("https://{}/api2/json/{path}", self.place())
-    }
-}
-
-/// Trusts one certificate, or those that the machine's authorities vouch for; remembers one that it does not trust.
-#[derive(Debug)]
-struct Pinned {
-    pin: Option<[u8; 32]>,
-    usual: Option<rustls_platform_verifier::Verifier>,
-    provider: Arc<CryptoProvider>,
-    seen: Seen,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let shown: [u8; 32] = Sha256::digest(end_entity).into();
-        let verified = match (&self.usual, self.pin) {
-            (_, Some(pin)) if pin == shown => Ok(ServerCertVerified::assertion()),
-            (Some(usual), None) => usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now),
-            _ => Err(rustls::Error::InvalidCertificate(rustls::CertificateError::ApplicationVerificationFailure)),
-        };
-        if verified.is_err() {
-            let pairs: Vec<String> = shown.iter().map(|byte| format!("{byte:02X}")).collect();
-            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(pairs.join(":"));
-        }
-        verified
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -77,7 +77,7 @@ pub enum Happening {
     WaitFinished {
         /// The wait's id.
         wait_id: String,
-        /// `time`, `approval`, `webhook`, `script`, `workflow`.
+        /// `time`, `approval`, `webhook`, `script`, `workflow`, `control`.
         kind: String,
         /// The step in which it waited.
         step_id: Option<String>,

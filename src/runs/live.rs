@@ -13,7 +13,7 @@ use super::event::{Event, Happening};
 use super::execute::{Halt, Inner, Resting, Stepper};
 use super::record::{RunError, RunStatus, RunSummary, SharedJson, StepStatus};
 use super::waits::{self, Pending};
-use super::{Error, Timestamp};
+use super::{Error, Timestamp, held_up};
 use crate::error::Failure;
 use crate::failpoint;
 use crate::host::protocol::{Json, Mode, Past, Pause, Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted, Wait};
@@ -95,6 +95,10 @@ pub(super) struct State {
     pub(super) interrupted: bool,
     /// Made when somebody listens for the first time.
     pub(super) listeners: Option<broadcast::Sender<Event>>,
+    /// The person whom it waits for at the desktop.
+    pub(super) held_up: Option<String>,
+    /// Why somebody stopped it.
+    pub(super) stopped: Option<Failure>,
     /// Why the journal takes no more.
     refused: Option<Failure>,
     closed: bool,
@@ -114,6 +118,11 @@ impl State {
     /// Why the journal takes no more.
     pub(super) fn refused(&self) -> Option<&Failure> {
         self.refused.as_ref()
+    }
+
+    /// The step in which it is.
+    pub(super) fn step(&self) -> Option<&str> {
+        self.innermost.as_ref().map(|(step_id, _)| step_id.as_str())
     }
 
     /// The next step's place is that one, or a later one.
@@ -274,7 +283,8 @@ impl Live {
                     let error = Some(ScriptError::from(failure).into());
                     return Ended { status: RunStatus::Interrupted, result: None, error, finished_at };
                 }
-                Ended { status: RunStatus::Cancelled, result: None, error: None, finished_at }
+                let error = self.state().stopped.clone().map(|why| ScriptError::from(why).into());
+                Ended { status: RunStatus::Cancelled, result: None, error, finished_at }
             }
         }
     }
@@ -324,6 +334,13 @@ impl Live {
     /// The run cannot be put on record: it stops, has no further effect, and fails for that reason.
     pub(super) fn refuse(&self, failure: Failure) {
         self.state().refused.get_or_insert(failure);
+        self.cancel.cancel();
+    }
+
+    /// Somebody stops it, for a reason that goes on record.
+    fn stop(&self, why: Failure) {
+        self.state().stopped.get_or_insert(why);
+        self.cancelled.store(true, Ordering::Relaxed);
         self.cancel.cancel();
     }
 
@@ -558,6 +575,14 @@ impl Journal for LiveJournal {
 
     fn past(&self) -> BoxFuture<'_, Result<Past, Failure>> {
         Box::pin(self.0.past())
+    }
+
+    fn held_up(&self, person: &str) -> Box<dyn Send> {
+        Box::new(held_up::show(&self.0, person))
+    }
+
+    fn stop(&self, why: Failure) {
+        self.0.stop(why);
     }
 
     fn pause(&self, pause: Pause) -> BoxFuture<'_, Result<(), Failure>> {

@@ -12,6 +12,7 @@ mod execute;
 mod export;
 mod going_on;
 mod graphs;
+mod held_up;
 mod history;
 mod library;
 mod live;

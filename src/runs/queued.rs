@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::held_up;
 use super::queue::Queued;
 use super::record::RunStatus;
 use super::{Runs, Timestamp};
@@ -13,7 +14,8 @@ const SHOWN: usize = 500;
 /// The queue as it stands.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct QueueView {
-    /// The runs that go on: those that have their turn, and those that other runs wait for and that need none.
+    /// The runs that go on: those that have their turn, and those that other runs wait for and that need none. One that waits while a
+    /// person is at the controls of the desktop keeps its turn, and has a `reason`.
     pub running: Vec<RunInQueue>,
     /// The runs that wait for their turn, the next one first; the first 500.
     pub queued: Vec<RunInQueue>,
@@ -65,9 +67,14 @@ impl Runs {
     /// The queue as it stands.
     pub fn queue(&self) -> QueueView {
         let inner = &self.inner;
+        let held_up = |run_id: &str| {
+            let person = inner.find_live(run_id)?.state().held_up.clone()?;
+            Some(format!("{}: {person}", held_up::REASON))
+        };
         let shown = |run_id: &str, queued: Option<Queued>| {
             let head = inner.find_live(run_id)?.summary();
             let (position, reason) = queued.map(|queued| (queued.position, queued.reason)).unzip();
+            let reason = reason.or_else(|| held_up(run_id));
             Some(RunInQueue {
                 run_id: head.run_id,
                 workflow_id: head.workflow_id,
@@ -82,15 +89,16 @@ impl Runs {
         };
         let all: Vec<_> = inner.live().values().cloned().collect();
         let standing: Vec<_> = all.iter().map(|live| (live.head.run_id.as_str(), live.summary().status)).collect();
+        let goes_on = |run_id: &str, status| status == RunStatus::Running || held_up(run_id).is_some();
         let mut running: Vec<_> =
-            standing.iter().filter(|(_, status)| *status == RunStatus::Running).filter_map(|(run_id, _)| shown(run_id, None)).collect();
+            standing.iter().filter(|(run_id, status)| goes_on(run_id, *status)).filter_map(|(run_id, _)| shown(run_id, None)).collect();
         running.sort_by_key(|run| (run.started_at, run.created_at));
         let (running_at_once, places) = inner.queue.limits();
         QueueView {
             running,
             queued: inner.queue.waiting(SHOWN).into_iter().filter_map(|(run_id, queued)| shown(&run_id, Some(queued))).collect(),
             count: inner.queue.counts().1,
-            waiting: standing.iter().filter(|(_, status)| *status == RunStatus::Waiting).count(),
+            waiting: standing.iter().filter(|(run_id, status)| *status == RunStatus::Waiting && !goes_on(run_id, *status)).count(),
             limits: QueueLimits { running: running_at_once, queued: places },
         }
     }

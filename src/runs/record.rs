@@ -66,6 +66,10 @@ pub struct Run {
     pub waits: Vec<Awaited>,
     /// Its log.
     pub logs: Vec<LogLine>,
+    /// The films that were made of it, as `/api/recordings` has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub recordings: Vec<String>,
     /// How it waits for its turn, while it is `queued`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<Queued>,
@@ -182,7 +186,7 @@ pub struct Step {
 pub struct Awaited {
     /// Its id; an approval is answered under it.
     pub id: String,
-    /// `time`, `approval`, `webhook`, `script`, `workflow`.
+    /// `time`, `approval`, `webhook`, `script`, `workflow`; `control` while a person is at the controls of the desktop.
     pub kind: String,
     /// The step in which it waits.
     pub step_id: Option<String>,
@@ -321,7 +325,7 @@ statuses! {
         Queued = "queued",
         /// It works.
         Running = "running",
-        /// It waits for a time, a person or a call, and holds nothing meanwhile.
+        /// It waits for a time, a person or a call.
         Waiting = "waiting",
         /// It ended with a value.
         Succeeded = "succeeded",
@@ -409,6 +413,7 @@ impl Run {
             steps: Vec::new(),
             waits: Vec::new(),
             logs: Vec::new(),
+            recordings: Vec::new(),
             queue: None,
             created_at: head.created_at,
             started_at: head.started_at,
@@ -437,6 +442,7 @@ impl From<WholeRun> for Run {
             }
         }
         run.logs = whole.logs.into_iter().map(LogLine::from).collect();
+        run.recordings = whole.films;
         run
     }
 }

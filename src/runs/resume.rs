@@ -8,7 +8,7 @@ use super::live::{Left, Live, bare_end};
 use super::programs::Prepared;
 use super::record::{RunError, RunStatus, RunSummary, StepStatus};
 use super::waits::Pending;
-use super::{Error, Execute, Runs, Ticket, Timestamp, children, owner};
+use super::{Error, Execute, Runs, Ticket, Timestamp, children, held_up, owner};
 use crate::error::{Failure, Kind};
 use crate::failpoint;
 use crate::host::protocol::{Mode, Past, ScriptError, Start, StepInput, StepStarted};
@@ -98,8 +98,14 @@ impl Runs {
     }
 
     /// Makes a run again that was left behind.
-    fn restore(&self, open: OpenRun) -> Result<Restored, Failure> {
+    fn restore(&self, mut open: OpenRun) -> Result<Restored, Failure> {
         let inner = &self.inner;
+        // Who was at the controls then is of no interest any more: whoever is now is asked.
+        for wait in open.open_waits.extract_if(.., |wait| wait.kind == held_up::KIND) {
+            open.last_event += 1;
+            let over = Write::WaitOver { id: wait.id, event: open.last_event, at: Timestamp::now().0 };
+            inner.store.write(over).map_err(Error::from)?;
+        }
         let prepared = inner.programs.recall(&open.program)?;
         let waits: Vec<Arc<Pending>> = open.open_waits.iter().filter_map(Pending::restored).collect();
         let held = |step: &OpenStep| open.open_waits.iter().any(|wait| wait.step_id.as_deref() == Some(step.step_id.as_str()) && wait.hold);

@@ -9,6 +9,7 @@ use crate::error::{Failure, Kind};
 use crate::host::Answer;
 
 /// A run that was started.
+#[derive(Clone)]
 pub struct Ticket {
     /// Its id.
     pub run_id: String,

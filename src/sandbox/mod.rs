@@ -24,9 +24,9 @@ use serde::{Deserialize, Serialize};
 #[cfg(target_os = "linux")]
 pub use calls::{close_calls, try_calls};
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{Walls, close_calls, close_paths, drop_privileges, lower_limits, try_calls, try_paths};
+pub use elsewhere::{Walls, close_calls, close_files, close_paths, drop_privileges, lower_limits, try_calls, try_paths};
 #[cfg(target_os = "linux")]
-pub use limits::{drop_privileges, lower_limits};
+pub use limits::{close_files, drop_privileges, lower_limits};
 #[cfg(target_os = "linux")]
 pub use paths::{close_paths, try_paths};
 #[cfg(target_os = "linux")]

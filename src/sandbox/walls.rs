@@ -7,6 +7,7 @@ use landlock::{Access, AccessFs, BitFlags, CompatLevel, Compatible, Ruleset, Rul
 use seccompiler::{SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Is, SeccompCondition as Condition, SeccompRule};
 
 use super::calls::compile;
+use super::limits::keep_few_capabilities;
 use super::paths::{NEWEST, version};
 
 /// What programs and their libraries lie in, and what they ask about the machine.
@@ -52,6 +53,7 @@ impl Walls {
     /// # Errors
     /// Where they could not be put up although the kernel has what it takes. Nothing may then be started.
     pub fn raise(&self) -> Result<Option<i32>, String> {
+        keep_few_capabilities();
         let mut scope = Scope::from_all(NEWEST);
         if self.signals {
             scope.remove(Scope::Signal);

@@ -1,7 +1,7 @@
 //! What is on the screen: which monitors there are, and pictures of them.
 //!
-//! [`Screen`] checks what is asked for and leaves the grabbing to one of two backends of the same shape: one for X11 through shared
-//! memory, and a portable one. Which one is decided in [`Screen::open`] and nowhere else. Pixels stay as the server gives them
+//! [`Screen`] checks what is asked for and leaves the grabbing to one of three backends of the same shape: one for X11 through shared
+//! memory, one for another machine's through VNC, and a portable one. Which one is decided in [`Screen::open`] and nowhere else. Pixels stay as the server gives them
 //! ([`Frame`]); what is drawn in them (text, images) is for other rooms. [`Watch`] tells when another picture is worth taking.
 
 mod bell;
@@ -18,6 +18,8 @@ mod region;
 mod scale;
 #[cfg(target_os = "linux")]
 mod segment;
+mod video;
+mod vnc;
 mod watch;
 mod words;
 #[cfg(target_os = "linux")]
@@ -29,6 +31,7 @@ pub use coded::{Coded, Coding, Nature};
 pub use frame::Frame;
 pub use pointer::{Pointer, Shape};
 pub use scale::{Look, scaled_size};
+pub use video::{VideoEncoder, VideoFrame};
 pub use watch::{Changes, Heard, Watch};
 pub use words::*;
 
@@ -37,6 +40,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::error::{Classify, Kind};
+use crate::vnc::Vnc;
+
+/// How often a picture is taken anew where the screen changed its size meanwhile.
+const CHANGES: u32 = 3;
 
 /// Why a screen could not be seen.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +100,9 @@ pub enum Error {
         /// What the encoder says.
         reason: String,
     },
+    /// Another machine's screen cannot be seen.
+    #[error(transparent)]
+    Remote(#[from] crate::vnc::Error),
     /// The screen answered with something unexpected.
     #[error("the screen could not be captured: {0}")]
     Failed(String),
@@ -104,9 +114,13 @@ impl Error {
             Self::NoMonitor { .. } => Some("/monitor"),
             Self::EmptyRegion | Self::OffScreen { .. } => Some("/region"),
             Self::Quality(_) => Some("/quality"),
-            Self::Unavailable { .. } | Self::NoDisplay | Self::NoWindow(_) | Self::Unseen(_) | Self::Encode { .. } | Self::Failed(_) => {
-                None
-            }
+            Self::Unavailable { .. }
+            | Self::NoDisplay
+            | Self::NoWindow(_)
+            | Self::Unseen(_)
+            | Self::Encode { .. }
+            | Self::Remote(_)
+            | Self::Failed(_) => None,
         }
     }
 }
@@ -118,11 +132,15 @@ impl Classify for Error {
             Self::NoMonitor { .. } | Self::EmptyRegion | Self::OffScreen { .. } | Self::Quality(_) => Kind::ValidationError,
             Self::NoWindow(_) => Kind::NotFound,
             Self::Unseen(_) => Kind::Conflict,
+            Self::Remote(error) => error.kind(),
             Self::Encode { .. } | Self::Failed(_) => Kind::Internal,
         }
     }
 
     fn details(&self) -> Option<Value> {
+        if let Self::Remote(error) = self {
+            return error.details();
+        }
         if let Some(path) = self.path() {
             return Some(json!({"errors": [{"path": path, "message": self.to_string()}]}));
         }
@@ -184,6 +202,11 @@ impl Screen {
         Ok(Self { backend: Box::new(portable::Portable::open()?) })
     }
 
+    /// The screen of another machine.
+    pub fn of_vnc(vnc: Arc<Vnc>) -> Self {
+        Self { backend: Box::new(vnc::Remote(vnc)) }
+    }
+
     /// All monitors, the primary one first.
     ///
     /// # Errors
@@ -206,7 +229,19 @@ impl Screen {
     /// [`Error::NoMonitor`], [`Error::EmptyRegion`], [`Error::OffScreen`] for what is not there; [`Error::Unavailable`] where the
     /// display does not answer.
     pub fn capture(&self, capture: &Capture) -> Result<Frame, Error> {
-        let region = match capture.monitor {
+        for _ in 0..CHANGES {
+            match self.backend.grab(self.region(capture)?) {
+                // Another machine's screen has changed its size in between.
+                Err(Error::Remote(crate::vnc::Error::Changed(_))) => {}
+                taken => return taken,
+            }
+        }
+        self.backend.grab(self.region(capture)?)
+    }
+
+    /// Where that is.
+    fn region(&self, capture: &Capture) -> Result<Region, Error> {
+        Ok(match capture.monitor {
             None => {
                 let bounds = self.backend.bounds()?;
                 match capture.region {
@@ -226,8 +261,7 @@ impl Screen {
                     }
                 }
             }
-        };
-        self.backend.grab(region)
+        })
     }
 
     /// A picture of the window with this number, which lies at `region` with its frame; and how much of it that is. It is not raised.

@@ -1,4 +1,4 @@
-//! Learning that something on the screen has changed: from the X server where it tells (XDamage), else by looking again. And where the
+//! Learning that something on the screen has changed: from the X server where it tells (XDamage), from a VNC server, else by looking again. And where the
 //! pointer is, where that can be known.
 
 use std::sync::Arc;
@@ -27,6 +27,7 @@ pub struct Heard {
 /// Watches a screen, from one thread. Another may wake it with its bell.
 pub struct Watch {
     bell: Arc<Bell>,
+    remote: Option<super::vnc::Listener>,
     #[cfg(target_os = "linux")]
     damage: Option<super::damage::Damage>,
 }
@@ -40,12 +41,21 @@ impl std::fmt::Debug for Watch {
 impl Watch {
     #[cfg(target_os = "linux")]
     pub(super) fn new(bell: Arc<Bell>, damage: Option<super::damage::Damage>) -> Self {
-        Self { bell, damage }
+        Self { bell, remote: None, damage }
     }
 
     #[cfg(not(target_os = "linux"))]
     pub(super) fn new(bell: Arc<Bell>) -> Self {
-        Self { bell }
+        Self { bell, remote: None }
+    }
+
+    pub(super) fn of_remote(bell: Arc<Bell>, remote: super::vnc::Listener) -> Self {
+        Self {
+            bell,
+            remote: Some(remote),
+            #[cfg(target_os = "linux")]
+            damage: None,
+        }
     }
 
     /// Waits until something may have changed, the bell rings, or `until`, and says what has changed. Where the platform does not tell,
@@ -54,6 +64,9 @@ impl Watch {
     /// # Errors
     /// [`Error::Unavailable`] when the display is gone.
     pub fn wait(&mut self, look_again: Option<Instant>, until: Option<Instant>) -> Result<Heard, Error> {
+        if let Some(remote) = &self.remote {
+            return remote.wait(&self.bell, until);
+        }
         #[cfg(target_os = "linux")]
         if let Some(damage) = &mut self.damage {
             return damage.wait(&self.bell, until);
@@ -68,6 +81,9 @@ impl Watch {
     /// # Errors
     /// [`Error::Unavailable`] when the display is gone.
     pub fn pointer(&mut self) -> Result<Option<Pointer>, Error> {
+        if let Some(remote) = &mut self.remote {
+            return Ok(remote.pointer());
+        }
         #[cfg(target_os = "linux")]
         if let Some(damage) = &mut self.damage {
             return damage.pointer().map(Some);
@@ -80,6 +96,9 @@ impl Watch {
     /// # Errors
     /// [`Error::Unavailable`] when the display is gone.
     pub fn changes(&mut self) -> Result<Changes, Error> {
+        if let Some(remote) = &self.remote {
+            return remote.take().map(Changes::In);
+        }
         #[cfg(target_os = "linux")]
         if let Some(damage) = &mut self.damage {
             return damage.take().map(Changes::In);

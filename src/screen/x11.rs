@@ -171,16 +171,23 @@ impl Session {
             return Ok(vec![Monitor { index: 0, name, x, y, width, height, scale_factor: scale.unwrap_or(1.0), is_primary: true }]);
         }
         infos.sort_by_key(|info| !info.primary);
+        // A monitor may be said to reach out of the screen: what lies there is on none, cannot be seen and not be clicked.
+        let bounds = self.bounds()?;
+        let shown = |info: &randr::MonitorInfo| {
+            Region { x: info.x.into(), y: info.y.into(), width: info.width.into(), height: info.height.into() }.overlap(bounds)
+        };
+        infos.retain(|info| shown(info).is_some());
         let names = infos.iter().map(|info| self.connection.get_atom_name(info.name)).collect::<Result<Vec<_>, _>>()?;
         let mut monitors = Vec::with_capacity(infos.len());
         for (index, (info, name)) in infos.into_iter().zip(names).enumerate() {
+            let Region { x, y, width, height } = shown(&info).unwrap_or(bounds);
             monitors.push(Monitor {
                 index,
                 name: String::from_utf8_lossy(&name.reply()?.name).into_owned(),
-                x: info.x.into(),
-                y: info.y.into(),
-                width: info.width.into(),
-                height: info.height.into(),
+                x,
+                y,
+                width,
+                height,
                 scale_factor: scale.unwrap_or_else(|| scale_of(info.width, info.width_in_millimeters)),
                 is_primary: index == 0,
             });

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use jsonschema::Validator;
 use rhai::packages::{Package, StandardPackage};
-use rhai::{AST, Dynamic, Engine, Map, Module, OptimizationLevel, Scope, Shared};
+use rhai::{AST, Dynamic, Engine, Map, Module, OptimizationLevel, Scope, Shared, Token};
 use serde_json::Value;
 
 use super::imports::Imports;
@@ -171,7 +171,17 @@ pub(super) fn raw_engine(limits: &Limits) -> Engine {
     engine.set_max_modules(64);
     // The engine's own `sleep` cannot be interrupted; ours is a call to the server.
     engine.disable_symbol("eval");
+    free_use(&mut engine);
     engine
+}
+
+/// `use` is a word that the language keeps for itself and has no use for; `desktop::use` has.
+#[expect(deprecated, reason = "it is not deprecated, says its own note: it may change with the language's version, which is pinned")]
+fn free_use(engine: &mut Engine) {
+    engine.on_parse_token(|token, _, _| match token {
+        Token::Reserved(word) if *word == "use" => Token::Identifier(word),
+        token => token,
+    });
 }
 
 /// The constants every script sees, in a scope.

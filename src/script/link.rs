@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Kind};
-use crate::host::protocol::{Answer, Call, FromRunner, Record, Reply, ToRunner};
+use crate::host::protocol::{Answer, Asked, FromRunner, Record, Reply, ToRunner};
 use crate::host::wire::{Decoder, encode};
 
 /// Records are sent on their own once they are this long, so that a busy run is seen to move and memory stays small.
@@ -69,8 +69,8 @@ impl Link {
     }
 
     /// Asks the server to do something, and waits until it has.
-    pub(super) fn call(&self, call: Call, within: Option<f64>) -> Reply {
-        self.send(&FromRunner::Call(call, within));
+    pub(super) fn call(&self, asked: Asked) -> Reply {
+        self.send(&FromRunner::Call(asked));
         match self.receive() {
             Some(ToRunner::Reply(reply)) => reply,
             Some(_) => Reply::Failed(Failure::new(Kind::Internal, "the server answered a call with something else")),

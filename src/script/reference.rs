@@ -77,11 +77,13 @@ fn function(namespace: &str, entry: &Value) -> Option<Function> {
     }
     let parameters = entry.get("params").and_then(Value::as_array).into_iter().flatten();
     let names: Vec<_> = parameters.filter_map(|p| p.get("name")?.as_str()).filter(|name| *name != "context").collect();
-    let call = match name.strip_prefix("get$") {
-        Some(property) => format!("image.{property}"),
-        None if namespace.is_empty() && names.first() == Some(&"image") => format!("image.{name}({})", names.get(1..)?.join(", ")),
-        None if namespace.is_empty() => format!("{name}({})", names.join(", ")),
-        None => format!("{namespace}::{name}({})", names.join(", ")),
+    // What belongs to a type takes its value first.
+    let value = names.first().filter(|first| namespace.is_empty() && matches!(**first, "image" | "session"));
+    let call = match (name.strip_prefix("get$"), value) {
+        (Some(property), value) => format!("{}.{property}", value.unwrap_or(&"image")),
+        (None, Some(value)) => format!("{value}.{name}({})", names.get(1..)?.join(", ")),
+        (None, None) if namespace.is_empty() => format!("{name}({})", names.join(", ")),
+        (None, None) => format!("{namespace}::{name}({})", names.join(", ")),
     };
     let examples = documentation.split("```rhai\n").skip(1).filter_map(|part| part.split("```").next()).map(str::to_owned).collect();
     Some(Function { name: name.trim_start_matches("get$").to_owned(), signature: call, documentation, examples })

@@ -28,6 +28,8 @@ const STACK: usize = 256 << 20;
 
 /// What `trae runner` does, until the server lets go.
 pub fn main() -> ExitCode {
+    // Beside the three that it is meant to have.
+    sandbox::close_files(3);
     #[cfg(all(target_os = "linux", debug_assertions))]
     if let Some(layers) = std::env::args().nth(3).filter(|_| std::env::args().nth(2).is_some_and(|word| word == "try")) {
         return trial::main(&layers);

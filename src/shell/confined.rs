@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::oneshot;
 
+use super::group::Group;
 use crate::policy::{Place, Reach};
 use crate::sandbox::Walls;
 
@@ -77,16 +78,37 @@ impl Confined {
         }
     }
 
+    /// A folder that it shares with the server.
+    pub(super) fn share(&mut self, folder: &Path) {
+        self.walls.read.push(folder.to_owned());
+        self.walls.write.push(folder.to_owned());
+    }
+
+    /// What it was prepared for.
+    pub(super) fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// Does something that starts a program within the walls, as [`Confined::start`] does. Blocks.
+    pub(super) fn within<T: Send>(&self, act: impl FnOnce() -> std::io::Result<T> + Send) -> std::io::Result<T> {
+        std::thread::scope(|scope| {
+            let raised = std::thread::Builder::new().name("command".to_owned()).spawn_scoped(scope, || {
+                raise(&self.walls)?;
+                act()
+            })?;
+            raised.join().map_err(|_| std::io::Error::other("the thread that starts it ended"))?
+        })
+    }
+
     /// Starts it within its walls: on a thread that puts them around itself and ends once the command, which inherits them, has begun.
-    pub(super) async fn start(&self, mut command: Command) -> std::io::Result<Child> {
+    pub(super) async fn start(&self, mut command: Command) -> std::io::Result<Group> {
         let runtime = tokio::runtime::Handle::current();
         let (answer, started) = oneshot::channel();
         let walls = self.walls.clone();
         std::thread::Builder::new().name("command".to_owned()).stack_size(256 * 1024).spawn(move || {
             let _within = runtime.enter();
-            // Nothing starts where the walls are not known to hold; a kernel that has none is on the run's record already.
-            let raised = walls.raise().map_err(|reason| std::io::Error::other(format!("its sandbox could not be put up: {reason}")));
-            let _ = answer.send(raised.and_then(|_| command.spawn()));
+            // As a group, which ends with whoever waits for it, also where nobody does any more.
+            let _ = answer.send(raise(&walls).and_then(|()| command.spawn()).map(Group::new));
         })?;
         started.await.map_err(|_| std::io::Error::other("the thread that starts it ended"))?
     }
@@ -137,6 +159,12 @@ impl Drop for Confined {
         }
         let _ = std::fs::remove_dir_all(&self.own);
     }
+}
+
+/// Nothing starts where the walls are not known to hold; a kernel that has none is on the run's record already.
+fn raise(walls: &Walls) -> std::io::Result<()> {
+    let raised = walls.raise().map_err(|reason| std::io::Error::other(format!("its sandbox could not be put up: {reason}")));
+    raised.map(|_| ())
 }
 
 fn make_private(folder: &Path) -> std::io::Result<()> {

@@ -47,6 +47,12 @@ pub enum Error {
         /// The program.
         program: String,
     },
+    /// A session in which more may be touched than by whoever wants to use it.
+    #[error(
+        "what runs in the session {0} may touch more than this run's commands: open one with shell::open, or grant `read = [\"**\"]` and \
+         `write = [\"**\"]` in [permissions] of the script's header, or in the node's config"
+    )]
+    Wider(String),
     /// Its end could not be waited for.
     #[error("the command was started, but its end could not be waited for: {0}")]
     Wait(std::io::Error),
@@ -68,6 +74,30 @@ pub enum Error {
     /// Something else runs in it for too long.
     #[error("something runs in the session {0:?} and did not end in time: wait for it, or stop it")]
     Busy(String),
+    /// What runs in its terminal does not read what is sent.
+    #[error("what runs in the session {0:?} does not read: 1 MiB waits already, and this was not sent")]
+    NotRead(String),
+    /// What a script waited for was not printed.
+    #[error("{pattern:?} was not printed: {why}. The screen showed:\n{screen}")]
+    NotShown {
+        /// The pattern.
+        pattern: String,
+        /// Why the wait is over.
+        why: String,
+        /// Whether the session is.
+        ended: bool,
+        /// The end of what the screen showed.
+        screen: String,
+    },
+    /// It is being recorded already, or is not.
+    #[error("{0}")]
+    Recording(&'static str),
+    /// There is no recording of it.
+    #[error("there is no recording of the session {0:?}: POST /api/shell/sessions/{0}/recording begins one")]
+    NoRecording(String),
+    /// Its recording cannot be written.
+    #[error("the session cannot be recorded: {0}")]
+    NotRecorded(std::io::Error),
     /// It came up, but never said that it was ready.
     #[error("the shell started, but never showed a prompt. It printed: {0:?}")]
     NoPrompt(String),
@@ -92,12 +122,17 @@ impl Classify for Error {
                 std::io::ErrorKind::ArgumentListTooLong => Kind::ValidationError,
                 _ => Kind::Internal,
             },
-            Self::OutOfReach { .. } => Kind::PermissionDenied,
+            Self::OutOfReach { .. } | Self::Wider(_) => Kind::PermissionDenied,
             Self::Wait(_) => Kind::Internal,
             Self::Cancelled => Kind::Cancelled,
-            Self::TooManySessions(_) => Kind::RateLimited,
-            Self::NoSession(_) => Kind::NotFound,
-            Self::SessionEnded(_) | Self::Busy(_) => Kind::Conflict,
+            Self::TooManySessions(_) | Self::NotRead(_) => Kind::RateLimited,
+            Self::NoSession(_) | Self::NoRecording(_) => Kind::NotFound,
+            Self::SessionEnded(_) | Self::Busy(_) | Self::Recording(_) | Self::NotShown { ended: true, .. } => Kind::Conflict,
+            Self::NotShown { ended: false, .. } => Kind::Timeout,
+            Self::NotRecorded(source) => match source.kind() {
+                std::io::ErrorKind::StorageFull => Kind::StorageFull,
+                _ => Kind::Internal,
+            },
             Self::History(failure) => failure.code,
         }
     }
@@ -108,7 +143,8 @@ impl Classify for Error {
             Self::NotInstalled { hint, .. } => Some(json!({ "service": "shell", "hint": hint })),
             Self::Stopped => Some(json!({ "service": "shell", "hint": "POST /api/health/restart/shell, or try again in a moment" })),
             Self::NoPrompt(_) => Some(json!({ "service": "shell", "hint": "look at the SHELL_…_INTERACTIVE setting of this shell" })),
-            Self::NoSession(id) | Self::SessionEnded(id) | Self::Busy(id) => {
+            Self::NotShown { pattern, screen, .. } => Some(json!({ "pattern": pattern, "screen": screen })),
+            Self::NoSession(id) | Self::SessionEnded(id) | Self::Busy(id) | Self::NotRead(id) | Self::NoRecording(id) => {
                 let shown: String = id.chars().take(128).collect();
                 Some(json!({ "kind": "session", "id": shown }))
             }

@@ -82,7 +82,7 @@ pub(super) fn of_session(session: i32, _mark: &str) -> Vec<i32> {
     vec![session]
 }
 
-/// Sends a signal to each; what is gone already is no error.
+/// Sends a signal to each; what is gone already is no error. They were found just now: numbers are not given again so soon.
 #[cfg(unix)]
 pub(super) fn signal(pids: &[i32], signal: rustix::process::Signal) {
     for pid in pids.iter().filter(|pid| **pid > 1).filter_map(|pid| rustix::process::Pid::from_raw(*pid)) {

@@ -34,7 +34,7 @@ use group::Group;
 pub use history::{History, HistoryPage};
 use output::{Kept, drain};
 use programs::Programs;
-pub use session::{Session, Viewer};
+pub use session::{Seen, Session, Standing, Taken, Viewer};
 use sessions::{Beginning, Keeper, Live};
 pub use words::*;
 
@@ -65,19 +65,26 @@ pub struct Settings {
     pub confine: bool,
     /// Where sessions keep the files through which they talk with their shells.
     pub private: PathBuf,
+    /// Where recordings of sessions are kept.
+    pub recordings: PathBuf,
+    /// Whether sessions are recorded that do not say themselves.
+    pub record: bool,
 }
 
 impl Default for Settings {
     /// bash alone, in the folder for temporary files.
     fn default() -> Self {
         let line = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let private = std::env::temp_dir().join(format!("trae-sessions-{}", uuid::Uuid::now_v7().simple()));
         Self {
             shells: BTreeMap::from([("bash".to_owned(), line(&["bash", "-c"]))]),
             terminals: BTreeMap::from([("bash".to_owned(), line(&["bash", "--noprofile", "--norc", "-i"]))]),
             max_sessions: 32,
             confine: true,
             directory: std::env::temp_dir(),
-            private: std::env::temp_dir().join(format!("trae-sessions-{}", uuid::Uuid::now_v7().simple())),
+            recordings: private.join("recordings"),
+            private,
+            record: false,
         }
     }
 }
@@ -91,6 +98,8 @@ pub struct Shells {
     max_sessions: usize,
     confine: bool,
     private: PathBuf,
+    recordings: PathBuf,
+    record: bool,
     history: Keeper,
 }
 
@@ -111,6 +120,8 @@ impl Shells {
             max_sessions: settings.max_sessions,
             confine: settings.confine,
             private: settings.private,
+            recordings: settings.recordings,
+            record: settings.record,
             history,
         }
     }
@@ -130,8 +141,8 @@ impl Shells {
     ///
     /// A failing command is no error: its exit code says so. One that runs out of time is ended with its whole group and answers
     /// with exit code 124 and what it printed so far. `extra_env` (the display, say) is set by the caller and not checked;
-    /// `options.env` comes from the user and is. A command with a [`reach`](AllowedCommand::reach) is held to it, but in a session: that is
-    /// its owner's, and so is what runs in it.
+    /// `options.env` comes from the user and is. A command with a [`reach`](AllowedCommand::reach) is held to it, and runs in no
+    /// session that reaches further.
     pub async fn run(
         &self,
         command: AllowedCommand,
@@ -148,6 +159,7 @@ impl Shells {
                 return Err(Error::invalid(path, "a command in a session has the session's variables, and reads from its terminal"));
             }
             let session = self.session(id).await?;
+            self.admits(&session, &command)?;
             return session.run(&command, options.working_directory.as_deref(), limit, cancel).await;
         }
         let beginning = self.beginning();
@@ -188,11 +200,11 @@ impl Shells {
             let child = prepared.spawn().map_err(started)?;
             return follow(Group::new(child), options.stdin, begun, limit, cancel).await;
         };
-        let child = confined.start(prepared).await.map_err(|source| match source.kind() {
+        let group = confined.start(prepared).await.map_err(|source| match source.kind() {
             std::io::ErrorKind::PermissionDenied => Error::OutOfReach { program: program.display().to_string() },
             _ => started(source),
         })?;
-        let mut done = follow(Group::new(child), options.stdin, begun, limit, cancel).await?;
+        let mut done = follow(group, options.stdin, begun, limit, cancel).await?;
         let hint = if done.exit_code == 0 { None } else { confined.hint(&done.error, &directory) };
         if let Some(hint) = hint {
             done.error.push_str(&hint);
@@ -238,7 +250,11 @@ fn existing_folder(folder: &Path, shown: &str, at: &'static str) -> Result<PathB
     }
 }
 
-fn time_limit(seconds: f64) -> Result<Duration, Error> {
+/// How long something may take that was given so many seconds.
+///
+/// # Errors
+/// Where that is not above 0 and at most [`LONGEST_TIMEOUT`].
+pub fn time_limit(seconds: f64) -> Result<Duration, Error> {
     if seconds.is_finite() && seconds > 0.0 && seconds <= LONGEST_TIMEOUT {
         return Ok(Duration::from_secs_f64(seconds));
     }

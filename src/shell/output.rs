@@ -18,6 +18,11 @@ impl Kept {
         self.total > LIMIT as u64
     }
 
+    /// What was kept, as it was printed.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// As text. What is not UTF-8 becomes U+FFFD; a character that the limit cut in two is left out.
     pub(super) fn into_text(self) -> String {
         let cut = self.truncated();

@@ -111,7 +111,9 @@ impl Programs {
         let mut asked = Command::new(path);
         match shell {
             ShellType::Cmd => asked.args(["/C", "ver"]),
-            ShellType::Bash | ShellType::PowerShell => asked.arg("--version"),
+            // It has no way to say.
+            ShellType::Sh => return None,
+            ShellType::Bash | ShellType::Fish | ShellType::PowerShell | ShellType::Zsh => asked.arg("--version"),
         };
         asked.env_clear().envs(&self.inherited).stdin(Stdio::null()).kill_on_drop(true);
         let answer = tokio::time::timeout(PATIENCE, asked.output()).await.ok().and_then(Result::ok);
@@ -140,6 +142,8 @@ fn hint(shell: &str) -> String {
             "cmd is a part of Windows: elsewhere set SHELL_CMD and SHELL_CMD_INTERACTIVE to command lines that stand in for it, or use bash"
         }
         "bash" => "install bash (on Debian: apt install bash), or set SHELL_BASH and SHELL_BASH_INTERACTIVE to where it lies",
+        "zsh" => "install zsh (on Debian: apt install zsh), or set SHELL_ZSH and SHELL_ZSH_INTERACTIVE to where it lies",
+        "fish" => "install fish (on Debian: apt install fish), or set SHELL_FISH and SHELL_FISH_INTERACTIVE to where it lies",
         other => return format!("install {other} and put it on the PATH"),
     }
     .to_owned()

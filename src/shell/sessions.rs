@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
 
+use super::confined::Confined;
 use super::history::History;
-use super::session::{New, Session};
-use super::{Error, ShellSessionInfo, ShellSessionRequest, Shells, environment};
+use super::session::{New, Session, recorder};
+use super::{Error, PastSession, ShellSessionInfo, ShellSessionRequest, Shells, environment};
 use crate::policy::{AllowedCommand, Program};
 
 /// Variables that may be set for new sessions and single commands.
@@ -58,7 +59,7 @@ impl Shells {
         self.live.sessions().values().for_each(|session| session.hang_up());
     }
 
-    /// Opens a session. `allowed` is a [`Program::Terminal`] of its shell; `extra_env` (the display, say) is set by the caller and not
+    /// Opens a session. `allowed` is a [`Program::Terminal`] of its shell, to whose reach all that runs in it is held; `extra_env` (the display, say) is set by the caller and not
     /// checked.
     pub async fn open(
         &self,
@@ -76,6 +77,7 @@ impl Shells {
         if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
             return Err(Error::invalid("/name", "a name has 1 to 200 characters, without control characters"));
         }
+        environment::check(&request.env)?;
         let beginning = self.beginning();
         let directory = match &request.working_directory {
             Some(asked) => super::existing_folder(&beginning.directory.join(asked), asked, "/working_directory")?,
@@ -88,6 +90,17 @@ impl Shells {
         let program = self.programs.locate(allowed.program(), name_of_program, &directory)?;
         self.accepts()?;
         let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::TooManySessions(self.max_sessions))?;
+        let mut environment = self.environment(&beginning, extra_env);
+        let confined = match allowed.reach().filter(|_| self.confine) {
+            Some(reach) => {
+                let failed = |source| Error::Start { name: name_of_program.clone(), source };
+                let confined = Confined::new(reach, &self.programs.search()).map_err(failed)?;
+                confined.variables(&mut environment);
+                Some(confined)
+            }
+            None => None,
+        };
+        environment.extend(request.env.iter().map(|(name, value)| (name.into(), value.into())));
         let new = New {
             id: uuid::Uuid::now_v7().to_string(),
             name: name.to_owned(),
@@ -95,11 +108,15 @@ impl Shells {
             program: &program,
             arguments,
             directory: &directory,
-            environment: self.environment(&beginning, extra_env),
+            environment,
             private: &self.private,
             env: self.programs.find("env", Path::new("/")),
             history: Arc::clone(&self.history),
             permit,
+            size: request.size,
+            recordings: self.recordings.clone(),
+            record: request.record.unwrap_or(self.record),
+            confined,
         };
         let live = Arc::clone(&self.live);
         let session = Session::open(new, move |id| drop(live.sessions().remove(id))).await?;
@@ -126,6 +143,15 @@ impl Shells {
         open.iter().filter(|session| !session.has_ended()).map(|session| session.info()).collect()
     }
 
+    /// Refuses who may touch less than what runs in a session.
+    ///
+    /// # Errors
+    /// [`Error::Wider`].
+    pub fn admits(&self, session: &Session, allowed: &AllowedCommand) -> Result<(), Error> {
+        let less = self.confine && allowed.reach().is_some() && allowed.reach() != session.reach();
+        if less { Err(Error::Wider(session.id().to_owned())) } else { Ok(()) }
+    }
+
     /// A session that is open.
     ///
     /// # Errors
@@ -147,6 +173,30 @@ impl Shells {
     pub async fn close(&self, id: &str) -> Result<(), Error> {
         self.session(id).await?.end("somebody deleted it").await;
         Ok(())
+    }
+
+    /// A session that is open or was once, as it is on record.
+    ///
+    /// # Errors
+    /// [`Error::NoSession`] where it never was.
+    pub async fn past(&self, id: &str) -> Result<PastSession, Error> {
+        let found = if self.is_id(id) { self.history.session(id.to_owned()).await? } else { None };
+        found.ok_or_else(|| Error::NoSession(id.to_owned()))
+    }
+
+    /// The last sessions that have ended, at most `limit`, the newest first.
+    pub async fn ended(&self, limit: u32) -> Result<Vec<PastSession>, Error> {
+        Ok(self.history.past(limit).await?)
+    }
+
+    /// The file with the recording of a session, open or not. It grows as long as the session is being recorded.
+    ///
+    /// # Errors
+    /// [`Error::NoSession`] where the session never was, [`Error::NoRecording`] where it was not recorded, or that made room for others.
+    pub async fn recording(&self, id: &str) -> Result<PathBuf, Error> {
+        self.past(id).await?;
+        let path = recorder::path(&self.recordings, id);
+        if path.is_file() { Ok(path) } else { Err(Error::NoRecording(id.to_owned())) }
     }
 
     /// What ran in a session, open or not: at most `limit` commands before the entry `before`, the oldest first, and how many there are.

@@ -8,18 +8,24 @@ use tokio_util::sync::CancellationToken;
 use super::reading::{count, refused, twice};
 use super::words::{Action, ActionResult, ActionType, ClickAnswer, ClickRequest, LONGEST_WAIT};
 use super::{Error, Snapshot, Snapshots, blocking, snapshot};
-use crate::desktop::Desktop;
+use crate::desktop::{Acting, Desktop, Token, Who};
 use crate::input::{self, Button, Click};
 use crate::policy::Grant;
 use crate::screen::Region;
 
 impl Snapshots {
-    /// Does the clicks one after the other, with the desktop's lease for all of them.
+    /// Does the clicks one after the other, with the desktop's lease for all of them. Who is at the controls shows their token.
     ///
     /// # Errors
     /// `NOT_FOUND`, `VALIDATION_ERROR`, `PERMISSION_DENIED`, and where there is no desktop: before anything was clicked. A click that
     /// fails is told in the answer.
-    pub async fn click(&self, grant: &Grant, request: ClickRequest, cancel: &CancellationToken) -> Result<ClickAnswer, Error> {
+    pub async fn click(
+        &self,
+        grant: &Grant,
+        request: ClickRequest,
+        token: Option<Token>,
+        cancel: &CancellationToken,
+    ) -> Result<ClickAnswer, Error> {
         let started = Instant::now();
         grant.input()?;
         let ClickRequest { snapshot_id, actions, sequential, delay_between_actions } = request;
@@ -34,15 +40,20 @@ impl Snapshots {
         let cancel = cancel.child_token();
         let _gone = cancel.clone().drop_guard();
         let inner = Arc::clone(&self.inner);
-        let desktop = blocking(move || Ok(inner.desktops.default()?)).await?;
-        let _lease = desktop.lease_soon(&format!("the clicks of snapshot {snapshot_id}"), &cancel).await?;
+        let target = shot.target.clone();
+        let desktop = blocking(move || Ok(inner.desktops.get(target.as_deref())?)).await?;
+        let who = Who::action(&format!("the clicks of snapshot {snapshot_id}"), token);
+        let mut lease = desktop.turn_soon(who.clone(), &cancel).await?.into_lease();
         let mut results = Vec::with_capacity(actions.len());
         for (index, action) in actions.iter().enumerate() {
             if index > 0 {
                 pause(between, &cancel).await?;
             }
             pause(u64::from(action.delay_ms), &cancel).await?;
-            let done = act(&desktop, &shot, action, &cancel).await?;
+            // In between a person may have taken over, or everything been stopped.
+            let acting = desktop.turn_again(lease.take(), &who, &cancel).await?;
+            let (done, acting) = act(&desktop, &shot, action, acting, &cancel).await?;
+            lease = acting.into_lease();
             let failed = done.is_err();
             results.push(result(action, done));
             if failed && sequential {
@@ -72,15 +83,16 @@ async fn act(
     desktop: &Arc<Desktop>,
     shot: &Snapshot,
     action: &Action,
+    acting: Acting,
     cancel: &CancellationToken,
-) -> Result<Result<(i32, i32), String>, Error> {
+) -> Result<(Result<(i32, i32), String>, Acting), Error> {
     let (desktop, shot, action, cancel) = (Arc::clone(desktop), shot.clone(), action.clone(), cancel.clone());
     blocking(move || {
         let monitors = desktop.screen().monitors()?;
         let area = monitors.get(shot.monitor).map(crate::screen::Monitor::region);
         let (x, y) = match on_screen(&shot, area, action.x, action.y) {
             Ok(point) => point,
-            Err(outside) => return Ok(Err(outside)),
+            Err(outside) => return Ok((Err(outside), acting)),
         };
         let (button, clicks) = match action.action_type {
             ActionType::Click => (action.button, 1),
@@ -88,9 +100,9 @@ async fn act(
             ActionType::RightClick => (Button::Right, 1),
         };
         match desktop.input().click(&Click { x, y, button, clicks, duration: 0.0 }, &cancel) {
-            Ok(()) => Ok(Ok((x, y))),
-            Err(input::Error::Cancelled) => Err(Error::Cancelled),
-            Err(error) => Ok(Err(error.to_string())),
+            Ok(()) => Ok((Ok((x, y)), acting)),
+            Err(input::Error::Cancelled) => Err(acting.stopped().map_or(Error::Cancelled, Error::from)),
+            Err(error) => Ok((Err(error.to_string()), acting)),
         }
     })
     .await
@@ -142,6 +154,7 @@ mod tests {
             quality: 85,
             format: ImageFormat::Jpeg,
             size_bytes: 1,
+            target: None,
         };
         let right = Some(Region { x: 1280, y: -200, width: 800, height: 600 });
         assert_eq!(on_screen(&shot, right, 5, 7), Ok((1385, -143)));

@@ -152,12 +152,12 @@ impl Snapshots {
     async fn take(&self, request: SnapshotRequest) -> Result<Snapshot, Error> {
         let _order = self.inner.order.read().await;
         let id = uuid::Uuid::now_v7().to_string();
-        let SnapshotRequest { monitor, region, quality, format } = request;
+        let SnapshotRequest { monitor, region, quality, format, target } = request;
         let name = FileName::of(&id, format).ok_or(Error::Ended)?;
-        let inner = Arc::clone(&self.inner);
+        let (inner, wanted) = (Arc::clone(&self.inner), target.clone());
         let file = name.clone();
         let shot = blocking(move || {
-            let desktop = inner.desktops.default()?;
+            let desktop = inner.desktops.get(wanted.as_deref())?;
             let frame = desktop.screen().capture(&Capture { monitor: Some(monitor), region })?;
             let bytes = frame.encode(format, u32::from(quality))?;
             inner.images.write(&file, &bytes)?;
@@ -174,6 +174,7 @@ impl Snapshots {
             format: format_name(format).to_owned(),
             size_bytes,
             created_at: Utc::now().timestamp_micros(),
+            target,
         };
         if let Err(error) = self.inner.store.create_snapshot(row.clone()).await {
             self.on_images(move |images| images.remove(&name)).await?;
@@ -317,6 +318,7 @@ fn snapshot(row: SnapshotRow) -> Snapshot {
         quality: row.quality,
         format: format_of(&row.format),
         size_bytes: row.size_bytes,
+        target: row.target,
         snapshot_id: row.id,
     }
 }

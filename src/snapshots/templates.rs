@@ -9,6 +9,7 @@ use super::images::is_id;
 use super::reading::{outside, refused, zone_faults};
 use super::words::{Applied, ClickRequest, Engine, MOST, OcrRequest, Template, TemplateDraft};
 use super::{Error, Snapshots, moment, not_found};
+use crate::desktop::Token;
 use crate::ocr::Preprocess;
 use crate::policy::Grant;
 use crate::store::templates::TemplateRow;
@@ -78,6 +79,7 @@ impl Snapshots {
         template: Template,
         snapshot_id: &str,
         click: bool,
+        token: Option<Token>,
         cancel: &CancellationToken,
     ) -> Result<Applied, Error> {
         let row = self.row(snapshot_id).await?;
@@ -91,7 +93,7 @@ impl Snapshots {
         if click && !template.actions.is_empty() {
             let actions = template.actions;
             let request = ClickRequest { snapshot_id: snapshot_id.to_owned(), actions, sequential: true, delay_between_actions: 0 };
-            applied.clicks = Some(self.click(grant, request, cancel).await?);
+            applied.clicks = Some(self.click(grant, request, token, cancel).await?);
         }
         Ok(applied)
     }

@@ -31,6 +31,10 @@ pub struct SnapshotRequest {
     /// How the picture is written down.
     #[serde(default)]
     pub format: ImageFormat,
+    /// The desktop; without it the default one.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    pub target: Option<String>,
 }
 
 /// A picture of the screen that was kept.
@@ -62,6 +66,8 @@ pub struct Snapshot {
     /// Bytes of its image.
     #[schema(example = 48213)]
     pub size_bytes: u64,
+    /// The desktop it shows; null for the default one.
+    pub target: Option<String>,
 }
 
 /// A part of a snapshot that is read, in the snapshot's pixels.

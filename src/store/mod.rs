@@ -1,7 +1,7 @@
 //! The database: the only room that says SQLite.
 //!
 //! One thread writes, and commits everything that waits in one transaction; a few connections read beside it. What is written is
-//! plain rows ([`runs`], [`workflows`], [`keys`], [`node_configs`], [`shell`], [`snapshots`], [`templates`], [`triggers`],
+//! plain rows ([`runs`], [`workflows`], [`keys`], [`node_configs`], [`recordings`], [`shell`], [`snapshots`], [`templates`], [`triggers`],
 //! [`versions`]); what they mean is the business of the rooms above.
 
 mod blobs;
@@ -11,12 +11,14 @@ pub mod keys;
 pub mod node_configs;
 mod queue;
 mod readers;
+pub mod recordings;
 pub mod retention;
 pub mod runs;
 mod schema;
 mod search;
 pub mod shell;
 pub mod snapshots;
+mod targets;
 pub mod templates;
 pub mod triggers;
 pub mod versions;

@@ -17,6 +17,8 @@ const STEPS_AT_ONCE: i64 = 2_000;
 const RUNS_AT_ONCE: u32 = 64;
 /// Files that are looked at in one transaction.
 const FILES_AT_ONCE: usize = 256;
+/// Whether a run or a recording names a file.
+const REFERRED: &str = "SELECT EXISTS (SELECT 1 FROM run_files WHERE hash = ?1 UNION ALL SELECT 1 FROM recording_files WHERE hash = ?1)";
 /// In these statuses a run is over.
 const OVER: &str = "('succeeded', 'failed', 'cancelled', 'interrupted')";
 
@@ -67,14 +69,14 @@ impl Store {
         Ok(rest)
     }
 
-    /// Removes the files that no run refers to: what a crash, or a commit that failed, left behind. Gives how many.
+    /// Removes the files that no run and no recording refers to: what a crash, or a commit that failed, left behind. Gives how many.
     ///
     /// # Errors
     /// Where the database cannot be read, or a file not be removed.
     pub async fn sweep_files(&self) -> Result<usize, Error> {
         let Some(blobs) = self.inner.blobs.clone() else { return Ok(0) };
         let found = self.read(move |connection| {
-            let mut known = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM run_files WHERE hash = ?)")?;
+            let mut known = connection.prepare_cached(REFERRED)?;
             let (mut orphans, mut failed) = (Vec::new(), None);
             blobs.each(|path, hash| {
                 let referred = hash.as_deref().map(|hash| known.query_row([hash], |row| row.get(0)));
@@ -111,7 +113,7 @@ impl Store {
     }
 
     /// Removes those of these files to which nobody refers.
-    async fn remove_files(&self, hashes: BTreeSet<String>) -> Result<(), Error> {
+    pub(super) async fn remove_files(&self, hashes: BTreeSet<String>) -> Result<(), Error> {
         let Some(blobs) = self.inner.blobs.clone().filter(|_| !hashes.is_empty()) else { return Ok(()) };
         self.transact(move |connection| remove_files(connection, &blobs, &hashes)).await
     }
@@ -169,8 +171,7 @@ fn remove(connection: &Connection, runs: &[RunKey]) -> Result<BTreeSet<String>, 
 }
 
 fn is_referred_to(connection: &Connection, hash: &str) -> Result<bool, Error> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM run_files WHERE hash = ?)";
-    Ok(connection.prepare_cached(sql)?.query_row([hash], |row| row.get(0))?)
+    Ok(connection.prepare_cached(REFERRED)?.query_row([hash], |row| row.get(0))?)
 }
 
 fn remove_files(connection: &Connection, blobs: &Blobs, hashes: &BTreeSet<String>) -> Result<(), Error> {

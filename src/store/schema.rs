@@ -22,6 +22,9 @@ pub(super) const MIGRATIONS: &[&str] = &[
     VERSIONS,
     include_str!("migrations/0009_history.sql"),
     include_str!("migrations/0010_firings.sql"),
+    include_str!("migrations/0011_targets.sql"),
+    include_str!("migrations/0012_recordings.sql"),
+    include_str!("migrations/0013_shell_endings.sql"),
 ];
 
 /// The one that has workflows begin with a version each.
@@ -32,7 +35,7 @@ const VERSIONS: &str = include_str!("migrations/0008_versions.sql");
 pub(super) const CHECKED_WHOLE: u64 = 8 << 20;
 
 /// Tables that grow with use.
-const LARGE: &[&str] = &["logs", "run_files", "runs", "shell_commands", "step_images", "steps"];
+const LARGE: &[&str] = &["logs", "recording_files", "recording_steps", "run_files", "runs", "shell_commands", "step_images", "steps"];
 
 /// Opens the writing connection: checks first, changes afterwards.
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {

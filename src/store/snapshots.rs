@@ -25,9 +25,11 @@ pub struct SnapshotRow {
     pub size_bytes: u64,
     /// Microseconds since 1970.
     pub created_at: i64,
+    /// The desktop it shows; none is the default one.
+    pub target: Option<String>,
 }
 
-const COLUMNS: &str = "id, monitor, region, width, height, quality, format, size_bytes, created_at";
+const COLUMNS: &str = "id, monitor, region, width, height, quality, format, size_bytes, created_at, target";
 
 impl SnapshotRow {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -41,6 +43,7 @@ impl SnapshotRow {
             format: row.get(6)?,
             size_bytes: row.get::<_, i64>(7)?.unsigned_abs(),
             created_at: row.get(8)?,
+            target: row.get(9)?,
         })
     }
 }
@@ -52,9 +55,10 @@ impl Store {
     /// [`Error::Taken`] where the id is in use.
     pub async fn create_snapshot(&self, row: SnapshotRow) -> Result<(), Error> {
         self.transact(move |connection| {
-            let sql = format!("INSERT INTO snapshots ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING");
+            let sql = format!("INSERT INTO snapshots ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING");
             let size = i64::try_from(row.size_bytes).unwrap_or(i64::MAX);
-            let values = params![row.id, row.monitor, row.region, row.width, row.height, row.quality, row.format, size, row.created_at];
+            let SnapshotRow { id, monitor, region, width, height, quality, format, created_at, target, .. } = &row;
+            let values = params![id, monitor, region, width, height, quality, format, size, created_at, target];
             match connection.prepare_cached(&sql)?.execute(values)? {
                 0 => Err(Error::Taken { kind: "snapshot", id: row.id }),
                 _ => Ok(()),

@@ -1,8 +1,10 @@
 //! How busy the machine is, what runs on it, and the end of one process.
 
 mod error;
+mod handle;
 mod processes;
 mod protected;
+mod tree;
 mod words;
 
 use std::collections::HashSet;
@@ -96,6 +98,17 @@ impl System {
     pub fn act(&self, process: AllowedProcess, action: Action, began: Option<u64>) -> Result<(), Error> {
         let ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner).clone();
         protected::act(process.pid(), action, began, &ours)
+    }
+
+    /// The same to a process and all that it started; gives how many they are. Where one of them is left alone, nothing is done to any.
+    pub fn act_on_tree(&self, process: AllowedProcess, action: Action, began: Option<u64>) -> Result<usize, Error> {
+        let ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        protected::act_on_tree(process.pid(), action, began, &ours)
+    }
+
+    /// Those of `pids` that run at this moment.
+    pub fn some(&self, pids: &[u32]) -> Result<Vec<Process>, Error> {
+        Ok(self.processes()?.into_iter().filter(|process| pids.contains(&process.pid)).collect())
     }
 
     /// Protects a process of the server's own.

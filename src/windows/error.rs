@@ -18,6 +18,9 @@ pub enum Error {
     /// This platform's windows can only be looked at.
     #[error("windows of this platform can be listed, not moved: use mouse and keyboard")]
     LookOnly,
+    /// VNC tells nothing of windows.
+    #[error("this desktop is seen through VNC, which knows of no windows: use its picture, mouse and keyboard")]
+    Unknowable,
     /// Nobody on the display who could do it.
     #[error("no window manager on the display can {0} a window: start one, such as openbox")]
     NoManager(&'static str),
@@ -50,7 +53,7 @@ pub enum Error {
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Unavailable { .. } | Self::LookOnly | Self::NoManager(_) => Kind::ServiceUnavailable,
+            Self::Unavailable { .. } | Self::LookOnly | Self::Unknowable | Self::NoManager(_) => Kind::ServiceUnavailable,
             Self::Gone(_) => Kind::NotFound,
             Self::Range { .. } | Self::Pattern(_) => Kind::ValidationError,
             Self::Cancelled => Kind::Cancelled,
@@ -66,6 +69,7 @@ impl Classify for Error {
             Self::Cancelled | Self::Failed(_) => return None,
             Self::Unavailable { .. } => "set DISPLAY to that of a running session, or install a virtual display: apt install xvfb",
             Self::LookOnly => "use mouse and keyboard on the window's title bar",
+            Self::Unknowable => "find what is meant by its text: /api/snapshots, ocr::find",
             Self::NoManager(_) => "apt install openbox, and start it on the display",
         };
         Some(json!({"service": "live_desktop", "hint": hint}))

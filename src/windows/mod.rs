@@ -6,6 +6,7 @@
 
 mod error;
 mod portable;
+mod vnc;
 mod words;
 #[cfg(target_os = "linux")]
 mod x11;
@@ -55,6 +56,11 @@ impl Windows {
         }
         let _ = display;
         Self { backend: Box::new(portable::Portable) }
+    }
+
+    /// Those of another machine, of which nothing is known.
+    pub fn of_vnc() -> Self {
+        Self { backend: Box::new(vnc::Remote) }
     }
 
     /// The windows that fit, the top-most first; those that are minimized last.

@@ -95,11 +95,13 @@ impl Session {
     fn monitors(&self) -> Result<Vec<Rectangle>, Broken> {
         let mut infos = if self.has_monitors { self.connection.randr_get_monitors(self.root, true)?.reply()?.monitors } else { Vec::new() };
         infos.retain(|info| info.width > 0 && info.height > 0);
+        let root = self.connection.get_geometry(self.root)?.reply()?;
         if infos.is_empty() {
-            let root = self.connection.get_geometry(self.root)?.reply()?;
             return Ok(vec![(0, 0, root.width.into(), root.height.into())]);
         }
-        // As the screen does it.
+        // As the screen does it, which has none that lies outside of it.
+        let overlaps = |start: i16, length: u16, end: u16| i32::from(start) < i32::from(end) && i32::from(start) + i32::from(length) > 0;
+        infos.retain(|info| overlaps(info.x, info.width, root.width) && overlaps(info.y, info.height, root.height));
         infos.sort_by_key(|info| !info.primary);
         Ok(infos.iter().map(|info| (info.x.into(), info.y.into(), info.width.into(), info.height.into())).collect())
     }

@@ -16,6 +16,11 @@ const WIDTH: usize = 120;
 pub(super) fn script(checked: &Checked<'_>, plan: &Plan, permissions: &Permissions) -> String {
     let mut writer = Writer { checked, plan, out: String::with_capacity(256 + checked.nodes.len() * 64) };
     writer.header(permissions);
+    if let Some(target) = checked.graph.settings().target {
+        writer.out.push_str("\n// The desktop that is meant where a node names none\ndesktop::use(");
+        push_string(&mut writer.out, &target);
+        writer.out.push_str(");\n");
+    }
     if plan.several_starts {
         let ids = checked.default_starts.clone();
         writer.out.push_str("\n// Where a run starts that no trigger set off\nflow::start(");

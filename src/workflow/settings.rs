@@ -21,6 +21,9 @@ pub struct WorkflowSettings {
     /// The stored workflow that is run when a run of this one fails or is interrupted. Its `params` say what failed: `run_id`,
     /// `workflow_id`, `trigger`, `error`.
     pub error_workflow: Option<String>,
+    /// The desktop that its nodes mean where they name none; without it the default one.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    pub target: Option<String>,
 }
 
 /// The greatest number of runs of one workflow at once that can be set.
@@ -69,7 +72,13 @@ impl WorkflowSettings {
                 let known = value.as_str().filter(|id| !id.is_empty() && id.len() <= 128);
                 self.error_workflow = Some(known.ok_or("write the id of a stored workflow")?.to_owned());
             }
-            _ => return Err("a workflow has no such setting: it has concurrency, priority, timeout, error_workflow".to_owned()),
+            "target" => {
+                let is_name =
+                    |name: &&str| name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+                let known = value.as_str().filter(|name| !name.is_empty()).filter(is_name);
+                self.target = Some(known.ok_or("write the name of a desktop: letters, digits, _ and -")?.to_owned());
+            }
+            _ => return Err("a workflow has no such setting: it has concurrency, priority, timeout, error_workflow, target".to_owned()),
         }
         Ok(())
     }
@@ -89,14 +98,15 @@ mod tests {
     #[test]
     fn what_is_right_is_read_and_what_is_wrong_is_said() {
         let (read, faults) = WorkflowSettings::read(Some(&json!({ "concurrency": 2, "priority": -10, "timeout": 1.5 })));
-        assert_eq!(read, WorkflowSettings { concurrency: Some(2), priority: Some(-10), timeout: Some(1.5), error_workflow: None });
+        assert_eq!(read, WorkflowSettings { concurrency: Some(2), priority: Some(-10), timeout: Some(1.5), ..WorkflowSettings::default() });
         assert_eq!((faults, read.bound()), (vec![], Some(2)));
-        let (read, faults) =
-            WorkflowSettings::read(Some(&json!({ "concurrency": 1.5, "priority": -128, "timeout": 0, "a/b": 1, "x": null })));
+        let (read, faults) = WorkflowSettings::read(Some(
+            &json!({ "concurrency": 1.5, "priority": -128, "timeout": 0, "target": "a b", "a/b": 1, "x": null }),
+        ));
         assert_eq!(read, WorkflowSettings::default());
         let mut paths: Vec<_> = faults.iter().map(|(path, _)| path.as_str()).collect();
         paths.sort_unstable();
-        assert_eq!(paths, ["/a~1b", "/concurrency", "/priority", "/timeout"]);
+        assert_eq!(paths, ["/a~1b", "/concurrency", "/priority", "/target", "/timeout"]);
     }
 
     #[test]

@@ -41,3 +41,13 @@ async fn a_tour_with_curl() {
         assert!(said.contains(part), "{part:?} is missing:\n{said}");
     }
 }
+
+#[test]
+fn the_keyboard_of_the_page_that_shows_the_desktop() {
+    let Output { status, stdout, stderr } = Command::new("node")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .arg("tests/it/support/keyboard.cjs")
+        .output()
+        .expect("node is installed");
+    assert!(status.success() && stdout == b"ok\n", "{}", String::from_utf8_lossy(&stderr));
+}

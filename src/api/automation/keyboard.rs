@@ -26,6 +26,10 @@ pub(crate) struct KeyboardTypeRequest {
     #[serde(default = "hundredth")]
     #[schema(minimum = 0, maximum = 60)]
     interval: f64,
+    /// The desktop; without it the default one.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    target: Option<String>,
 }
 
 /// Press a key and let it go.
@@ -43,6 +47,10 @@ pub(crate) struct KeyboardPressRequest {
     #[serde(default)]
     #[schema(minimum = 0, maximum = 60)]
     interval: f64,
+    /// The desktop; without it the default one.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    target: Option<String>,
 }
 
 /// Press several keys together.
@@ -53,6 +61,10 @@ pub(crate) struct KeyboardHotkeyRequest {
     /// The keys, in the order in which they go down.
     #[schema(min_items = 1, max_items = 10)]
     keys: Vec<String>,
+    /// The desktop; without it the default one.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    target: Option<String>,
 }
 
 /// Press a key and keep it down, or let it go.
@@ -62,6 +74,10 @@ pub(crate) struct KeyboardHotkeyRequest {
 pub(crate) struct KeyboardKeyRequest {
     /// A key as PyAutoGUI spells it.
     key: String,
+    /// The desktop; without it the default one.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    target: Option<String>,
 }
 
 fn one() -> u32 {
@@ -75,36 +91,36 @@ fn hundredth() -> f64 {
 /// Types a text, whatever the keyboard's layout.
 #[utoipa::path(post, path = "/api/automation/keyboard/type", tag = "automation", operation_id = "keyboard_type", request_body = KeyboardTypeRequest, responses((status = 200, body = AutomationResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn type_text(State(state): State<Rooms>, Json(request): Json<KeyboardTypeRequest>) -> Result<Answer<AutomationResponse>> {
-    let characters = act(&state, Action::Type(TypeText { text: request.text, interval: request.interval })).await?;
+    let characters = act(&state, request.target, Action::Type(TypeText { text: request.text, interval: request.interval })).await?;
     done(format!("typed {characters} characters"), json!({ "characters": characters }))
 }
 
 /// Presses a key and lets it go.
 #[utoipa::path(post, path = "/api/automation/keyboard/press", tag = "automation", operation_id = "keyboard_press", request_body = KeyboardPressRequest, responses((status = 200, body = AutomationResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn press(State(state): State<Rooms>, Json(request): Json<KeyboardPressRequest>) -> Result<Answer<AutomationResponse>> {
-    let KeyboardPressRequest { key, presses, interval } = request;
-    act(&state, Action::Press(Press { key: key.clone(), presses, interval })).await?;
+    let KeyboardPressRequest { key, presses, interval, target } = request;
+    act(&state, target, Action::Press(Press { key: key.clone(), presses, interval })).await?;
     done(format!("pressed {key}"), json!({ "key": key, "presses": presses }))
 }
 
 /// Presses several keys together: down in their order, up in the reverse one.
 #[utoipa::path(post, path = "/api/automation/keyboard/hotkey", tag = "automation", operation_id = "keyboard_hotkey", request_body = KeyboardHotkeyRequest, responses((status = 200, body = AutomationResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn hotkey(State(state): State<Rooms>, Json(request): Json<KeyboardHotkeyRequest>) -> Result<Answer<AutomationResponse>> {
-    act(&state, Action::Hotkey(Hotkey { keys: request.keys.clone() })).await?;
+    act(&state, request.target, Action::Hotkey(Hotkey { keys: request.keys.clone() })).await?;
     done(format!("pressed {}", request.keys.join("+")), json!({ "keys": request.keys }))
 }
 
 /// Presses a key and keeps it down: until `up`, or until `click_automation` is restarted.
 #[utoipa::path(post, path = "/api/automation/keyboard/down", tag = "automation", operation_id = "keyboard_down", request_body = KeyboardKeyRequest, responses((status = 200, body = AutomationResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn down(State(state): State<Rooms>, Json(request): Json<KeyboardKeyRequest>) -> Result<Answer<AutomationResponse>> {
-    act(&state, Action::KeyDown(KeyHold { key: request.key.clone() })).await?;
+    act(&state, request.target, Action::KeyDown(KeyHold { key: request.key.clone() })).await?;
     done(format!("{} is down", request.key), json!({ "key": request.key }))
 }
 
 /// Lets a key go.
 #[utoipa::path(post, path = "/api/automation/keyboard/up", tag = "automation", operation_id = "keyboard_up", request_body = KeyboardKeyRequest, responses((status = 200, body = AutomationResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn up(State(state): State<Rooms>, Json(request): Json<KeyboardKeyRequest>) -> Result<Answer<AutomationResponse>> {
-    act(&state, Action::KeyUp(KeyHold { key: request.key.clone() })).await?;
+    act(&state, request.target, Action::KeyUp(KeyHold { key: request.key.clone() })).await?;
     done(format!("{} is up", request.key), json!({ "key": request.key }))
 }
 

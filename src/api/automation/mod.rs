@@ -12,10 +12,14 @@ use serde::Serialize;
 use tokio::pin;
 use utoipa::ToSchema;
 
+use super::desktop::targets::TargetQuery;
 use super::error::Result;
+use super::extract::Query;
 use super::state::blocking;
 use super::success::unix_now;
-use crate::desktop::Action;
+use super::visit;
+use crate::desktop::{Action, Who};
+use crate::error::Failure;
 use crate::services::Name;
 
 /// What others are told who has mouse and keyboard.
@@ -82,17 +86,18 @@ pub(crate) struct Capabilities {
 }
 
 /// What automation works with.
-#[utoipa::path(get, path = "/api/automation/status", tag = "automation", operation_id = "automation_status", responses((status = 200, body = AutomationStatus)))]
-pub(crate) async fn status(State(state): State<super::State>) -> Result<Answer<AutomationStatus>> {
+#[utoipa::path(get, path = "/api/automation/status", tag = "automation", operation_id = "automation_status", params(TargetQuery), responses((status = 200, body = AutomationStatus)))]
+pub(crate) async fn status(State(state): State<super::State>, Query(query): Query<TargetQuery>) -> Result<Answer<AutomationStatus>> {
+    state.desktops().check(query.target.as_deref()).map_err(Failure::from)?;
     // Without a screen the rest is still worth knowing.
-    let seen = state.on_desktop(|desktop, _| Ok((desktop.name().to_owned(), desktop.screen().bounds()?))).await;
+    let seen = state.on_desktop(query.target, |desktop, _| Ok((desktop.kind().as_str(), desktop.screen().bounds()?))).await;
     let message = match (&state.enter(Name::ClickAutomation), &seen) {
         (Err(error), _) | (Ok(_), Err(error)) => error.failure().message.clone(),
         (Ok(_), Ok(_)) => "automation is ready".to_owned(),
     };
     let seen = seen.ok();
     let data = AutomationSettings {
-        automation_mode: seen.as_ref().map_or("none", |(name, _)| name).to_owned(),
+        automation_mode: seen.as_ref().map_or("none", |(kind, _)| kind).to_owned(),
         screen_size: seen.map(|(_, bounds)| ScreenSize { width: bounds.width, height: bounds.height }),
         scale_factor: state.desktops().streams().usual().scale_factor,
         easyocr_available: false,
@@ -123,11 +128,11 @@ async fn tesseract(state: &super::State) -> bool {
 }
 
 /// Uses mouse or keyboard when its turn comes; says how many characters were typed. If the caller goes away, it stops.
-async fn act(state: &super::State, action: Action) -> Result<u64> {
+async fn act(state: &super::State, target: Option<String>, action: Action) -> Result<u64> {
     let cancel = state.enter(Name::ClickAutomation)?.child_token();
     state.grant().input()?;
-    let desktop = state.desktops().ready().await?;
-    let done = desktop.act(WHO, action, &cancel);
+    let desktop = state.desktops().reach(target.as_deref()).await?;
+    let done = desktop.act(Who::action(WHO, visit::control_token()), action, &cancel);
     pin!(done);
     tokio::select! {
         biased;

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::super::desktop::targets::TargetQuery;
 use super::super::error::{ErrorResponse, Result};
-use super::super::extract::Json;
+use super::super::extract::{Json, Query};
 use super::super::success::AutomationResponse;
 use super::act;
 use crate::api::State as Rooms;
@@ -38,6 +39,10 @@ pub(crate) struct MouseClickRequest {
     /// Map from the size of streamed pictures (`scale_factor` of `/api/desktop/streaming/configure`) to physical pixels.
     #[serde(default = "yes")]
     scale_coordinates: bool,
+    /// The desktop; without it the default one.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    target: Option<String>,
 }
 
 /// Move the pointer to a point.
@@ -56,6 +61,10 @@ pub(crate) struct MouseMoveRequest {
     /// As for a click.
     #[serde(default = "yes")]
     scale_coordinates: bool,
+    /// The desktop; without it the default one.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    target: Option<String>,
 }
 
 /// Press at one point, release at another.
@@ -81,6 +90,10 @@ pub(crate) struct MouseDragRequest {
     /// As for a click.
     #[serde(default = "yes")]
     scale_coordinates: bool,
+    /// The desktop; without it the default one.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    target: Option<String>,
 }
 
 /// Turn the wheel, where the pointer is or at a point.
@@ -105,6 +118,10 @@ pub(crate) struct MouseScrollRequest {
     /// As for a click.
     #[serde(default = "yes")]
     scale_coordinates: bool,
+    /// The desktop; without it the default one.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    target: Option<String>,
 }
 
 /// Press or release a button, where the pointer is or at a point.
@@ -124,6 +141,10 @@ pub(crate) struct MouseButtonRequest {
     /// As for a click.
     #[serde(default = "yes")]
     scale_coordinates: bool,
+    /// The desktop; without it the default one.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    target: Option<String>,
 }
 
 fn one() -> u32 {
@@ -145,9 +166,9 @@ fn yes() -> bool {
 /// Clicks.
 #[utoipa::path(post, path = "/api/automation/mouse/click", tag = "automation", operation_id = "mouse_click", request_body = MouseClickRequest, responses((status = 200, body = AutomationResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn click(State(state): State<Rooms>, Json(request): Json<MouseClickRequest>) -> Result<Answer<AutomationResponse>> {
-    let MouseClickRequest { x, y, button, clicks, duration, scale_coordinates } = request;
+    let MouseClickRequest { x, y, button, clicks, duration, scale_coordinates, target } = request;
     let (x, y) = point(&state, scale_coordinates, x, y);
-    act(&state, Action::Click(Click { x, y, button, clicks, duration })).await?;
+    act(&state, target, Action::Click(Click { x, y, button, clicks, duration })).await?;
     done(format!("clicked at {x}, {y}"), json!({ "x": x, "y": y, "button": button, "clicks": clicks }))
 }
 
@@ -155,7 +176,7 @@ pub(crate) async fn click(State(state): State<Rooms>, Json(request): Json<MouseC
 #[utoipa::path(post, path = "/api/automation/mouse/move", tag = "automation", operation_id = "mouse_move", request_body = MouseMoveRequest, responses((status = 200, body = AutomationResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn move_to(State(state): State<Rooms>, Json(request): Json<MouseMoveRequest>) -> Result<Answer<AutomationResponse>> {
     let (x, y) = point(&state, request.scale_coordinates, request.x, request.y);
-    act(&state, Action::Move(Move { x, y, duration: request.duration })).await?;
+    act(&state, request.target, Action::Move(Move { x, y, duration: request.duration })).await?;
     done(format!("moved to {x}, {y}"), json!({ "x": x, "y": y }))
 }
 
@@ -164,8 +185,8 @@ pub(crate) async fn move_to(State(state): State<Rooms>, Json(request): Json<Mous
 pub(crate) async fn drag(State(state): State<Rooms>, Json(request): Json<MouseDragRequest>) -> Result<Answer<AutomationResponse>> {
     let (from_x, from_y) = point(&state, request.scale_coordinates, request.from_x, request.from_y);
     let (to_x, to_y) = point(&state, request.scale_coordinates, request.to_x, request.to_y);
-    let MouseDragRequest { button, duration, .. } = request;
-    act(&state, Action::Drag(Drag { from_x, from_y, to_x, to_y, button, duration })).await?;
+    let MouseDragRequest { button, duration, target, .. } = request;
+    act(&state, target, Action::Drag(Drag { from_x, from_y, to_x, to_y, button, duration })).await?;
     let data = json!({ "from_x": from_x, "from_y": from_y, "to_x": to_x, "to_y": to_y, "button": button });
     done(format!("dragged from {from_x}, {from_y} to {to_x}, {to_y}"), data)
 }
@@ -175,7 +196,7 @@ pub(crate) async fn drag(State(state): State<Rooms>, Json(request): Json<MouseDr
 pub(crate) async fn scroll(State(state): State<Rooms>, Json(request): Json<MouseScrollRequest>) -> Result<Answer<AutomationResponse>> {
     let MouseScrollRequest { dx, dy, .. } = request;
     let (x, y) = place(&state, request.scale_coordinates, request.x, request.y);
-    act(&state, Action::Scroll(Scroll { x, y, dx, dy })).await?;
+    act(&state, request.target, Action::Scroll(Scroll { x, y, dx, dy })).await?;
     done(format!("turned the wheel {dy} down and {dx} to the right"), json!({ "dx": dx, "dy": dy }))
 }
 
@@ -183,7 +204,7 @@ pub(crate) async fn scroll(State(state): State<Rooms>, Json(request): Json<Mouse
 #[utoipa::path(post, path = "/api/automation/mouse/down", tag = "automation", operation_id = "mouse_down", request_body = MouseButtonRequest, responses((status = 200, body = AutomationResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn down(State(state): State<Rooms>, Json(request): Json<MouseButtonRequest>) -> Result<Answer<AutomationResponse>> {
     let (x, y) = place(&state, request.scale_coordinates, request.x, request.y);
-    act(&state, Action::ButtonDown(Hold { x, y, button: request.button })).await?;
+    act(&state, request.target, Action::ButtonDown(Hold { x, y, button: request.button })).await?;
     done("pressed the button".to_owned(), json!({ "button": request.button }))
 }
 
@@ -191,16 +212,16 @@ pub(crate) async fn down(State(state): State<Rooms>, Json(request): Json<MouseBu
 #[utoipa::path(post, path = "/api/automation/mouse/up", tag = "automation", operation_id = "mouse_up", request_body = MouseButtonRequest, responses((status = 200, body = AutomationResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn up(State(state): State<Rooms>, Json(request): Json<MouseButtonRequest>) -> Result<Answer<AutomationResponse>> {
     let (x, y) = place(&state, request.scale_coordinates, request.x, request.y);
-    act(&state, Action::ButtonUp(Hold { x, y, button: request.button })).await?;
+    act(&state, request.target, Action::ButtonUp(Hold { x, y, button: request.button })).await?;
     done("let the button go".to_owned(), json!({ "button": request.button }))
 }
 
 /// Where the pointer is, in physical pixels of the whole virtual screen.
-#[utoipa::path(get, path = "/api/automation/mouse/position", tag = "automation", operation_id = "mouse_position", responses((status = 200, body = Point), (status = 503, body = ErrorResponse)))]
-pub(crate) async fn position(State(state): State<Rooms>) -> Result<Answer<Point>> {
+#[utoipa::path(get, path = "/api/automation/mouse/position", tag = "automation", operation_id = "mouse_position", params(TargetQuery), responses((status = 200, body = Point), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn position(State(state): State<Rooms>, Query(query): Query<TargetQuery>) -> Result<Answer<Point>> {
     state.enter(Name::ClickAutomation)?;
     state.grant().input()?;
-    Ok(Answer(state.on_desktop(|desktop, _| Ok(desktop.input().position()?)).await?))
+    Ok(Answer(state.on_desktop(query.target, |desktop, _| Ok(desktop.input().position()?)).await?))
 }
 
 fn done(message: String, data: serde_json::Value) -> Result<Answer<AutomationResponse>> {

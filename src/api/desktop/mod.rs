@@ -1,7 +1,9 @@
 //! `/api/desktop`: what is on the screen, and its windows.
 
+pub(super) mod control;
 pub(super) mod picture;
 pub(super) mod streaming;
+pub(super) mod targets;
 pub(super) mod windows;
 
 use axum::Json as Answer;
@@ -10,8 +12,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::error::{ErrorResponse, Result};
+use super::extract::Query;
 use crate::screen::Monitor;
 use crate::services::Name;
+use targets::TargetQuery;
 
 /// What the desktop consists of.
 #[derive(Serialize, ToSchema)]
@@ -24,10 +28,10 @@ pub(crate) struct DesktopInfo {
 }
 
 /// All monitors: where each is on the virtual screen, and how large.
-#[utoipa::path(get, path = "/api/desktop/info", tag = "desktop", operation_id = "desktop_info", responses((status = 200, body = DesktopInfo), (status = 503, body = ErrorResponse)))]
-pub(crate) async fn info(State(state): State<super::State>) -> Result<Answer<DesktopInfo>> {
+#[utoipa::path(get, path = "/api/desktop/info", tag = "desktop", operation_id = "desktop_info", params(TargetQuery), responses((status = 200, body = DesktopInfo), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn info(State(state): State<super::State>, Query(query): Query<TargetQuery>) -> Result<Answer<DesktopInfo>> {
     state.enter(Name::LiveDesktop)?;
     state.grant().screen()?;
-    let screens = state.on_desktop(|desktop, _| Ok(desktop.screen().monitors()?)).await?;
+    let screens = state.on_desktop(query.target, |desktop, _| Ok(desktop.screen().monitors()?)).await?;
     Ok(Answer(DesktopInfo { count: screens.len(), screens }))
 }

@@ -35,6 +35,10 @@ pub(crate) struct ScreenshotRequest {
     /// How the picture is written down; without it what `Accept` names, else JPEG.
     #[serde(default)]
     format: Option<ImageFormat>,
+    /// The desktop; without it the default one.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    target: Option<String>,
 }
 
 /// What to show.
@@ -51,6 +55,8 @@ pub(crate) struct FrameQuery {
     /// `jpeg`, `png` or `webp`; without it what `Accept` names, else `jpeg`.
     #[param(inline)]
     format: Option<ImageFormat>,
+    /// The desktop's name; without it the default one.
+    target: Option<String>,
 }
 
 fn quality() -> u8 {
@@ -66,7 +72,8 @@ pub(crate) async fn screenshot(
 ) -> Result<Response> {
     let wanted = Wanted::by(&headers);
     let bare = wanted.image;
-    show(&state, request.monitor, request.region, request.format.or(wanted.format), request.quality, bare).await
+    let ScreenshotRequest { monitor, region, quality, format, target } = request;
+    show(&state, target, Capture { monitor: Some(monitor), region }, format.or(wanted.format), quality, bare).await
 }
 
 /// The screen as it is now: the bare image, so that `<img src>` works; JSON with `Accept: application/json`.
@@ -77,22 +84,23 @@ pub(crate) async fn frame(State(state): State<Rooms>, headers: HeaderMap, Query(
     }
     let wanted = Wanted::by(&headers);
     let bare = wanted.image || !wanted.json;
-    show(&state, query.monitor, None, query.format.or(wanted.format), query.quality, bare).await
+    let FrameQuery { monitor, quality, format, target } = query;
+    show(&state, target, Capture { monitor: Some(monitor), region: None }, format.or(wanted.format), quality, bare).await
 }
 
 async fn show(
     state: &Rooms,
-    monitor: usize,
-    region: Option<Region>,
+    target: Option<String>,
+    capture: Capture,
     format: Option<ImageFormat>,
     quality: u8,
     bare: bool,
 ) -> Result<Response> {
-    let capture = Capture { monitor: Some(monitor), region };
+    let monitor = capture.monitor;
     let format = format.unwrap_or_default();
     state.enter(Name::LiveDesktop)?;
     state.grant().screen()?;
-    let shot = state.on_desktop(move |desktop, _| {
+    let shot = state.on_desktop(target, move |desktop, _| {
         let frame = desktop.screen().capture(&capture)?;
         Ok((frame.encode(format, u32::from(quality))?, frame.width(), frame.height()))
     });

@@ -13,8 +13,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::super::error::{Error, ErrorResponse, Result};
 use super::super::extract::{Json, Path, Query};
 use super::super::success::AutomationResponse;
+use super::super::visit;
 use super::picture::{Shown, Wanted, answer};
+use super::targets::TargetQuery;
 use crate::api::State as Rooms;
+use crate::desktop::Who;
 use crate::screen::{Extent, ImageFormat};
 use crate::services::Name;
 use crate::windows::{Act, Filter, Window};
@@ -46,6 +49,8 @@ pub(crate) struct WindowQuery {
     class: Option<String>,
     /// The process.
     pid: Option<u32>,
+    /// The desktop's name; without it the default one.
+    target: Option<String>,
 }
 
 /// How the picture is to be.
@@ -59,6 +64,8 @@ pub(crate) struct WindowImageQuery {
     /// `jpeg`, `png` or `webp`; without it what `Accept` names, else `jpeg`.
     #[param(inline)]
     format: Option<ImageFormat>,
+    /// The desktop's name; without it the default one.
+    target: Option<String>,
 }
 
 fn quality() -> u8 {
@@ -76,6 +83,10 @@ pub(crate) struct WindowMoveRequest {
     /// From the top.
     #[schema(minimum = -32768, maximum = 32767)]
     y: i32,
+    /// The desktop; without it the default one.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    target: Option<String>,
 }
 
 /// How large the window is to be, frame included.
@@ -89,26 +100,30 @@ pub(crate) struct WindowResizeRequest {
     /// From top to bottom.
     #[schema(minimum = 1, maximum = 32767)]
     height: u32,
+    /// The desktop; without it the default one.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    target: Option<String>,
 }
 
 /// All windows that fit, the top-most first.
 #[utoipa::path(get, path = "/api/desktop/windows", tag = "desktop", operation_id = "desktop_windows", params(WindowQuery), responses((status = 200, body = WindowList), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn list(State(state): State<Rooms>, Query(query): Query<WindowQuery>) -> Result<Answer<WindowList>> {
-    let WindowQuery { title, title_regex, class, pid } = query;
+    let WindowQuery { title, title_regex, class, pid, target } = query;
     let filter = Filter { title, title_regex, class, pid };
     state.enter(Name::LiveDesktop)?;
     state.grant().screen()?;
-    let windows = state.on_desktop(move |desktop, _| Ok(desktop.windows().list(&filter)?)).await?;
+    let windows = state.on_desktop(target, move |desktop, _| Ok(desktop.windows().list(&filter)?)).await?;
     Ok(Answer(WindowList { count: windows.len(), windows }))
 }
 
 /// One window.
-#[utoipa::path(get, path = "/api/desktop/windows/{id}", tag = "desktop", operation_id = "desktop_window", params(("id" = String, Path, description = "The window's number.")), responses((status = 200, body = Window), (status = 404, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
-pub(crate) async fn get(State(state): State<Rooms>, Path(id): Path<String>) -> Result<Answer<Window>> {
+#[utoipa::path(get, path = "/api/desktop/windows/{id}", tag = "desktop", operation_id = "desktop_window", params(("id" = String, Path, description = "The window's number."), TargetQuery), responses((status = 200, body = Window), (status = 404, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn get(State(state): State<Rooms>, Path(id): Path<String>, Query(query): Query<TargetQuery>) -> Result<Answer<Window>> {
     let id = number(&id)?;
     state.enter(Name::LiveDesktop)?;
     state.grant().screen()?;
-    Ok(Answer(state.on_desktop(move |desktop, _| Ok(desktop.windows().get(id)?)).await?))
+    Ok(Answer(state.on_desktop(query.target, move |desktop, _| Ok(desktop.windows().get(id)?)).await?))
 }
 
 /// A picture of a window with its frame, without raising it: the bare image, or JSON with `Accept: application/json`. `X-Window-Extent` is
@@ -128,7 +143,7 @@ pub(crate) async fn image(
     let format = query.format.or(wanted.format).unwrap_or_default();
     state.enter(Name::LiveDesktop)?;
     state.grant().screen()?;
-    let shot = state.on_desktop(move |desktop, _| {
+    let shot = state.on_desktop(query.target, move |desktop, _| {
         let (frame, extent) = desktop.capture_window(id)?;
         Ok((frame.encode(format, u32::from(query.quality))?, frame.width(), frame.height(), extent))
     });
@@ -145,9 +160,13 @@ pub(crate) async fn image(
 macro_rules! acts {
     ($($name:ident, $path:literal, $id:literal, $doc:literal, $act:expr, $done:literal;)*) => {$(
         #[doc = $doc]
-        #[utoipa::path(post, path = $path, tag = "desktop", operation_id = $id, params(("id" = String, Path, description = "The window's number.")), responses((status = 200, body = AutomationResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
-        pub(crate) async fn $name(State(state): State<Rooms>, Path(id): Path<String>) -> Result<Answer<AutomationResponse>> {
-            act(&state, &id, $act, $done).await
+        #[utoipa::path(post, path = $path, tag = "desktop", operation_id = $id, params(("id" = String, Path, description = "The window's number."), TargetQuery), responses((status = 200, body = AutomationResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+        pub(crate) async fn $name(
+            State(state): State<Rooms>,
+            Path(id): Path<String>,
+            Query(query): Query<TargetQuery>,
+        ) -> Result<Answer<AutomationResponse>> {
+            act(&state, query.target, &id, $act, $done).await
         }
     )*};
 }
@@ -171,9 +190,9 @@ acts! {
 pub(crate) async fn move_to(
     State(state): State<Rooms>,
     Path(id): Path<String>,
-    Json(WindowMoveRequest { x, y }): Json<WindowMoveRequest>,
+    Json(WindowMoveRequest { x, y, target }): Json<WindowMoveRequest>,
 ) -> Result<Answer<AutomationResponse>> {
-    act(&state, &id, Act::Move { x, y }, "moved").await
+    act(&state, target, &id, Act::Move { x, y }, "moved").await
 }
 
 /// Gives a window a size, frame included; `data.window` has the one that it took.
@@ -181,17 +200,17 @@ pub(crate) async fn move_to(
 pub(crate) async fn resize(
     State(state): State<Rooms>,
     Path(id): Path<String>,
-    Json(WindowResizeRequest { width, height }): Json<WindowResizeRequest>,
+    Json(WindowResizeRequest { width, height, target }): Json<WindowResizeRequest>,
 ) -> Result<Answer<AutomationResponse>> {
-    act(&state, &id, Act::Resize { width, height }, "resized").await
+    act(&state, target, &id, Act::Resize { width, height }, "resized").await
 }
 
-async fn act(state: &Rooms, id: &str, act: Act, done: &str) -> Result<Answer<AutomationResponse>> {
+async fn act(state: &Rooms, target: Option<String>, id: &str, act: Act, done: &str) -> Result<Answer<AutomationResponse>> {
     let id = number(id)?;
     let cancel = state.enter(Name::ClickAutomation)?.child_token();
     state.grant().input()?;
-    let desktop = state.desktops().ready().await?;
-    let acting = desktop.act_on_window(WHO, id, act, &cancel);
+    let desktop = state.desktops().reach(target.as_deref()).await?;
+    let acting = desktop.act_on_window(Who::action(WHO, visit::control_token()), id, act, &cancel);
     pin!(acting);
     let early = tokio::select! {
         biased;

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::super::desktop::control::{ControlAsk, ControlGive};
 use super::super::extract;
 use crate::desktop::{Action, Change};
 use crate::error::{Failure, Kind};
-use crate::input::{Button, Click, Hold, KeyHold, Move, Press, Scroll, TypeText};
+use crate::input::{Button, Click, Hold, KeyHold, Move, Physical, Press, Scroll, TypeText};
 
 /// One message.
 pub(super) enum Said {
@@ -24,8 +25,22 @@ pub(super) enum Said {
     Ack(u32),
     /// Send the next picture whole.
     Keyframe,
-    /// Mouse or keyboard. Coordinates are still those of the picture.
-    Input(Action),
+    /// Mouse or keyboard, at the desktop of that name; none is the one that is streamed, in whose picture's coordinates it still is.
+    Input(Action, Option<String>),
+    /// Ask for control.
+    RequestControl(ControlAsk),
+    /// Take control, whoever has it.
+    TakeControl(ControlAsk),
+    /// Give control to whoever waits in the place of that number.
+    GiveControl(u64),
+    /// Give control up, or wait for it no longer.
+    ReleaseControl,
+    /// End whatever has mouse and keyboard.
+    EmergencyStop,
+    /// Put a text on the clipboard.
+    ClipboardSet(String),
+    /// Tell of each change of the clipboard, or no longer.
+    ClipboardFollow(bool),
 }
 
 /// Why a message is not one.
@@ -54,6 +69,9 @@ pub(super) struct StreamConfig {
     pub(super) monitor: Option<usize>,
     /// How the pictures are sent.
     pub(super) format: Option<StreamFormat>,
+    /// The desktop; without it the default one.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    pub(super) target: Option<String>,
 }
 
 /// How pictures are sent.
@@ -115,7 +133,12 @@ struct ClickAt {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Stroke {
-    key: String,
+    /// By what it types, as PyAutoGUI spells it.
+    #[serde(default)]
+    key: Option<String>,
+    /// By where it is, as browsers spell it: `KeyA`, `ShiftLeft`.
+    #[serde(default)]
+    code: Option<String>,
     #[serde(default)]
     action: StrokeAction,
 }
@@ -134,6 +157,23 @@ enum StrokeAction {
 struct Typed {
     #[schema(max_length = 65536)]
     text: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Copied {
+    text: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Follow {
+    #[serde(default = "yes")]
+    follow: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one() -> u32 {
@@ -158,36 +198,78 @@ pub(super) fn read(text: &str) -> Result<Said, Wrong> {
         "ping" => fields_as::<Nothing>(fields).map(|_| Said::Ping)?,
         "ack" => Said::Ack(fields_as::<Shown>(fields)?.sequence),
         "keyframe" => fields_as::<Nothing>(fields).map(|_| Said::Keyframe)?,
+        "request_control" => Said::RequestControl(fields_as(fields)?),
+        "take_control" => Said::TakeControl(fields_as(fields)?),
+        "give_control" => Said::GiveControl(fields_as::<ControlGive>(fields)?.to),
+        "release_control" => fields_as::<Nothing>(fields).map(|_| Said::ReleaseControl)?,
+        "emergency_stop" => fields_as::<Nothing>(fields).map(|_| Said::EmergencyStop)?,
+        "clipboard_set" => Said::ClipboardSet(fields_as::<Copied>(fields)?.text),
+        "clipboard_follow" => Said::ClipboardFollow(fields_as::<Follow>(fields)?.follow),
+        kind => return input(kind, fields),
+    })
+}
+
+/// Reads a message that is for mouse or keyboard.
+fn input(kind: &str, mut fields: Map<String, Value>) -> Result<Said, Wrong> {
+    let target = match fields.remove("target") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(name)) => Some(name),
+        Some(_) => {
+            let message = "a desktop's name is a text";
+            let details = serde_json::json!({ "errors": [{ "path": "/target", "message": message }] });
+            return Err(Wrong::Values(Failure::new(Kind::ValidationError, message).with(details)));
+        }
+    };
+    let action = match kind {
         "mouse_move" => {
             let At { x, y } = fields_as(fields)?;
-            Said::Input(Action::Move(Move { x, y, duration: 0.0 }))
+            Action::Move(Move { x, y, duration: 0.0 })
         }
-        "mouse_down" => Said::Input(Action::ButtonDown(fields_as::<Hold>(fields)?)),
-        "mouse_up" => Said::Input(Action::ButtonUp(fields_as::<Hold>(fields)?)),
+        "mouse_down" => Action::ButtonDown(fields_as::<Hold>(fields)?),
+        "mouse_up" => Action::ButtonUp(fields_as::<Hold>(fields)?),
         "click" => {
             let ClickAt { x, y, button, clicks } = fields_as(fields)?;
-            Said::Input(Action::Click(Click { x, y, button, clicks, duration: 0.0 }))
+            Action::Click(Click { x, y, button, clicks, duration: 0.0 })
         }
-        "scroll" => Said::Input(Action::Scroll(fields_as::<Scroll>(fields)?)),
-        "key" => {
-            let Stroke { key, action } = fields_as(fields)?;
-            Said::Input(match action {
-                StrokeAction::Press => Action::Press(Press { key, presses: 1, interval: 0.0 }),
-                StrokeAction::Down => Action::KeyDown(KeyHold { key }),
-                StrokeAction::Up => Action::KeyUp(KeyHold { key }),
-            })
-        }
-        "type" => Said::Input(Action::Type(TypeText { text: fields_as::<Typed>(fields)?.text, interval: 0.0 })),
+        "scroll" => Action::Scroll(fields_as::<Scroll>(fields)?),
+        "key" => stroke(fields_as(fields)?)?,
+        "type" => Action::Type(TypeText { text: fields_as::<Typed>(fields)?.text, interval: 0.0 }),
         other => {
             let other: String = other.chars().take(64).collect();
             return Err(unknown(&format!("there is no message {other:?}")));
         }
-    })
+    };
+    Ok(Said::Input(action, target))
+}
+
+/// A key by what it types, or by where it is.
+fn stroke(Stroke { key, code, action }: Stroke) -> Result<Action, Wrong> {
+    match (key, code) {
+        (Some(key), None) => Ok(match action {
+            StrokeAction::Press => Action::Press(Press { key, presses: 1, interval: 0.0 }),
+            StrokeAction::Down => Action::KeyDown(KeyHold { key }),
+            StrokeAction::Up => Action::KeyUp(KeyHold { key }),
+        }),
+        (None, Some(code)) => {
+            let place = Physical::of_code(&code).map_err(|error| Wrong::Values(error.into()))?;
+            Ok(match action {
+                StrokeAction::Press => Action::CodePress(place),
+                StrokeAction::Down => Action::CodeDown(place),
+                StrokeAction::Up => Action::CodeUp(place),
+            })
+        }
+        (Some(_), Some(_)) | (None, None) => {
+            let message = "a key is named by `key` (what it types) or by `code` (where it is): give one of them";
+            let details = serde_json::json!({ "errors": [{ "path": "/key", "message": message }] });
+            Err(Wrong::Values(Failure::new(Kind::ValidationError, message).with(details)))
+        }
+    }
 }
 
 fn unknown(what: &str) -> Wrong {
-    const KNOWN: &str =
-        "start_stream, configure, stop_stream, ping, ack, keyframe, mouse_move, mouse_down, mouse_up, click, scroll, key and type";
+    const KNOWN: &str = "start_stream, configure, stop_stream, ping, ack, keyframe, mouse_move, mouse_down, mouse_up, click, scroll, key, \
+                         type, request_control, take_control, give_control, release_control, emergency_stop, clipboard_set and \
+                         clipboard_follow";
     let message = format!("{what}: send one of {KNOWN}");
     let details = serde_json::json!({ "errors": [{ "path": "/type", "message": message }] });
     Wrong::Malformed(Failure::new(Kind::ValidationError, message).with(details))
@@ -248,6 +330,27 @@ mod tests {
         for message in [json!([]), json!({}), json!({ "type": 1 }), json!({ "type": "fly" })] {
             assert!(refused(message).message.contains("start_stream"));
         }
+    }
+
+    #[test]
+    fn a_key_is_named_in_one_way() {
+        for (message, path) in [
+            (json!({ "type": "key" }), "/key"),
+            (json!({ "type": "key", "key": "a", "code": "KeyA" }), "/key"),
+            (json!({ "type": "key", "code": "a" }), "/code"),
+            (json!({ "type": "key", "code": "KeyA", "action": "hold" }), "/action"),
+            (json!({ "type": "give_control" }), "/to"),
+            (json!({ "type": "give_control", "to": -1 }), "/to"),
+            (json!({ "type": "take_control", "name": "" }), "/name"),
+            (json!({ "type": "request_control", "name": 5 }), "/name"),
+            (json!({ "type": "release_control", "to": 5 }), ""),
+            (json!({ "type": "clipboard_set" }), "/text"),
+            (json!({ "type": "clipboard_follow", "follow": "yes" }), "/follow"),
+        ] {
+            let failure = refused(message.clone());
+            assert_eq!(failure.details.unwrap()["errors"][0]["path"], path, "{message}");
+        }
+        let Ok(Said::Input(Action::CodeDown(_), None)) = read(r#"{"type":"key","code":"KeyA","action":"down"}"#) else { panic!() };
     }
 
     #[test]

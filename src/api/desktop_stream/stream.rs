@@ -28,6 +28,7 @@ pub(super) struct Stream {
     pub(super) viewer: Viewer,
     /// Cancelled when the desktop is stopped or has crashed.
     pub(super) session: CancellationToken,
+    pub(super) target: Option<String>,
     monitor: usize,
     /// What the client has said; the rest is as usual.
     wanted: Change,
@@ -64,7 +65,7 @@ impl Stream {
     pub(super) async fn begin(state: &State, config: &StreamConfig) -> Result<Self> {
         let session = state.enter(Name::LiveDesktop)?;
         state.grant().screen()?;
-        let desktop = state.desktops().ready().await?;
+        let desktop = state.desktops().reach(config.target.as_deref()).await?;
         let wanted = config.change();
         let showing = state.desktops().streams().usual().with(&wanted);
         let monitor = config.monitor.unwrap_or(0);
@@ -75,6 +76,7 @@ impl Stream {
             desktop,
             viewer,
             session,
+            target: config.target.clone(),
             monitor,
             wanted,
             showing,
@@ -89,6 +91,11 @@ impl Stream {
         };
         stream.send_as(config.format.unwrap_or_default());
         Ok(stream)
+    }
+
+    /// The desktop that it shows.
+    pub(super) fn desktop(&self) -> &Arc<Desktop> {
+        &self.desktop
     }
 
     fn format(&self) -> StreamFormat {
@@ -113,10 +120,14 @@ impl Stream {
 
     /// Shows it otherwise from now on.
     pub(super) async fn configure(&mut self, config: &StreamConfig) -> Result<()> {
-        if let Some(monitor) = config.monitor.filter(|monitor| *monitor != self.monitor) {
-            let area = area_of(&self.desktop, monitor).await?;
-            self.viewer = self.desktop.watch(monitor, self.showing.fps)?;
-            self.monitor = monitor;
+        let target = config.target.as_ref().or(self.target.as_ref());
+        // Another desktop has monitors of its own.
+        let monitor = config.monitor.unwrap_or(if target == self.target.as_ref() { self.monitor } else { 0 });
+        if monitor != self.monitor || target != self.target.as_ref() {
+            let (target, desktop) = (target.cloned(), self.state.desktops().reach(target.map(String::as_str)).await?);
+            let area = area_of(&desktop, monitor).await?;
+            self.viewer = desktop.watch(monitor, self.showing.fps)?;
+            (self.target, self.desktop, self.monitor) = (target, desktop, monitor);
             self.view = View::new(area, self.showing.scale_factor);
             (self.newest, self.making, self.fresh) = (None, None, false);
             if let Some(painting) = &mut self.painting {
@@ -222,6 +233,7 @@ impl Stream {
             "fps": self.showing.fps,
             "quality": self.showing.quality,
             "scale_factor": self.showing.scale_factor,
+            "target": self.desktop.name(),
             "monitor": self.monitor,
             "format": self.format(),
             "screen": { "x": x, "y": y, "width": width, "height": height },
@@ -270,7 +282,14 @@ impl Stream {
             }
             Action::Scroll(scroll) => place(&mut scroll.x, &mut scroll.y)?,
             Action::ButtonDown(hold) | Action::ButtonUp(hold) => place(&mut hold.x, &mut hold.y)?,
-            Action::Type(_) | Action::Press(_) | Action::Hotkey(_) | Action::KeyDown(_) | Action::KeyUp(_) => {}
+            Action::Type(_)
+            | Action::Press(_)
+            | Action::Hotkey(_)
+            | Action::KeyDown(_)
+            | Action::KeyUp(_)
+            | Action::CodePress(_)
+            | Action::CodeDown(_)
+            | Action::CodeUp(_) => {}
         }
         Ok(action)
     }

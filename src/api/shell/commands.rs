@@ -1,4 +1,4 @@
-//! `/api/shell/{powershell,cmd,bash}`: one command, by itself or in a session; and which shells there are.
+//! `/api/shell/{powershell,cmd,bash,sh,zsh,fish}`: one command, by itself or in a session; and which shells there are.
 
 use axum::Json as Answer;
 use axum::extract::State;
@@ -82,6 +82,12 @@ struct Shells {
     cmd: Installed,
     /// Bash.
     bash: Installed,
+    /// The shell that POSIX describes.
+    sh: Installed,
+    /// Zsh.
+    zsh: Installed,
+    /// Fish.
+    fish: Installed,
 }
 
 /// How much there may be of everything.
@@ -122,16 +128,49 @@ pub(crate) async fn bash(
     run(&state, ShellType::Bash, request).await
 }
 
+/// Runs a command of `sh`.
+#[utoipa::path(post, path = "/api/shell/sh", tag = "shell", operation_id = "shell_sh", request_body = ShellCommandRequest, responses((status = 200, body = ShellCommandResponse), (status = 403, body = ErrorResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn sh(
+    State(state): State<super::State>,
+    Json(request): Json<ShellCommandRequest>,
+) -> Result<Answer<ShellCommandResponse>> {
+    run(&state, ShellType::Sh, request).await
+}
+
+/// Runs a zsh command.
+#[utoipa::path(post, path = "/api/shell/zsh", tag = "shell", operation_id = "shell_zsh", request_body = ShellCommandRequest, responses((status = 200, body = ShellCommandResponse), (status = 403, body = ErrorResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn zsh(
+    State(state): State<super::State>,
+    Json(request): Json<ShellCommandRequest>,
+) -> Result<Answer<ShellCommandResponse>> {
+    run(&state, ShellType::Zsh, request).await
+}
+
+/// Runs a fish command.
+#[utoipa::path(post, path = "/api/shell/fish", tag = "shell", operation_id = "shell_fish", request_body = ShellCommandRequest, responses((status = 200, body = ShellCommandResponse), (status = 403, body = ErrorResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn fish(
+    State(state): State<super::State>,
+    Json(request): Json<ShellCommandRequest>,
+) -> Result<Answer<ShellCommandResponse>> {
+    run(&state, ShellType::Fish, request).await
+}
+
 /// Which shells this machine has, and how much is in use.
 #[utoipa::path(get, path = "/api/shell/status", tag = "shell", operation_id = "shell_status", responses((status = 200, body = ShellStatusResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn status(State(state): State<super::State>) -> Result<Answer<ShellStatusResponse>> {
     state.enter(Name::Shell)?;
     let shells = state.shells();
-    let (powershell, cmd, bash) =
-        tokio::join!(shells.installed(ShellType::PowerShell), shells.installed(ShellType::Cmd), shells.installed(ShellType::Bash));
+    let (powershell, cmd, bash, sh, zsh, fish) = tokio::join!(
+        shells.installed(ShellType::PowerShell),
+        shells.installed(ShellType::Cmd),
+        shells.installed(ShellType::Bash),
+        shells.installed(ShellType::Sh),
+        shells.installed(ShellType::Zsh),
+        shells.installed(ShellType::Fish),
+    );
     Ok(Answer(ShellStatusResponse {
         success: true,
-        shells: Shells { powershell, cmd, bash },
+        shells: Shells { powershell, cmd, bash, sh, zsh, fish },
         active_sessions: shells.sessions().len(),
         working_directory: shells.directory().display().to_string(),
         limits: Limits {

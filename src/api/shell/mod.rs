@@ -3,6 +3,7 @@
 pub(super) mod commands;
 pub(super) mod environment;
 pub(super) mod processes;
+pub(super) mod recordings;
 pub(super) mod sessions;
 
 use std::collections::BTreeMap;

@@ -15,7 +15,7 @@ use super::workflows::{fifty, within_limit};
 use super::{display, terminal};
 use crate::error::Kind;
 use crate::services::Name;
-use crate::shell::{HistoryEntry, ShellSessionInfo, ShellSessionRequest};
+use crate::shell::{HistoryEntry, PastSession, ScreenText, SessionEnd, ShellSessionInfo, ShellSessionRequest, TerminalSize};
 
 /// The sessions that are open.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,6 +26,69 @@ pub(crate) struct ShellSessionsResponse {
     sessions: Vec<ShellSessionInfo>,
     /// How many there are.
     count: usize,
+    /// The last ones that have ended, the newest first, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<Vec<EndedSession>>,
+}
+
+/// Which sessions.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SessionsQuery {
+    /// How many of those that have ended, 0–500.
+    #[serde(default)]
+    #[param(minimum = 0, maximum = 500, default = 0)]
+    ended: u32,
+}
+
+/// A session that has ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EndedSession {
+    /// Its id.
+    session_id: String,
+    /// What people called it.
+    name: String,
+    /// Its shell.
+    shell_type: String,
+    /// RFC 3339 UTC.
+    created_at: String,
+    /// How it ended.
+    end: Option<SessionEnd>,
+}
+
+/// A session, open or not.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ShellSessionDetails {
+    /// `true`.
+    success: bool,
+    /// `open` or `ended`.
+    status: &'static str,
+    /// What is known of it while it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<ShellSessionInfo>,
+    /// What is known of it once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<EndedSession>,
+}
+
+/// What the terminal of a session shows.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ShellScreenResponse {
+    /// `true`.
+    success: bool,
+    /// `open` or `ended`: then it is what it showed last.
+    status: &'static str,
+    /// The screen.
+    screen: ScreenText,
+}
+
+/// How much of the screen.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ScreenQuery {
+    /// Also what went out at its top, up to 1000 lines.
+    #[serde(default)]
+    scrollback: bool,
 }
 
 /// A session that was opened.
@@ -60,12 +123,51 @@ pub(crate) struct HistoryQuery {
     before: Option<u64>,
 }
 
-/// The sessions that are open.
-#[utoipa::path(get, path = "/api/shell/sessions", tag = "shell", operation_id = "shell_sessions_list", responses((status = 200, body = ShellSessionsResponse), (status = 503, body = ErrorResponse)))]
-pub(crate) async fn list(State(state): State<super::State>) -> Result<Answer<ShellSessionsResponse>> {
+/// The sessions that are open; with `ended` also the last ones that have ended.
+#[utoipa::path(get, path = "/api/shell/sessions", tag = "shell", operation_id = "shell_sessions_list", params(SessionsQuery), responses((status = 200, body = ShellSessionsResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn list(State(state): State<super::State>, Query(query): Query<SessionsQuery>) -> Result<Answer<ShellSessionsResponse>> {
     state.enter(Name::Shell)?;
+    let ended = match query.ended {
+        0 => None,
+        limit => Some(state.shells().ended(within_limit(limit)?).await?.into_iter().map(ended).collect()),
+    };
     let sessions = state.shells().sessions();
-    Ok(Answer(ShellSessionsResponse { success: true, count: sessions.len(), sessions }))
+    Ok(Answer(ShellSessionsResponse { success: true, count: sessions.len(), sessions, ended }))
+}
+
+/// A session, open or not.
+#[utoipa::path(get, path = "/api/shell/sessions/{session_id}", tag = "shell", operation_id = "shell_sessions_get", params(("session_id" = String, Path)), responses((status = 200, body = ShellSessionDetails), (status = 404, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn get(State(state): State<super::State>, Path(id): Path<String>) -> Result<Answer<ShellSessionDetails>> {
+    state.enter(Name::Shell)?;
+    let open = state.shells().sessions().into_iter().find(|session| session.session_id == id);
+    Ok(Answer(match open {
+        Some(session) => ShellSessionDetails { success: true, status: "open", session: Some(session), ended: None },
+        None => ShellSessionDetails { success: true, status: "ended", session: None, ended: Some(ended(state.shells().past(&id).await?)) },
+    }))
+}
+
+/// What the terminal of a session shows as text, or showed last where it has ended.
+#[utoipa::path(get, path = "/api/shell/sessions/{session_id}/screen", tag = "shell", operation_id = "shell_sessions_screen", params(("session_id" = String, Path), ScreenQuery), responses((status = 200, body = ShellScreenResponse), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn screen(
+    State(state): State<super::State>,
+    Path(id): Path<String>,
+    Query(query): Query<ScreenQuery>,
+) -> Result<Answer<ShellScreenResponse>> {
+    state.enter(Name::Shell)?;
+    match super::session(&state, &id).await {
+        Ok((session, _)) => Ok(Answer(ShellScreenResponse { success: true, status: "open", screen: session.screen(query.scrollback) })),
+        Err(error) if error.failure().code == Kind::Conflict => {
+            let text = state.shells().past(&id).await?.end.map(|end| end.screen).unwrap_or_default();
+            let screen = ScreenText { text, size: TerminalSize::default(), column: 0, row: 0, cursor_visible: false, alternate: false };
+            Ok(Answer(ShellScreenResponse { success: true, status: "ended", screen }))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn ended(past: PastSession) -> EndedSession {
+    let PastSession { session_id, name, shell, created_at, end } = past;
+    EndedSession { session_id, name, shell_type: shell, created_at, end }
 }
 
 /// Opens a session: a real shell in a terminal of its own. Without `shell_type` it is PowerShell.

@@ -11,6 +11,7 @@ use super::super::State as Rooms;
 use super::super::error::{ErrorResponse, Result};
 use super::super::extract::{Json, Path, Query};
 use super::super::success::SuccessResponse;
+use super::super::visit;
 use super::super::workflows::within_limit;
 use super::PageQuery;
 use crate::services::Name;
@@ -120,7 +121,7 @@ pub(crate) async fn delete(State(state): State<Rooms>, Path(id): Path<String>) -
 }
 
 /// Reads a template's zones in a snapshot; with `click` it does its clicks as well.
-#[utoipa::path(post, path = "/api/snapshots/templates/{template_id}/apply", tag = "snapshots", operation_id = "snapshot_templates_apply", params(("template_id" = String, Path)), request_body = ApplyRequest, responses((status = 200, body = Applied), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse), (status = 504, body = ErrorResponse)))]
+#[utoipa::path(post, path = "/api/snapshots/templates/{template_id}/apply", tag = "snapshots", operation_id = "snapshot_templates_apply", params(("template_id" = String, Path)), request_body = ApplyRequest, responses((status = 200, body = Applied), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse), (status = 504, body = ErrorResponse)))]
 pub(crate) async fn apply(
     State(state): State<Rooms>,
     Path(id): Path<String>,
@@ -135,5 +136,5 @@ pub(crate) async fn apply(
         cancel = state.enter(Name::ClickAutomation)?;
     }
     let ApplyRequest { snapshot_id, click } = request;
-    Ok(Answer(state.snapshots().apply(&state.grant(), template, &snapshot_id, click, &cancel).await?))
+    Ok(Answer(state.snapshots().apply(&state.grant(), template, &snapshot_id, click, visit::control_token(), &cancel).await?))
 }

@@ -6,6 +6,7 @@ use axum::extract::State;
 use super::super::State as Rooms;
 use super::super::error::{ErrorResponse, Result};
 use super::super::extract::Json;
+use super::super::visit;
 use crate::services::Name;
 use crate::snapshots::{ClickAnswer, ClickRequest, OcrAnswer, OcrRequest};
 
@@ -18,9 +19,9 @@ pub(crate) async fn ocr(State(state): State<Rooms>, Json(request): Json<OcrReque
 }
 
 /// Clicks at points of a snapshot, where they are on the screen now. What came of each click stands in the answer.
-#[utoipa::path(post, path = "/api/snapshots/click/execute", tag = "snapshots", operation_id = "snapshots_click", request_body = ClickRequest, responses((status = 200, body = ClickAnswer), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+#[utoipa::path(post, path = "/api/snapshots/click/execute", tag = "snapshots", operation_id = "snapshots_click", request_body = ClickRequest, responses((status = 200, body = ClickAnswer), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn click(State(state): State<Rooms>, Json(request): Json<ClickRequest>) -> Result<Answer<ClickAnswer>> {
     state.enter(Name::Snapshot)?;
     let cancel = state.enter(Name::ClickAutomation)?;
-    Ok(Answer(state.snapshots().click(&state.grant(), request, &cancel).await?))
+    Ok(Answer(state.snapshots().click(&state.grant(), request, visit::control_token(), &cancel).await?))
 }

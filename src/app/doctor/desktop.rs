@@ -15,12 +15,15 @@ pub(super) async fn display(config: &Config) -> Vec<Finding> {
     if config.desktop.mode == DisplayMode::None {
         return vec![Finding::ok(part, "switched off by DISPLAY_MODE=none")];
     }
-    let settings = desktop_settings(config);
+    let settings = match desktop_settings(config) {
+        Ok(settings) => settings,
+        Err(failure) => return vec![Finding::broken(part, failure.message, "see trae config")],
+    };
     let opened = tokio::task::spawn_blocking(move || {
         let desktops = Desktops::new(settings);
         let desktop = desktops.default()?;
         let bounds = desktop.screen().bounds()?;
-        let found = (desktop.name().to_owned(), desktop.display().unwrap_or_default().to_owned(), bounds.width, bounds.height);
+        let found = (desktop.kind().as_str().to_owned(), desktop.display().unwrap_or_default().to_owned(), bounds.width, bounds.height);
         desktops.shutdown();
         Ok::<_, Failure>(found)
     });

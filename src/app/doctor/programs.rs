@@ -71,6 +71,8 @@ impl Programs {
         let mut findings = Vec::new();
         for (part, program, needed, mend) in [
             ("bash", "bash", true, "apt-get install bash"),
+            ("zsh", "zsh", false, "apt-get install zsh"),
+            ("fish", "fish", false, "apt-get install fish"),
             (
                 "powershell",
                 "pwsh",

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::BoxFuture;
 
-use crate::desktop::Desktops;
-use crate::error::{Failure, Kind};
+use crate::desktop::{Desktop, Desktops};
+use crate::error::Failure;
 use crate::services::Service;
 
 /// The screen. It is opened at its first use, not at the server's start; after that it is kept open.
@@ -57,7 +57,13 @@ impl Service for LiveDesktop {
         match self.desktops.current() {
             Some(desktop) => {
                 let display = desktop.display().unwrap_or("of this session");
-                format!("the {} desktop {display} is open, {} watch it", desktop.name(), self.desktops.streams().clients())
+                let clients = self.desktops.streams().clients();
+                match self.desktops.all_open().len() {
+                    1 => format!("the {} desktop {display} is open, {clients} watch it", desktop.kind().as_str()),
+                    open => {
+                        format!("the {} desktop {display} and {} more are open, {clients} watch them", desktop.kind().as_str(), open - 1)
+                    }
+                }
             }
             None => "no desktop is open: the first use opens it".to_owned(),
         }
@@ -83,18 +89,25 @@ impl Service for ClickAutomation {
     fn stop(&self) -> BoxFuture<'_, ()> {
         let desktops = Arc::clone(&self.desktops);
         Box::pin(async move {
-            let let_go = tokio::task::spawn_blocking(move || desktops.current().map(|desktop| desktop.input().let_go()));
-            let done = let_go.await.map_err(|_| Failure::new(Kind::Internal, "letting go ended unexpectedly"));
-            if let Ok(Some(Err(error))) = done {
-                tracing::warn!(%error, "what was held down could not be let go");
+            let let_go = tokio::task::spawn_blocking(move || {
+                for desktop in desktops.all_open() {
+                    if let Err(error) = desktop.input().let_go() {
+                        tracing::warn!(%error, "what was held down on {} could not be let go", desktop.name());
+                    }
+                }
+            });
+            if let_go.await.is_err() {
+                tracing::error!("letting go ended unexpectedly");
             }
         })
     }
 
     fn details(&self) -> String {
-        match self.desktops.current().and_then(|desktop| desktop.holder()) {
-            Some(holder) => format!("mouse and keyboard are in use by {holder}"),
-            None => "mouse and keyboard are free".to_owned(),
+        let held = |desktop: Arc<Desktop>| Some(format!("{} on {}", desktop.holder()?, desktop.name()));
+        let holders: Vec<_> = self.desktops.all_open().into_iter().filter_map(held).collect();
+        match holders.as_slice() {
+            [] => "mouse and keyboard are free".to_owned(),
+            holders => format!("mouse and keyboard are in use by {}", holders.join(", ")),
         }
     }
 }

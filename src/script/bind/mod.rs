@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "the same macro unwraps arguments whose number and types the engine has checked")]
 
 mod clipboard;
+mod desktop;
 mod files;
 mod flow;
 mod http;
@@ -16,6 +17,7 @@ mod log;
 mod mouse;
 mod ocr;
 mod screen;
+mod session;
 mod shell;
 mod system;
 mod time;
@@ -33,8 +35,9 @@ type Namespace = (&'static str, bool, fn() -> Module);
 /// Every namespace that `permissions` open, in alphabetical order.
 pub(super) fn namespaces(permissions: &Permissions) -> Vec<(&'static str, Module)> {
     let files = !permissions.read.is_empty() || !permissions.write.is_empty();
-    let all: [Namespace; 14] = [
+    let all: [Namespace; 15] = [
         ("clipboard", permissions.clipboard, clipboard::module),
+        ("desktop", true, desktop::module),
         ("files", files, files::module),
         ("flow", true, flow::module),
         ("http", !permissions.http.is_empty(), http::module),
@@ -61,4 +64,5 @@ pub(super) fn globals() -> rhai::Shared<Module> {
 pub(super) fn register_types(engine: &mut Engine) {
     flow::register_types(engine);
     screen::register_types(engine);
+    session::register_types(engine);
 }

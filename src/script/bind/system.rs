@@ -52,7 +52,23 @@ mod functions {
         let Ok(pid) = u32::try_from(pid) else {
             return Err(raise(Failure::new(Kind::ValidationError, format!("{pid} is no process id")), context.call_position()));
         };
-        call(&context, Call::SystemKill { pid, force: false })
+        call(&context, Call::SystemKill { pid, force: false, tree: false })
+    }
+
+    /// Ends a process at once, with all that it started and all that these did.
+    ///
+    /// Raises as `system::kill` does; where one of them is left alone, none is ended. Needs `process = true`.
+    ///
+    /// ```rhai
+    /// let pid = parse_int(shell::run("(sleep 60 & sleep 60) >/dev/null 2>&1 & echo $!").output);
+    /// system::kill_tree(pid);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn kill_tree(context: NativeCallContext, pid: i64) -> Returned<Dynamic> {
+        let Ok(pid) = u32::try_from(pid) else {
+            return Err(raise(Failure::new(Kind::ValidationError, format!("{pid} is no process id")), context.call_position()));
+        };
+        call(&context, Call::SystemKill { pid, force: true, tree: true })
     }
 
     /// An environment variable of the server, or `()` where it is not set.

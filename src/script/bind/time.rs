@@ -66,6 +66,6 @@ fn touch(context: &NativeCallContext) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a wait of more than 2^53 seconds is refused anyway")]
-fn whole(seconds: i64) -> f64 {
+pub(super) fn whole(seconds: i64) -> f64 {
     seconds as f64
 }

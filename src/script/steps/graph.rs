@@ -6,7 +6,7 @@ use rhai::{CallFnOptions, Dynamic, FnPtr, ImmutableString, Map, NativeCallContex
 
 use super::past::Went;
 use super::settings::{OnError, Retry, StepSettings, retriable};
-use super::{ERROR_HANDLE, Ending, GraphStep, Node, Open, Out, Run, To, deadline, ended, failure_at, now, raised};
+use super::{ERROR_HANDLE, Ending, GraphStep, Node, Out, Run, To, deadline, ended, failure_at, now, raised};
 use crate::error::{Failure, Kind};
 use crate::host::protocol::{Call, Pause, ScriptError, StepInput, StepOutcome, StepStarted, WaitFor};
 use crate::script::error;
@@ -59,7 +59,7 @@ impl Run {
                     started.started_at = now();
                 }
             }
-            self.open.borrow_mut().push(Open { started: started.clone(), announced: false, touched: false, waits: 0, failed });
+            self.enter(started.clone(), false, failed);
             let outer = self.deadline.get();
             self.deadline.set(deadline(settings.timeout, started.started_at, outer));
             let ran = self.run_node(context, &step, input.clone());

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use rhai::{Dynamic, ImmutableString, Map, NativeCallContext};
 
 use super::past::Went;
-use super::{DONE_HANDLE, Ending, GraphStep, Loop, Node, Open, Run, ended, failure_at, raised};
+use super::{DONE_HANDLE, Ending, GraphStep, Loop, Node, Run, ended, failure_at, raised};
 use crate::error::{Failure, Kind};
 use crate::host::protocol::{Call, Json, Record, ScriptError, StepOutcome, StepStarted};
 use crate::script::values::{Returned, from_json, raise, to_json};
@@ -67,10 +67,10 @@ impl Run {
             Some(Ok(plan)) => plan,
             _ => {
                 self.link.record(Record::StepStarted(started.clone()));
-                self.open.borrow_mut().push(Open { started: started.clone(), announced: true, touched: false, waits: 0, failed: 0 });
+                self.enter(started.clone(), true, 0);
                 match self.plan(context, &step, input.clone()) {
                     Ok(plan) => {
-                        self.open.borrow_mut().pop();
+                        self.leave();
                         if let Ok(note) = serde_json::value::to_raw_value(&plan) {
                             self.link.record(Record::Note { step_id: started.step_id.clone(), attempt: started.attempt, note });
                         }

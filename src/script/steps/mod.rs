@@ -19,7 +19,7 @@ use rhai::{Dynamic, EvalAltResult, ImmutableString, Map, NativeCallContext, Posi
 
 use crate::error::{Failure, Kind};
 use crate::host::protocol::{
-    Answer, Call, Json, Mode, Past, Record, Reply, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted,
+    Answer, Asked, Call, Json, Mode, Past, Record, Reply, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted,
 };
 use crate::script::engine::{Loaded, NodeCode};
 use crate::script::error;
@@ -108,6 +108,8 @@ pub(in crate::script) struct Run {
     /// When the step that is under way must be over, where its settings say so.
     deadline: Cell<Option<Instant>>,
     log_lines: Cell<usize>,
+    /// The desktop that is meant; none is the default one.
+    target: RefCell<Option<ImmutableString>>,
     /// The node that ran last, outside of loops or as one.
     last: RefCell<Option<ImmutableString>>,
     /// What the webhook's caller was answered, where it was.
@@ -165,6 +167,8 @@ struct Open {
     waits: u32,
     /// Attempts before it that failed.
     failed: u32,
+    /// The desktop that was meant before it, and is again after it.
+    target: Option<ImmutableString>,
 }
 
 /// What a branch gives back: the output it chose, and what goes out there.
@@ -221,10 +225,17 @@ impl Run {
             max_operations: program.limits.operations,
             deadline: Cell::new(None),
             log_lines: Cell::new(0),
+            target: RefCell::default(),
             last: RefCell::default(),
             answered: RefCell::new(start.past.answered.clone()),
             past: start.past.clone(),
         }
+    }
+
+    /// Means another desktop from here on: to the end of the step that is under way, else to that of the run. Gives the one that was meant
+    /// so far.
+    pub(in crate::script) fn turn_to(&self, target: Option<ImmutableString>) -> Option<ImmutableString> {
+        self.target.replace(target)
     }
 
     /// Why the run unwinds without an error, if it does.
@@ -270,7 +281,7 @@ impl Run {
 
     /// Asks the server to do something. Steps that are under way are announced first.
     pub(in crate::script) fn call(&self, call: Call) -> Result<Json, Failure> {
-        if !matches!(call, Call::FlowPause(_) | Call::FlowRounds { .. } | Call::FlowNextRound { .. }) {
+        if !matches!(call, Call::DesktopUse { .. } | Call::FlowPause(_) | Call::FlowRounds { .. } | Call::FlowNextRound { .. }) {
             self.touch();
         }
         self.send(call)
@@ -294,7 +305,8 @@ impl Run {
         }
         self.announce();
         let within = self.deadline.get().map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64());
-        self.link.call(call, within)
+        let target = self.target.borrow().as_ref().map(ToString::to_string);
+        self.link.call(Asked { call, within, target })
     }
 
     /// Puts the steps that are under way on record, so that a crash finds them so.
@@ -401,9 +413,22 @@ impl Run {
     }
 
     fn close(&self, outcome: StepOutcome) {
-        if let Some(open) = self.open.borrow_mut().pop() {
-            self.finish(open.started, outcome);
+        if let Some(started) = self.leave() {
+            self.finish(started, outcome);
         }
+    }
+
+    /// A step begins, after so many attempts that failed.
+    fn enter(&self, started: StepStarted, announced: bool, failed: u32) {
+        let target = self.target.borrow().clone();
+        self.open.borrow_mut().push(Open { started, announced, touched: false, waits: 0, failed, target });
+    }
+
+    /// The step that began last is over. What it meant by the desktop counts no longer: a run that goes on does not do it again.
+    fn leave(&self) -> Option<StepStarted> {
+        let Open { started, target, .. } = self.open.borrow_mut().pop()?;
+        self.turn_to(target);
+        Some(started)
     }
 
     fn finish(&self, step: StepStarted, outcome: StepOutcome) {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use rhai::{Dynamic, FnPtr, ImmutableString, NativeCallContext};
 
 use super::past::Went;
-use super::{Open, Run, ended, raised};
+use super::{Run, ended, raised};
 use crate::host::protocol::{StepInput, StepOutcome};
 use crate::script::error;
 use crate::script::values::Returned;
@@ -40,7 +40,7 @@ impl Run {
             }
         }
         self.pause(context, &started, &Dynamic::UNIT)?;
-        self.open.borrow_mut().push(Open { started, announced: false, touched: false, waits: 0, failed: 0 });
+        self.enter(started, false, 0);
         match work.call_within_context::<Dynamic>(context, ()) {
             Ok(output) => {
                 let done = self.succeed(context, id, output.clone(), None).map(|()| output);

@@ -3,6 +3,8 @@
 //! These are the marks of OSC 133, as terminals know them, with a nonce that only the shell was told: `ESC ] 133 ; C ; <nonce> ; <n> BEL`.
 //! A program that prints marks without it, or with another, only prints.
 
+use std::borrow::Cow;
+
 /// The longest mark, in bytes: a command line that was typed is told in one.
 const LONGEST: usize = 128 * 1024;
 const BEGIN: &[u8] = b"\x1b]133;";
@@ -16,21 +18,23 @@ pub(super) enum Mark {
     Begin(Option<u64>),
     /// A command is over, with its exit code; a number stands where the shell knows which.
     End(i32, Option<u64>),
-    /// The last line of the shell's own history.
+    /// The last line of the shell's own history, behind its number.
     Line(String),
+    /// The shell wants more lines of what was typed.
+    More,
 }
 
 /// One piece of what came out of the terminal.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(super) enum Piece<'a> {
     /// What people see.
-    Printed(Vec<u8>),
+    Printed(Cow<'a, [u8]>),
     /// What they do not.
     Said(Mark),
 }
 
 /// Tells marks from what is printed, however the stream is cut.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Marks {
     nonce: Vec<u8>,
     /// The beginning of what may become a mark.
@@ -42,39 +46,41 @@ impl Marks {
         Self { nonce: nonce.as_bytes().to_vec(), held: Vec::new() }
     }
 
-    /// The pieces of `bytes`, in order. What may be the beginning of a mark is held until the rest has come.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Vec<Piece> {
-        let mut pieces = Vec::new();
-        let mut printed = Vec::new();
-        for &byte in bytes {
-            if self.held.is_empty() && byte != ESCAPE {
-                printed.push(byte);
+    /// Hands on the pieces of `bytes`, in order. What may be the beginning of a mark is held until the rest has come; all else is handed
+    /// on as it lies there, up to the next escape at once.
+    pub(super) fn feed<'a>(&mut self, bytes: &'a [u8], mut take: impl FnMut(Piece<'a>)) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if self.held.is_empty() {
+                let plain = rest.iter().position(|byte| *byte == ESCAPE).unwrap_or(rest.len());
+                let (printed, after) = rest.split_at(plain);
+                if !printed.is_empty() {
+                    take(Piece::Printed(Cow::Borrowed(printed)));
+                }
+                let Some((escape, after)) = after.split_first() else { return };
+                self.held.push(*escape);
+                rest = after;
                 continue;
             }
-            // An escape begins anew whatever was held, unless it ends a mark (ESC \).
-            if byte == ESCAPE && !self.held.is_empty() && !self.ends_with_terminator() {
-                printed.append(&mut self.held);
+            let (byte, after) = (rest[0], &rest[1..]);
+            rest = after;
+            // An escape begins anew whatever was held, unless it ends a mark (ESC \\).
+            if byte == ESCAPE && !self.ends_with_terminator() {
+                take(Piece::Printed(Cow::Owned(std::mem::take(&mut self.held))));
             }
             self.held.push(byte);
             if !self.may_become_a_mark() {
-                printed.append(&mut self.held);
+                take(Piece::Printed(Cow::Owned(std::mem::take(&mut self.held))));
             } else if let Some(body) = self.whole() {
                 match read(body, &self.nonce) {
                     Some(mark) => {
-                        if !printed.is_empty() {
-                            pieces.push(Piece::Printed(std::mem::take(&mut printed)));
-                        }
-                        pieces.push(Piece::Said(mark));
                         self.held.clear();
+                        take(Piece::Said(mark));
                     }
-                    None => printed.append(&mut self.held),
+                    None => take(Piece::Printed(Cow::Owned(std::mem::take(&mut self.held)))),
                 }
             }
         }
-        if !printed.is_empty() {
-            pieces.push(Piece::Printed(printed));
-        }
-        pieces
     }
 
     /// What is held when nothing more will come.
@@ -127,6 +133,7 @@ fn read(body: &[u8], nonce: &[u8]) -> Option<Mark> {
             Some(Mark::End(i32::try_from(code).unwrap_or(code as u32 as i32), number))
         }
         b'E' => Some(Mark::Line(fields.to_owned())),
+        b'M' => Some(Mark::More),
         _ => None,
     }
 }
@@ -135,24 +142,23 @@ fn read(body: &[u8], nonce: &[u8]) -> Option<Mark> {
 mod tests {
     use super::*;
 
-    fn printed(text: &str) -> Piece {
-        Piece::Printed(text.as_bytes().to_vec())
+    fn printed(text: &str) -> Piece<'_> {
+        Piece::Printed(text.as_bytes().into())
     }
 
-    fn joined(chunks: &[&[u8]]) -> Vec<Piece> {
+    fn joined<'a>(chunks: &[&'a [u8]]) -> Vec<Piece<'a>> {
         let mut marks = Marks::new("n0");
         let mut pieces: Vec<Piece> = Vec::new();
-        for piece in chunks.iter().flat_map(|chunk| marks.feed(chunk)).collect::<Vec<_>>() {
-            match (pieces.last_mut(), piece) {
-                (Some(Piece::Printed(before)), Piece::Printed(more)) => before.extend(more),
-                (_, piece) => pieces.push(piece),
-            }
+        let mut add = |piece| match (pieces.last_mut(), piece) {
+            (Some(Piece::Printed(before)), Piece::Printed(more)) => before.to_mut().extend_from_slice(&more),
+            (_, piece) => pieces.push(piece),
+        };
+        for chunk in chunks {
+            marks.feed(chunk, &mut add);
         }
         let rest = marks.rest();
-        match pieces.last_mut() {
-            _ if rest.is_empty() => {}
-            Some(Piece::Printed(before)) => before.extend(rest),
-            _ => pieces.push(Piece::Printed(rest)),
+        if !rest.is_empty() {
+            add(Piece::Printed(rest.into()));
         }
         pieces
     }

@@ -4,13 +4,20 @@
 //! ([`Viewer`]) sees the same terminal ([`screen`]). Where a command begins and ends the shell says itself ([`marks`], [`dialect`]).
 
 mod dialect;
+mod ending;
+mod expect;
 mod folder;
 mod marks;
+mod model;
 mod own;
 mod pty;
+pub(super) mod recorder;
+mod replay;
+mod ring;
 mod screen;
 mod state;
 mod turn;
+mod typing;
 mod viewer;
 
 use std::collections::BTreeMap;
@@ -26,13 +33,16 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::confined::Confined;
 use super::history::History;
 use super::output::Kept;
-use super::{CommandOutput, Error, HistoryEntry, ShellSessionInfo, ShellType, kin};
-use crate::policy::{AllowedCommand, Program};
+use super::{CommandOutput, Error, HistoryEntry, ShellSessionInfo, ShellType, TerminalSize, kin};
+use crate::policy::{AllowedCommand, Program, Reach};
+use model::Size;
 use pty::{Ends, Pty, Start};
-use state::{Phase, State, Typed};
-pub use viewer::Viewer;
+use state::{State, Typed};
+use viewer::Watchers;
+pub use viewer::{Seen, Standing, Typed as Taken, Viewer};
 
 /// How long a shell may take to show its first prompt. PowerShell takes seconds.
 const COME_UP: Duration = Duration::from_secs(20);
@@ -42,6 +52,8 @@ const GRACE: Duration = Duration::from_millis(200);
 const KEPT_OUTPUT: usize = 64 * 1024;
 /// The longest command, in bytes.
 const LONGEST: usize = 1 << 20;
+/// Columns and rows that a terminal may have.
+const LARGEST: u16 = 1000;
 
 /// The variable by which everything that was started in a session is found again.
 const MARK: &str = "TRAE_SESSION_ID";
@@ -60,11 +72,18 @@ pub struct Session {
     state: Mutex<State>,
     /// Told whenever the terminal printed something.
     printed: watch::Sender<()>,
+    watchers: Mutex<Watchers>,
+    /// Told whenever something about those who look has changed, or the size of what they see.
+    standing: watch::Sender<()>,
+    /// Where recordings are.
+    recordings: PathBuf,
     turns: Arc<tokio::sync::Mutex<()>>,
     count: AtomicU64,
     /// Why it is being ended, where the shell did not end by itself.
     ending: Mutex<Option<String>>,
     history: Arc<dyn History>,
+    /// What holds what runs in it, where something does.
+    confined: Option<Confined>,
     runtime: Handle,
     permit: Mutex<Option<OwnedSemaphorePermit>>,
 }
@@ -84,11 +103,18 @@ pub(super) struct New<'a> {
     pub(super) env: Option<PathBuf>,
     pub(super) history: Arc<dyn History>,
     pub(super) permit: OwnedSemaphorePermit,
+    pub(super) size: TerminalSize,
+    /// Where recordings are.
+    pub(super) recordings: PathBuf,
+    /// Whether it is recorded from the beginning.
+    pub(super) record: bool,
+    /// What is to hold what runs in it.
+    pub(super) confined: Option<Confined>,
 }
 
 impl Session {
     /// Starts the shell and waits until it takes commands. `on_end` is called once it is gone, however that came.
-    pub(super) async fn open(new: New<'_>, on_end: impl FnOnce(&str) + Send + 'static) -> Result<Arc<Self>, Error> {
+    pub(super) async fn open(mut new: New<'_>, on_end: impl FnOnce(&str) + Send + 'static) -> Result<Arc<Self>, Error> {
         let failed = |source| Error::Start { name: new.shell_type.as_str().to_owned(), source };
         let nonce = uuid::Uuid::now_v7().simple().to_string() + &uuid::Uuid::now_v7().simple().to_string()[16..];
         let folder = folder::private(new.private, &new.id).map_err(failed)?;
@@ -96,7 +122,12 @@ impl Session {
         std::fs::write(folder.join(new.shell_type.file(dialect::GREETING)), greeting).map_err(failed)?;
         let mut environment = pty::for_terminal(&new.environment);
         environment.insert(MARK.into(), new.id.clone().into());
-        let start = Start { program: new.program, arguments: new.arguments, directory: new.directory, environment };
+        let size = size_of(new.size)?;
+        if let Some(confined) = &mut new.confined {
+            confined.share(&folder);
+        }
+        let confined = new.confined.as_ref();
+        let start = Start { program: new.program, arguments: new.arguments, directory: new.directory, environment, size, confined };
         let (pty, Ends { mut reader, child }) = Pty::open(start).map_err(failed)?;
         let session = Arc::new(Self {
             id: new.id,
@@ -106,13 +137,17 @@ impl Session {
             began_in: new.directory.to_owned(),
             folder,
             env: new.env,
+            state: Mutex::new(State::new(&nonce, size, pty.pid, new.shell_type.tells())),
             pty,
-            state: Mutex::new(State::new(&nonce)),
             printed: watch::Sender::new(()),
+            watchers: Mutex::default(),
+            standing: watch::Sender::new(()),
+            recordings: new.recordings,
             turns: Arc::default(),
             count: AtomicU64::new(0),
             ending: Mutex::new(None),
             history: new.history,
+            confined: new.confined,
             runtime: Handle::current(),
             permit: Mutex::new(Some(new.permit)),
         });
@@ -137,12 +172,28 @@ impl Session {
             session.end("it showed no prompt").await;
             return Err(error);
         }
+        if new.record
+            && let Err(error) = session.record()
+        {
+            session.end("it could not be recorded").await;
+            return Err(error);
+        }
         Ok(session)
     }
 
     /// Its id.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// What people call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What holds what runs in it; none where nothing but the operating system does.
+    pub(super) fn reach(&self) -> Option<&Reach> {
+        self.confined.as_ref().map(Confined::reach)
     }
 
     /// Its shell.
@@ -152,7 +203,10 @@ impl Session {
 
     /// How it is now.
     pub fn info(&self) -> ShellSessionInfo {
-        let last_activity = self.state().last_activity;
+        let (last_activity, size, recording) = {
+            let state = self.state();
+            (state.last_activity, state.screen.size(), state.recorder.is_some())
+        };
         ShellSessionInfo {
             session_id: self.id.clone(),
             name: self.name.clone(),
@@ -160,20 +214,9 @@ impl Session {
             working_directory: self.directory().display().to_string(),
             created_at: rfc3339(self.created_at),
             last_activity: rfc3339(last_activity),
-        }
-    }
-
-    /// Whether its shell is gone.
-    pub fn has_ended(&self) -> bool {
-        matches!(self.state().phase(), Phase::Ended(_))
-    }
-
-    /// Why it ended, as a sentence for people.
-    pub fn end_reason(&self) -> String {
-        match (self.ending(), self.state().phase()) {
-            (Some(reason), _) => format!("the session was ended: {reason}"),
-            (None, Phase::Ended(code)) => format!("the session ended: its shell exited with code {code}"),
-            (None, _) => "the session goes on".to_owned(),
+            size: TerminalSize { cols: size.cols, rows: size.rows },
+            viewers: self.viewers(),
+            recording,
         }
     }
 
@@ -215,40 +258,29 @@ impl Session {
     pub fn keys_of(&self, allowed: &AllowedCommand, bytes: &[u8]) -> Result<bool, Error> {
         self.is_meant(allowed)?;
         let mut state = self.state();
-        state.touched = true;
-        state.last_activity = SystemTime::now();
+        state.keys(bytes);
         Ok(self.pty.input(bytes))
     }
 
     /// Tells what runs in it how large the terminal is.
     pub fn resize(&self, allowed: &AllowedCommand, cols: u16, rows: u16) -> Result<(), Error> {
         self.is_meant(allowed)?;
-        self.pty.resize(cols, rows);
+        self.take_size(size_of(TerminalSize { cols, rows })?);
+        self.standing.send_replace(());
         Ok(())
     }
 
-    /// Ends the shell and everything that was started in it.
-    pub(super) async fn end(&self, reason: &str) {
-        self.ending.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| reason.to_owned());
-        #[cfg(unix)]
-        {
-            use rustix::process::Signal;
-            if !self.has_ended() {
-                // As when a terminal is closed; stopped ones have to go on to hear it.
-                let all = self.members().await;
-                kin::signal(&all, Signal::HUP);
-                kin::signal(&all, Signal::CONT);
-                if !self.gone(GRACE).await {
-                    kin::signal(&self.members().await, Signal::KILL);
-                }
-            }
+    fn take_size(&self, size: Size) {
+        let mut state = self.state();
+        if state.screen.size() == size {
+            return;
         }
-        self.gone(Duration::from_secs(5)).await;
-    }
-
-    /// Closes the terminal, at which the shell ends as if its window had been closed.
-    pub(super) fn hang_up(&self) {
-        self.pty.close();
+        state.screen.resize(size);
+        if let Some(recorder) = &mut state.recorder {
+            recorder.resized(size);
+        }
+        // Under the lock, so that the last size to come is the one that stays.
+        self.pty.resize(size);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -264,6 +296,11 @@ impl Session {
         if self.has_ended() {
             return Err(Error::SessionEnded(self.id.clone()));
         }
+        self.is_its(allowed)
+    }
+
+    /// Whether a permission is for this session's shell.
+    fn is_its(&self, allowed: &AllowedCommand) -> Result<(), Error> {
         if allowed.program().name() == self.shell_type.as_str() {
             return Ok(());
         }
@@ -277,54 +314,65 @@ impl Session {
 
     /// Where the shell is.
     fn directory(&self) -> PathBuf {
-        let of_process = std::fs::read_link(format!("/proc/{}/cwd", self.pty.pid)).ok();
-        of_process.filter(|_| !self.has_ended()).unwrap_or_else(|| self.began_in.clone())
+        pty::directory_of(self.pty.pid).filter(|_| !self.has_ended()).unwrap_or_else(|| self.began_in.clone())
     }
 
-    /// Everything that runs in it.
+    /// Everything that runs in it, its shell among it.
+    pub async fn processes(&self) -> Vec<u32> {
+        if self.has_ended() {
+            return Vec::new();
+        }
+        self.members().await.into_iter().filter_map(|pid| u32::try_from(pid).ok()).collect()
+    }
+
     async fn members(&self) -> Vec<i32> {
         let (pid, mark) = (self.pty.pid, format!("{MARK}={}", self.id));
         tokio::task::spawn_blocking(move || kin::of_session(pid, &mark)).await.unwrap_or_default()
     }
 
     /// Puts a command on record.
-    async fn keep(&self, command: &str, exit_code: i32, output: &Kept, at: SystemTime, execution_time: f64) {
-        let mut text = output.clone().into_text().replace("\r\n", "\n");
+    async fn keep(&self, command: &str, exit_code: i32, output: &Kept, at: SystemTime, execution_time: f64, directory: Option<PathBuf>) {
+        // Whoever reads this later has it shown somewhere: nothing in it may do anything there.
+        let mut text = screen::plain(output.bytes());
         let truncated = output.truncated() || text.len() > KEPT_OUTPUT;
         text.truncate(text.floor_char_boundary(KEPT_OUTPUT));
-        let command = command[..command.floor_char_boundary(KEPT_OUTPUT)].to_owned();
-        let entry = HistoryEntry { id: 0, command, timestamp: rfc3339(at), exit_code, output: text, truncated, execution_time };
+        let command = &command[..command.floor_char_boundary(KEPT_OUTPUT)];
+        let command = command.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+        let working_directory = directory.map(|directory| directory.display().to_string());
+        let timestamp = rfc3339(at);
+        let entry = HistoryEntry { id: 0, command, timestamp, exit_code, output: text, truncated, execution_time, working_directory };
         if let Err(failure) = self.history.ran(self.id.clone(), entry).await {
             tracing::warn!(session = self.id, error = %failure, "a command of a session could not be put on record");
         }
     }
 
-    fn took_in(self: &Arc<Self>, bytes: &[u8]) {
-        let typed = self.state().take_in(bytes);
-        self.printed.send_replace(());
-        for Typed { command, code, output, at, seconds } in typed {
-            let this = Arc::clone(self);
-            self.runtime.spawn(async move { this.keep(&command, code, &output, at, seconds).await });
-        }
-    }
-
-    /// The shell is gone: so is what it left behind.
-    fn over(&self, code: i32) {
-        #[cfg(unix)]
-        for _ in 0..20 {
-            let left = kin::of_session(self.pty.pid, &format!("{MARK}={}", self.id));
-            if left.is_empty() {
-                break;
+    fn took_in(&self, bytes: &[u8]) {
+        let mut state = self.state();
+        let typed = state.take_in(bytes);
+        // A program may ask its terminal something. Where nobody looks, there is none to answer but the model.
+        if bytes.contains(&0x1b) && self.viewers() == 0 {
+            let answers = state.screen.model().answers();
+            if !answers.is_empty() {
+                self.pty.input(&answers);
             }
-            kin::signal(&left, rustix::process::Signal::KILL);
-            std::thread::sleep(Duration::from_millis(10));
         }
-        self.pty.close();
-        let _ = std::fs::remove_dir_all(&self.folder);
-        self.permit.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.state().ended(code);
+        drop(state);
         self.printed.send_replace(());
+        // The thread that reads the terminal waits for each: one after another, they stay in the order in which they ran.
+        for Typed { command, code, output, at, seconds, directory } in typed {
+            self.runtime.block_on(self.keep(&command, code, &output, at, seconds, directory));
+        }
     }
+}
+
+/// A size that a terminal may have.
+fn size_of(TerminalSize { cols, rows }: TerminalSize) -> Result<Size, Error> {
+    for (path, side) in [("/size/cols", cols), ("/size/rows", rows)] {
+        if !(1..=LARGEST).contains(&side) {
+            return Err(Error::invalid(path, format!("a terminal has from 1 to {LARGEST} columns and rows")));
+        }
+    }
+    Ok(Size { cols, rows })
 }
 
 /// Reads the terminal until it is closed.

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+use super::super::confined::Confined;
+use super::model::Size;
 
 /// Bytes that may wait to be read by what runs in the terminal.
 const WAITING: usize = 1 << 20;
@@ -34,12 +37,15 @@ pub(super) struct Start<'a> {
     pub(super) arguments: &'a [String],
     pub(super) directory: &'a Path,
     pub(super) environment: BTreeMap<OsString, OsString>,
+    pub(super) size: Size,
+    /// What holds it and all that it starts.
+    pub(super) confined: Option<&'a Confined>,
 }
 
 impl Pty {
     pub(super) fn open(start: Start<'_>) -> std::io::Result<(Self, Ends)> {
         let other = |error: &dyn std::fmt::Display| std::io::Error::other(error.to_string());
-        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+        let size = PtySize { rows: start.size.rows, cols: start.size.cols, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).map_err(|error| other(&error))?;
         let mut command = CommandBuilder::new(start.program);
         command.args(start.arguments);
@@ -48,9 +54,13 @@ impl Pty {
             command.env(name, value);
         }
         command.cwd(start.directory);
-        let child = pair.slave.spawn_command(command).map_err(|error| other(&error))?;
-        // While this end of it is open, the other never reads its end.
-        drop(pair.slave);
+        // While the slave is open here, the other end never reads its end: it goes with what starts the shell.
+        let slave = pair.slave;
+        let spawn = move || slave.spawn_command(command).map_err(|error| other(&error));
+        let child = match start.confined {
+            Some(confined) => confined.within(spawn)?,
+            None => spawn()?,
+        };
         let reader = pair.master.try_clone_reader().map_err(|error| other(&error))?;
         let writer = pair.master.take_writer().map_err(|error| other(&error))?;
         let pid = child.process_id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
@@ -72,7 +82,7 @@ impl Pty {
     }
 
     /// Tells what runs in it how large it is.
-    pub(super) fn resize(&self, cols: u16, rows: u16) {
+    pub(super) fn resize(&self, Size { cols, rows }: Size) {
         if let Some(master) = self.master.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             let _ = master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 });
         }
@@ -129,6 +139,11 @@ pub(super) fn wait(mut child: Box<dyn Child + Send + Sync>) -> i32 {
         }
     }
     child.wait().map_or(-1, |status| i32::try_from(status.exit_code()).unwrap_or(-1))
+}
+
+/// Where a process is. Nothing where the system does not tell.
+pub(super) fn directory_of(pid: i32) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/cwd")).ok()
 }
 
 /// Whether a variable may be given to a shell in a terminal.

@@ -116,9 +116,10 @@ impl Session {
                 return Err(Error::invalid("/working_directory", format!("the session cannot go there: {}", said.trim())));
             }
         }
+        let directory = self.directory();
         let ran = self.drive(&work.text, work.shown.clone(), work.deadline, work.limit, stop).await?;
         if let (true, Some(began)) = (work.shown.is_some(), ran.began) {
-            self.keep(&work.text, ran.code, &ran.output, began, ran.took).await;
+            self.keep(&work.text, ran.code, &ran.output, began, ran.took, Some(directory)).await;
         }
         Ok(ran)
     }
@@ -191,7 +192,7 @@ impl Session {
                 // Something stands on the line, or is about to run.
                 Phase::Idle => {
                     if tokio::time::timeout(MOMENT, progress.changed()).await.is_err() {
-                        self.keys(b"\x03");
+                        self.keys(self.shell_type.wipe());
                         let fresh = progress.wait_for(|new| new.prompts > now.prompts || new.phase != Phase::Idle);
                         if !matches!(tokio::time::timeout(BEGIN, fresh).await, Ok(Ok(_))) {
                             // It takes no notice of Ctrl-C at its prompt. The line is wiped before each command anyway.

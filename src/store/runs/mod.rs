@@ -254,6 +254,8 @@ pub struct WholeRun {
     pub nodes: String,
     /// Pictures of its steps.
     pub images: Vec<ImageRow>,
+    /// The ids of the films of it.
+    pub films: Vec<String>,
 }
 
 /// A picture that is to belong to a step.

@@ -158,6 +158,7 @@ fn whole_run(connection: &Connection, run_id: &str, after: i64) -> Result<Option
             logs: logs(connection, run.key, after)?,
             nodes: nodes.unwrap_or_default(),
             images: images(connection, run.key)?,
+            films: films(connection, run_id)?,
             run,
         }))
     })
@@ -167,6 +168,11 @@ fn images(connection: &Connection, run: RunKey) -> Result<Vec<ImageRow>, Error> 
     let image = |row: &Row<'_>| Ok(ImageRow { step_id: row.get(0)?, attempt: row.get(1)?, moment: row.get(2)?, hash: row.get(3)? });
     let sql = "SELECT step_id, attempt, moment, hash FROM step_images WHERE run = ?";
     Ok(connection.prepare_cached(sql)?.query_map([run.0], image)?.collect::<Result<_, _>>()?)
+}
+
+fn films(connection: &Connection, run_id: &str) -> Result<Vec<String>, Error> {
+    let mut query = connection.prepare_cached("SELECT id FROM recordings WHERE run_id = ? ORDER BY key")?;
+    Ok(query.query_map([run_id], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
 impl Store {

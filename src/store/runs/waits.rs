@@ -17,7 +17,7 @@ pub struct NewWait {
     pub place: String,
     /// The step in which it stands.
     pub step_id: Option<String>,
-    /// `time`, `approval`, `webhook`, `script`, `workflow`.
+    /// `time`, `approval`, `webhook`, `script`, `workflow`, `control`.
     pub kind: &'static str,
     /// What is waited for, as JSON.
     pub request: String,
@@ -88,6 +88,7 @@ const INSERT: &str = "INSERT INTO waits (id, run, place, step_id, kind, request,
                       ON CONFLICT (run, place) DO NOTHING";
 const END: &str = "UPDATE waits SET answer = ?, failure = ?, answered_at = ? WHERE id = ? AND answered_at IS NULL";
 const TOLD: &str = "UPDATE waits SET finish_event = ? WHERE id = ?";
+const OVER: &str = "UPDATE waits SET answer = 'null', answered_at = ?, finish_event = ? WHERE id = ? AND answered_at IS NULL";
 const SELECT: &str = "SELECT w.id, w.run, r.run_id, r.workflow_id, w.place, w.step_id, w.kind, w.request, w.hold, w.due, w.created_at, \
                       w.start_event, w.answer, w.failure, w.answered_at, w.finish_event, w.until FROM waits w JOIN runs r ON r.key = w.run";
 
@@ -116,6 +117,11 @@ pub(super) fn end(connection: &Connection, id: &str, end: &WaitEnd) -> rusqlite:
 /// The end of a wait was told under that number.
 pub(super) fn told(connection: &Connection, id: &str, event: i64) -> rusqlite::Result<usize> {
     connection.prepare_cached(TOLD)?.execute(params![event, id])
+}
+
+/// A wait that gives nothing is over, and that was told under that number.
+pub(super) fn over(connection: &Connection, id: &str, event: i64, at: i64) -> rusqlite::Result<usize> {
+    connection.prepare_cached(OVER)?.execute(params![at, event, id])
 }
 
 fn wait_row(row: &Row<'_>) -> rusqlite::Result<WaitRow> {

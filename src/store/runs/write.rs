@@ -69,6 +69,15 @@ pub enum Write {
         /// The number of the event.
         event: i64,
     },
+    /// A wait that nobody answers is over, and that was told.
+    WaitOver {
+        /// Its id.
+        id: String,
+        /// The number of the event.
+        event: i64,
+        /// Microseconds since 1970.
+        at: i64,
+    },
     /// A line of log.
     Log {
         /// The run.
@@ -117,7 +126,8 @@ impl Write {
             | Self::RunStatus { .. }
             | Self::RunLoose(_)
             | Self::RunCrashes { .. }
-            | Self::WaitTold { .. } => true,
+            | Self::WaitTold { .. }
+            | Self::WaitOver { .. } => true,
             Self::Program(_) | Self::Run(_) | Self::Step(_) | Self::StepNote { .. } | Self::Wait(_) | Self::Log { .. } | Self::Image(_) => {
                 false
             }
@@ -134,7 +144,8 @@ impl Write {
             | Self::RunStatus { .. }
             | Self::RunLoose(_)
             | Self::RunCrashes { .. }
-            | Self::WaitTold { .. } => 0,
+            | Self::WaitTold { .. }
+            | Self::WaitOver { .. } => 0,
             Self::StepNote { note, .. } => note.get().len(),
             Self::Wait(wait) => wait.request.len(),
             Self::Run(row) => {
@@ -196,6 +207,9 @@ impl Write {
             Self::Wait(wait) => waits::insert(connection, wait)?,
             Self::WaitTold { id, event } => {
                 waits::told(connection, id, *event)?;
+            }
+            Self::WaitOver { id, event, at } => {
+                waits::over(connection, id, *event, *at)?;
             }
             Self::Log { run, row } => {
                 connection.prepare_cached(LOG)?.execute(params![run.0, row.event_id, row.at, row.level, row.message, row.loose])?;

@@ -172,12 +172,15 @@ async fn scripts_and_workflows_use_the_same_sessions() {
     let server = served::start().await;
     let id = open(&server).await;
     run(&server, Some(&id), "FROM=rest").await;
-    let nodes = json!([
-        served::node("start", "manual_trigger", json!({})),
-        served::node("say", "shell_command", json!({ "command": "echo $FROM; FROM=graph", "session_id": id })),
-    ]);
-    let graph = json!({ "id": "in-session", "name": "s", "nodes": nodes, "edges": [{ "id": "e", "source": "start", "target": "say" }] });
-    server.app.workflows.create(serde_json::from_value(graph).unwrap()).await.unwrap();
+    for (name, everything) in [("held", json!([])), ("in-session", json!(["**"]))] {
+        let say = json!({ "command": "echo $FROM; FROM=graph", "session_id": id, "read": everything, "write": everything });
+        let nodes = json!([served::node("start", "manual_trigger", json!({})), served::node("say", "shell_command", say)]);
+        let graph = json!({ "id": name, "name": "s", "nodes": nodes, "edges": [{ "id": "e", "source": "start", "target": "say" }] });
+        server.app.workflows.create(serde_json::from_value(graph).unwrap()).await.unwrap();
+    }
+    let (_, refused) = server.post("/api/workflows/held/execute", &json!({ "wait": true })).await;
+    assert_eq!((&refused["status"], &refused["error"]["code"]), (&json!("failed"), &json!("PERMISSION_DENIED")), "{refused}");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("may touch more"), "{refused}");
     let (status, done) = server.post("/api/workflows/in-session/execute", &json!({ "wait": true })).await;
     assert_eq!((status, &done["status"]), (200, &json!("succeeded")), "{done}");
     assert_eq!(done["steps"][1]["output"]["output"], "rest\n", "{done}");
@@ -204,4 +207,77 @@ async fn a_restart_of_the_service_ends_sessions_and_commands() {
     assert_eq!(run(&server, Some(&id), "echo again").await["output"], "again\n");
     let report = server.app.services.report(trae::services::Name::Shell).unwrap();
     assert_eq!(report.details, "one session open");
+}
+
+#[tokio::test]
+async fn a_session_has_the_size_and_variables_it_was_asked_for_and_is_read_after_its_end() {
+    let server = served::start().await;
+    let request = json!({ "name": "mine", "shell_type": "sh", "working_directory": "/usr", "env": { "MINE": "1" }, "size": { "cols": 100, "rows": 30 }, "record": true });
+    let (status, opened) = server.post("/api/shell/sessions", &request).await;
+    assert_eq!(status, 201, "{opened}");
+    let session = &opened["session"];
+    assert_eq!((&session["shell_type"], &session["size"]), (&json!("sh"), &json!({ "cols": 100, "rows": 30 })));
+    assert_eq!((&session["recording"], &session["viewers"]), (&json!(true), &json!(0)));
+    let id = session["session_id"].as_str().unwrap().to_owned();
+    let command = json!({ "command": "stty size; echo $MINE $PWD", "session_id": id });
+    let (_, done) = server.post("/api/shell/sh", &command).await;
+    assert_eq!(done["output"], "30 100\n1 /usr\n", "{done}");
+    let (_, open) = server.get(&format!("/api/shell/sessions/{id}")).await;
+    assert_eq!((&open["status"], &open["session"]["name"]), (&json!("open"), &json!("mine")), "{open}");
+    let (_, screen) = server.get(&format!("/api/shell/sessions/{id}/screen?scrollback=true")).await;
+    assert!(screen["screen"]["text"].as_str().unwrap().contains("30 100\n1 /usr"), "{screen}");
+    let recording = format!("/api/shell/sessions/{id}/recording");
+    assert_eq!(server.post(&recording, &json!({})).await.0, 409);
+    let (_, done) = server.post("/api/shell/sh", &json!({ "command": "exit 7", "session_id": id })).await;
+    assert_eq!(done["exit_code"], 7);
+    let server = server.restarted().await;
+    let (_, ended) = server.get(&format!("/api/shell/sessions/{id}")).await;
+    assert_eq!((&ended["status"], &ended["ended"]["end"]["exit_code"]), (&json!("ended"), &json!(7)), "{ended}");
+    let (_, screen) = server.get(&format!("/api/shell/sessions/{id}/screen")).await;
+    assert_eq!(screen["status"], "ended");
+    assert!(screen["screen"]["text"].as_str().unwrap().contains("30 100\n1 /usr"), "{screen}");
+    let (_, listed) = server.get("/api/shell/sessions?ended=5").await;
+    assert_eq!((&listed["count"], &listed["ended"][0]["session_id"]), (&json!(0), &json!(id)), "{listed}");
+    let answer = reqwest::get(server.url(&recording)).await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "application/x-asciicast");
+    let text = answer.text().await.unwrap();
+    assert!(text.starts_with("{\"version\":2,\"width\":100,\"height\":30,") && text.contains("30 100"), "{text}");
+    for path in ["", "/screen", "/recording", "/processes"] {
+        let (status, body) = server.get(&format!("/api/shell/sessions/0190c0de-0000-7000-8000-000000000000{path}")).await;
+        assert_eq!((status, &body["error_code"]), (404, &json!("NOT_FOUND")), "{path}: {body}");
+    }
+    for (field, value) in
+        [("size", json!({ "cols": 0 })), ("size", json!({ "rows": 1001 })), ("env", json!({ "LD_PRELOAD": "x" })), ("record", json!("yes"))]
+    {
+        let mut request = json!({ "name": "bad", "shell_type": "sh" });
+        request[field] = value;
+        assert_eq!(server.post("/api/shell/sessions", &request).await.0, 422, "{request}");
+    }
+    let (_, listed) = server.get("/api/shell/sessions").await;
+    assert_eq!(listed["count"], 0, "nothing was opened");
+}
+
+/// A server that dies does not see its sessions end.
+#[tokio::test]
+async fn sessions_of_a_server_that_died_have_ended() {
+    let server = served::start().await;
+    let id = open(&server).await;
+    // Another server begins on what the first one left on record.
+    let (folder, copy) = (server.data.path(), tempfile::tempdir().unwrap());
+    for file in ["trae.db", "trae.db-wal"] {
+        std::fs::copy(folder.join(file), copy.path().join(file)).unwrap();
+    }
+    let mut config = Config::default();
+    config.storage.data_dir = copy.path().to_path_buf();
+    config.desktop.mode = DisplayMode::None;
+    let options = Options { runner: env!("CARGO_BIN_EXE_trae").into(), allowed: Permissions::all() };
+    let next = std::sync::Arc::new(App::with(config, options).await.unwrap());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = std::sync::Arc::clone(&next);
+    tokio::spawn(async move { serving.listen(listener).await });
+    let found: Value = reqwest::get(format!("http://{address}/api/shell/sessions/{id}")).await.unwrap().json().await.unwrap();
+    let end = &found["ended"]["end"];
+    assert!(end["exit_code"].is_null() && end["reason"].as_str().unwrap().contains("server"), "{found}");
+    next.shutdown().await;
 }

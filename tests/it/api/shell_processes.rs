@@ -65,3 +65,63 @@ async fn the_server_its_parents_and_its_runners_are_left_alone() {
     let (status, run) = server.post("/api/workflows/known/execute", &json!({ "wait": true })).await;
     assert_eq!((status, &run["status"]), (200, &json!("succeeded")));
 }
+
+#[tokio::test]
+async fn a_session_shows_its_tree_and_a_tree_is_stopped_continued_and_ended_as_one() {
+    let server = served::start().await;
+    let id = super::shell::open(&server).await;
+    let tree = "(trap '' TERM; sleep 94.31 & (sleep 94.32 & sleep 94.33) & wait) & setsid sleep 94.34 & disown";
+    super::shell::run(&server, Some(&id), tree).await;
+    let of_session = async || {
+        let (status, body) = server.get(&format!("/api/shell/sessions/{id}/processes")).await;
+        assert_eq!(status, 200, "{body}");
+        body
+    };
+    let body = loop {
+        let body = of_session().await;
+        if body["processes"].as_array().unwrap().iter().filter(|process| process["name"] == "sleep").count() == 4 {
+            break body;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    let processes = body["processes"].as_array().unwrap();
+    assert!(body["count"].as_u64().unwrap() == processes.len() as u64 && body["memory_percent"].as_f64().is_some(), "{body}");
+    let shell = processes.iter().find(|process| process["ppid"] == std::process::id()).expect("the shell is among them");
+    let root = processes.iter().find(|process| process["ppid"] == shell["pid"] && process["name"] == "bash").unwrap();
+    let below = |body: &Value| {
+        let all = body["processes"].as_array().unwrap().clone();
+        let mut pids = vec![root["pid"].clone()];
+        let mut next = 0;
+        while next < pids.len() {
+            let parent = pids[next].clone();
+            pids.extend(all.iter().filter(|process| process["ppid"] == parent).map(|process| process["pid"].clone()));
+            next += 1;
+        }
+        all.into_iter()
+            .filter(|process| pids.contains(&process["pid"]))
+            .map(|p| p["status"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let all = below(&body).len();
+    assert!(all >= 4, "{body}");
+    let (pid, began) = (root["pid"].clone(), root["start_time"].as_u64().unwrap());
+    let (status, done) = server.post("/api/shell/processes/suspend", &json!({ "pid": pid, "tree": true })).await;
+    assert_eq!((status, &done["data"]["count"]), (200, &json!(all)), "{done}");
+    assert!(below(&of_session().await).iter().all(|status| status == "stopped"));
+    assert_eq!(act(&server, "resume", json!({ "pid": pid, "tree": true })).await, 200);
+    assert!(below(&of_session().await).iter().all(|status| status != "stopped"));
+    assert_eq!(act(&server, "kill", json!({ "pid": pid, "tree": true, "force": true, "start_time": began - 100 })).await, 409);
+    assert_eq!(below(&of_session().await).len(), all);
+    assert_eq!(act(&server, "kill", json!({ "pid": pid, "tree": true, "force": true, "start_time": began })).await, 200);
+    crate::machine::gone("94.31").await;
+    crate::machine::gone("94.32").await;
+    crate::machine::gone("94.33").await;
+    assert_eq!(crate::machine::alive("94.34"), 1, "what is not below it goes on");
+    // The test that runs this server is below its own parent: that tree holds the server, and nothing happens to it.
+    let parent = std::os::unix::process::parent_id();
+    let mut child = sleep();
+    assert_eq!(act(&server, "kill", json!({ "pid": parent, "tree": true, "force": true })).await, 403);
+    assert!(child.try_wait().unwrap().is_none());
+    let _ = child.kill();
+    let _ = child.wait();
+}

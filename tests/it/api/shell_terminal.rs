@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
@@ -36,8 +37,18 @@ async fn shows(client: &mut Client, wanted: &str) -> String {
     seen
 }
 
-/// The next text message.
+/// The next text message that is no news of who types.
 async fn told(client: &mut Client) -> Value {
+    loop {
+        let said = any_told(client).await;
+        if said["type"] != "standing" {
+            return said;
+        }
+    }
+}
+
+/// The next text message.
+async fn any_told(client: &mut Client) -> Value {
     loop {
         match tokio::time::timeout(Duration::from_secs(10), client.next()).await.expect("an answer").unwrap().unwrap() {
             Message::Text(text) => return serde_json::from_str(&text).unwrap(),
@@ -82,6 +93,7 @@ async fn a_person_types_sees_requests_run_and_comes_back_to_it() {
     shows(&mut again, "rest sees typed\r\n").await;
     let (_, history) = server.get(&format!("/api/shell/history/{id}")).await;
     assert_eq!(history["history"][0]["command"], "MINE=typed; echo \"<$MINE>\"", "{history}");
+    again.send(Message::text(r#"{"type":"take"}"#)).await.unwrap();
     press(&mut again, "exit 3\r").await;
     for client in [&mut other, &mut again] {
         let (code, reason) = closed(client).await;
@@ -157,4 +169,95 @@ async fn a_viewer_that_does_not_read_holds_nobody_up() {
     let mut late = connect(&server, &id).await;
     let seen = shows(&mut late, "finished\r\n").await;
     assert!(seen.len() <= 256 * 1024, "{}", seen.len());
+}
+
+#[tokio::test]
+async fn one_types_until_another_takes_over() {
+    let server = served::start().await;
+    let id = open(&server).await;
+    let mut one = connect(&server, &id).await;
+    let first = any_told(&mut one).await;
+    assert_eq!(first, json!({ "type": "standing", "writer": true, "viewers": 1, "cols": 80, "rows": 24 }));
+    let mut other = connect(&server, &id).await;
+    assert_eq!(any_told(&mut other).await["writer"], false);
+    other.send(Message::text(r#"{"type":"resize","cols":120,"rows":40}"#)).await.unwrap();
+    press(&mut other, "echo no\r").await;
+    let refused = told(&mut other).await;
+    assert!(refused["error_code"] == "CONFLICT" && refused["error"].as_str().unwrap().contains("take"), "{refused}");
+    other.send(Message::text(r#"{"type":"take"}"#)).await.unwrap();
+    press(&mut other, "stty size\r").await;
+    for client in [&mut one, &mut other] {
+        let seen = shows(client, "40 120\r\n").await;
+        assert!(!seen.contains("echo no"), "{seen:?}");
+    }
+    press(&mut one, "x").await;
+    assert_eq!(told(&mut one).await["error_code"], "CONFLICT");
+    other.close(None).await.unwrap();
+    loop {
+        let standing = any_told(&mut one).await;
+        if standing["writer"] == true {
+            assert_eq!(standing["viewers"], 1);
+            break;
+        }
+    }
+    one.send(Message::text(r#"{"type":"pause"}"#)).await.unwrap();
+    press(&mut one, "echo qui''et\r").await;
+    one.send(Message::text(r#"{"type":"ping"}"#)).await.unwrap();
+    assert_eq!(told(&mut one).await["type"], "pong");
+    run(&server, Some(&id), "echo meanwhile").await;
+    one.send(Message::text(r#"{"type":"resume"}"#)).await.unwrap();
+    let seen = shows(&mut one, "meanwhile\r\n").await;
+    assert!(seen.contains("quiet\r\n"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_client_of_ttyd_is_spoken_to_as_it_speaks() {
+    let server = served::start().await;
+    let id = open(&server).await;
+    let _native = connect(&server, &id).await;
+    let mut request = format!("ws://{}/ws/shell/{id}", server.address).into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", "tty".parse().unwrap());
+    let (mut client, answer) = connect_async(request).await.unwrap();
+    assert_eq!(answer.headers()["sec-websocket-protocol"], "tty");
+    client.send(Message::text(r#"{"AuthToken":"","columns":90,"rows":33}"#)).await.unwrap();
+    let mut kinds = Vec::new();
+    while kinds.len() < 2 {
+        if let Message::Binary(bytes) = client.next().await.unwrap().unwrap() {
+            kinds.push(String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+    assert_eq!(kinds, ["1test (bash)", "2{}"]);
+    let say = |text: &str| Message::binary(text.as_bytes().to_vec());
+    // It has no way to ask: whoever types takes that over, with the size of the window.
+    client.send(say("0stty size\r")).await.unwrap();
+    let seen = output(&mut client, "33 90\r\n").await;
+    assert!(seen.starts_with("\x1bc"), "the screen comes first: {seen:?}");
+    client.send(say(r#"1{"columns":100,"rows":20}"#)).await.unwrap();
+    client.send(say("0stty size\r")).await.unwrap();
+    output(&mut client, "20 100\r\n").await;
+    client.send(say("2")).await.unwrap();
+    run(&server, Some(&id), "seq 2000").await;
+    client.send(say("3")).await.unwrap();
+    output(&mut client, "\r\n2000\r\n").await;
+    client.send(say("9what")).await.unwrap();
+    assert_eq!(told(&mut client).await["error_code"], "VALIDATION_ERROR");
+    client.send(say("0exit 6\r")).await.unwrap();
+    let (code, reason) = closed(&mut client).await;
+    assert!(code == 1000 && reason.contains("code 6"), "{code} {reason}");
+}
+
+/// What a client of ttyd prints, until that holds `wanted`.
+async fn output(client: &mut Client, wanted: &str) -> String {
+    let mut seen = String::new();
+    let looking = async {
+        while !seen.contains(wanted) {
+            if let Message::Binary(bytes) = client.next().await.unwrap().unwrap() {
+                assert_eq!(bytes[0], b'0', "only output comes: {bytes:?}");
+                seen.push_str(&String::from_utf8_lossy(&bytes[1..]));
+            }
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(15), looking).await;
+    assert!(found.is_ok(), "{wanted:?} is not in {seen:?}");
+    seen
 }

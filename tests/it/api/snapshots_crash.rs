@@ -16,13 +16,13 @@ use trae::policy::Permissions;
 use crate::desktop::display::Display;
 
 /// TRAE as a process of its own.
-struct Process {
-    child: Child,
-    url: String,
+pub struct Process {
+    pub child: Child,
+    pub url: String,
 }
 
 impl Process {
-    async fn start(data: &Path, display: &Display) -> Self {
+    pub async fn start(data: &Path, display: &Display) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new(env!("CARGO_BIN_EXE_trae"));
         command.arg("serve").current_dir(data).env_clear().env("PATH", std::env::var_os("PATH").unwrap());

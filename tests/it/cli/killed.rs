@@ -15,7 +15,7 @@ async fn a_run_that_broke_off_with_the_server_is_heard_of_once() {
         json!({ "id": id, "name": id, "nodes": [node("start", "manual_trigger", json!({})), second], "edges": edges, "settings": settings })
     };
     let tell = json!({ "path": "told.txt", "content": "{{ params.error.details.step_id }} of {{ params.run_id }}\n", "append": true });
-    let pay = json!({ "command": format!("echo paid >> {}; sleep 60", place.data().join("files/paid.txt").display()) });
+    let pay = json!({ "command": "echo paid >> paid.txt; sleep 60", "write": ["paid.txt"] });
     let served = place.serve(&[]);
     for workflow in [
         drawn("handler", node("tell", "send_to_filesystem", tell), json!({})),

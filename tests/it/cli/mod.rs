@@ -1,5 +1,6 @@
 //! The command line as its users see it: what it prints where, and how it ends.
 
+mod attach;
 mod check;
 mod command;
 mod config;

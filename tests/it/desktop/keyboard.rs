@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use trae::error::{Classify as _, Kind};
-use trae::input::{Click, Hotkey, Input, KEY_NAMES, KeyHold, Press, TypeText};
+use trae::input::{Click, Hotkey, Input, KEY_NAMES, KeyHold, Physical, Press, TypeText};
 
 use super::display::{Display, Window, eventually};
 
@@ -85,6 +85,85 @@ fn every_character_arrives_with_the_german_layout_and_a_window_manager() {
 #[test]
 fn every_character_arrives_with_a_russian_and_a_french_layout() {
     types_everything(&["ru,fr"], false);
+}
+
+#[test]
+fn every_character_arrives_with_the_french_layout() {
+    types_everything(&["fr"], false);
+}
+
+#[test]
+fn every_character_arrives_with_a_layout_of_dead_keys() {
+    types_everything(&["us", "-variant", "intl"], false);
+}
+
+#[test]
+fn what_an_input_method_composed_arrives() {
+    for layout in [&["de"][..], &["us", "-variant", "intl"]] {
+        let mut display = Display::start((800, 600));
+        display.run("setxkbmap", layout);
+        let file = display.typewriter();
+        let input = Input::open(Some(display.name())).unwrap();
+        input.click(&click(100, 100), &never()).unwrap();
+        for text in ["日本語をにほんごで", "한국어", "ê ñ ő ç ß ÿ", "e\u{301}", "Ελληνικά и кириллица"]
+        {
+            check(&input, &file, text);
+        }
+    }
+}
+
+/// Presses keys by their places, those before a `+` held down meanwhile.
+fn press_places(input: &Input, places: &str) {
+    for stroke in places.split_whitespace() {
+        let keys: Vec<Physical> = stroke.split('+').map(|code| Physical::of_code(code).unwrap()).collect();
+        let (last, held) = keys.split_last().unwrap();
+        held.iter().for_each(|key| input.code_down(*key).unwrap());
+        input.code_press(*last).unwrap();
+        held.iter().rev().for_each(|key| input.code_up(*key).unwrap());
+    }
+}
+
+#[test]
+fn keys_by_place_type_what_the_layout_has_there_dead_keys_and_altgr_too() {
+    for (layout, places, typed) in [
+        (&["us"][..], "KeyZ KeyY ShiftLeft+Digit2 Slash Quote", "zy@/'"),
+        (&["de"], "KeyZ KeyY Minus IntlBackslash AltRight+KeyQ AltRight+KeyE ShiftRight+KeyA", "yzß<@€A"),
+        // Acute and circumflex wait for their letter.
+        (&["de"], "Equal KeyE Backquote KeyA Backquote Space", "éâ^"),
+        (&["fr"], "KeyQ Digit2 AltRight+Digit0 ShiftLeft+Semicolon BracketLeft KeyE ShiftLeft+BracketLeft KeyI", "aé@Mêï"),
+        (&["us", "-variant", "intl"], "Quote KeyE ShiftLeft+Backquote KeyN AltRight+KeyS ShiftLeft+Digit6 KeyO Quote Space", "éñßô'"),
+    ] {
+        let mut display = Display::start((800, 600));
+        display.run("setxkbmap", layout);
+        let file = display.typewriter();
+        let input = Input::open(Some(display.name())).unwrap();
+        input.click(&click(100, 100), &never()).unwrap();
+        press_places(&input, places);
+        press_places(&input, "Enter");
+        let typed = typed.to_owned() + "\n";
+        let arrived = || std::fs::read_to_string(&file).unwrap_or_default();
+        let end = Instant::now() + Duration::from_secs(10);
+        while !arrived().ends_with('\n') {
+            assert!(Instant::now() < end, "{layout:?} {places}: {:?} instead of {typed:?}", arrived());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(arrived(), typed, "{layout:?} {places}");
+    }
+}
+
+#[test]
+fn every_place_of_a_keyboard_is_known_by_its_browsers_name() {
+    let display = Display::start((800, 600));
+    let window = Window::open(&display, (0, 0), (800, 600), 0);
+    let input = Input::open(Some(display.name())).unwrap();
+    input.click(&click(5, 5), &never()).unwrap();
+    window.story();
+    for (code, key) in [("KeyA", 38), ("KeyQ", 24), ("Digit1", 10), ("Space", 65), ("Enter", 36), ("Escape", 9), ("ShiftLeft", 50)] {
+        input.code_press(Physical::of_code(code).unwrap()).unwrap();
+        assert_eq!(window.story(), [format!("key {key} down"), format!("key {key} up")], "{code}");
+    }
+    let error = Physical::of_code("KeyÄ").unwrap_err();
+    assert_eq!((error.kind(), error.details().unwrap()["errors"][0]["path"].as_str()), (Kind::ValidationError, Some("/code")), "{error}");
 }
 
 #[test]

@@ -10,4 +10,5 @@ mod monitors;
 mod mouse;
 mod screen;
 pub mod targets;
+mod vnc;
 mod windows;

@@ -82,6 +82,51 @@ fn a_window_knows_its_monitor_and_fills_that_one() {
 }
 
 #[test]
+fn what_reaches_out_of_the_screen_counts_as_far_as_it_is_there() {
+    let mut display = Display::start((1000, 600));
+    // As panels with an overlap are told to: an origin above and left of the screen, one that ends beyond it, one that is not there.
+    for (name, place) in [("*Left", "600/160x500/130+-100+-30"), ("Right", "700/180x600/160+500+50"), ("Nowhere", "300/80x300/80+-500+0")] {
+        display.run("xrandr", &["--setmonitor", name, place, if name == "*Left" { "screen" } else { "none" }]);
+    }
+    let screen = Screen::open(Some(display.name())).unwrap();
+    let monitors = screen.monitors().unwrap();
+    let told: Vec<_> = monitors.iter().map(|monitor| (monitor.name.as_str(), monitor.region())).collect();
+    assert_eq!(told, [("Left", region(0, 0, 500, 470)), ("Right", region(500, 50, 500, 550))]);
+    let window = Window::open(&display, (-50, -20), (400, 300), 0x11_22_33);
+    let other = Window::open(&display, (900, 500), (300, 300), 0x44_55_66);
+    let input = Input::open(Some(display.name())).unwrap();
+    let click = |x: i32, y: i32| input.click(&serde_json::from_value(json!({ "x": x, "y": y })).unwrap(), &CancellationToken::new());
+    for (monitor, (x, y), colour, seen) in [(0, (0, 0), [0x11, 0x22, 0x33], &window), (1, (499, 549), [0x44, 0x55, 0x66], &other)] {
+        let area = monitors[monitor].region();
+        let frame = screen.capture(&Capture { monitor: Some(monitor), region: None }).unwrap();
+        assert_eq!((frame.region(), frame.pixel(x, y)), (area, Some(colour)));
+        let (x, y) = (area.x + i32::try_from(x).unwrap(), area.y + i32::try_from(y).unwrap());
+        click(x, y).unwrap();
+        assert_eq!(seen.story(), [format!("press 1 at {x},{y}"), format!("release 1 at {x},{y}")]);
+    }
+    for (x, y) in [(-50, 10), (10, -1), (1000, 300), (600, 600), (520, 20)] {
+        let error = click(x, y).unwrap_err();
+        assert!(error.to_string().contains("on no monitor"), "({x}, {y}): {error}");
+    }
+    assert_eq!((window.story(), other.story()), (Vec::new(), Vec::new()));
+    drop((window, other));
+    // A window that hangs out at the upper left: its place is told as it is, and it comes back from there.
+    display.manage();
+    let windows = Windows::open(Some(display.name()));
+    display.launch("xterm", &["-T", "Hanger", "-geometry", "40x10+50+50", "-e", "sleep", "600"]);
+    let hanger = eventually("the terminal", || {
+        let filter = Filter { title: Some("hanger".to_owned()), ..Filter::default() };
+        windows.list(&filter).unwrap().into_iter().find(|window| window.is_visible)
+    });
+    for (x, y) in [(-60, -5), (700, 300), (-30, 200)] {
+        let moved = windows.act(hanger.id, Act::Move { x, y }, &CancellationToken::new()).unwrap().unwrap();
+        assert_eq!((moved.x, moved.y, moved.monitor), (x, y, Some(usize::from(x > 500))), "{moved:?}");
+        let (frame, _) = screen.capture_window(hanger.id, region(x, y, moved.width, moved.height)).unwrap();
+        assert!(frame.width() >= moved.width - 60 && frame.height() >= moved.height - 5, "{:?}", frame.region());
+    }
+}
+
+#[test]
 fn the_scale_is_the_sessions_or_else_the_monitors() {
     let display = two();
     let screen = Screen::open(Some(display.name())).unwrap();

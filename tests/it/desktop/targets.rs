@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use trae::desktop::{Desktops, Mode, Settings};
+use trae::desktop::{Desktops, Kind as DesktopKind, Mode, Settings};
 use trae::error::{Classify as _, Kind};
 use trae::screen::Capture;
 
@@ -48,7 +48,7 @@ fn a_virtual_desktop_lives_as_long_as_it_is_held() {
     assert!(desktops.current().is_none());
     let desktop = desktops.default().unwrap();
     let display = desktop.display().unwrap().to_owned();
-    assert_eq!(desktop.name(), "virtual");
+    assert_eq!((desktop.name(), desktop.kind()), ("default", DesktopKind::Virtual));
     assert!(answers(&display));
     assert_eq!(desktop.screen().capture(&Capture::default()).unwrap().width(), 800);
     desktop.clipboard().set("on it").unwrap();
@@ -72,7 +72,7 @@ fn what_is_started_on_it_is_seen_knows_no_secret_and_ends_with_it() {
         pids = pids.display()
     );
     let virtual_startup = ["sh", "-c", &script].map(str::to_owned).to_vec();
-    let desktops = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (800, 600), virtual_startup });
+    let desktops = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (800, 600), virtual_startup, ..Settings::default() });
     let desktop = desktops.default().unwrap();
     eventually("the background", || {
         let picture = desktop.screen().capture(&Capture::default()).unwrap();
@@ -90,7 +90,7 @@ fn what_is_started_on_it_is_seen_knows_no_secret_and_ends_with_it() {
     eventually("both to end", || pids.iter().all(|pid| has_ended(*pid)).then_some(()));
     // One that cannot be started keeps no desktop from coming.
     let virtual_startup = vec!["/no/such/program".to_owned()];
-    let desktops = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (800, 600), virtual_startup });
+    let desktops = Desktops::new(Settings { mode: Mode::Virtual, virtual_size: (800, 600), virtual_startup, ..Settings::default() });
     assert!(answers(desktops.default().unwrap().display().unwrap()));
 }
 
@@ -237,7 +237,7 @@ fn asked_with(variables: &[(&str, &str)]) -> String {
 fn ask_for_a_desktop() {
     let Some(file) = std::env::var_os(ASKED) else { return };
     let answer = match Desktops::new(Settings::default()).default() {
-        Ok(desktop) => format!("{} {} {}", desktop.name(), desktop.display().unwrap(), desktop.screen().bounds().unwrap().width),
+        Ok(desktop) => format!("{} {} {}", desktop.kind().as_str(), desktop.display().unwrap(), desktop.screen().bounds().unwrap().width),
         Err(error) => format!("{error} {}", error.details().unwrap()["hint"]),
     };
     std::fs::write(file, answer).unwrap();

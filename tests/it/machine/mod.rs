@@ -6,6 +6,7 @@ mod fetch;
 mod files;
 mod ocr;
 mod shell;
+mod shell_kinds;
 mod shell_sessions;
 mod system;
 

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use trae::error::{Classify, Kind};
 use trae::policy::{AllowedCommand, Program};
-use trae::shell::{CommandOptions, CommandOutput, Error, Settings, ShellSessionRequest, ShellType, Shells, Viewer};
+use trae::shell::{
+    CommandOptions, CommandOutput, Error, Seen, Settings, ShellSessionRequest, ShellType, Shells, Taken, TerminalSize, Viewer,
+};
 
 use super::everything;
 use super::shell::{alive, gone};
@@ -35,7 +37,7 @@ fn terminal() -> AllowedCommand {
 
 impl Room {
     async fn open(&self) -> String {
-        let request = ShellSessionRequest { name: "test".to_owned(), shell_type: ShellType::Bash, working_directory: None };
+        let request = ShellSessionRequest::new("test", ShellType::Bash);
         self.shells.open(terminal(), request, &BTreeMap::new()).await.unwrap().session_id
     }
 
@@ -283,7 +285,7 @@ async fn there_are_only_so_many_and_none_is_left_behind() {
     for _ in 0..3 {
         ids.push(room.open().await);
     }
-    let request = ShellSessionRequest { name: "more".to_owned(), shell_type: ShellType::Bash, working_directory: None };
+    let request = ShellSessionRequest::new("more", ShellType::Bash);
     let refused = room.shells.open(terminal(), request, &BTreeMap::new()).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::RateLimited);
     room.run(&ids[0], "sleep 97.771 & disown").await;
@@ -321,11 +323,21 @@ async fn other_shells_and_programs_do_not_run_in_it() {
     assert_eq!(room.with("pwd", missing, &CancellationToken::new()).await.unwrap_err().kind(), Kind::ValidationError);
 }
 
+/// What is printed next.
+async fn printed(viewer: &mut Viewer) -> Option<Vec<u8>> {
+    loop {
+        match viewer.next().await? {
+            Seen::Printed(bytes) => return Some(bytes),
+            Seen::Standing(_) => {}
+        }
+    }
+}
+
 /// What the terminal shows, until it holds `wanted`.
 async fn shows(viewer: &mut Viewer, seen: &mut String, wanted: &str) {
     let looking = async {
         while !seen.contains(wanted) {
-            seen.push_str(&String::from_utf8_lossy(&viewer.next().await.expect("the session goes on")));
+            seen.push_str(&String::from_utf8_lossy(&printed(viewer).await.expect("the session goes on")));
         }
     };
     assert!(tokio::time::timeout(Duration::from_secs(10), looking).await.is_ok(), "{wanted:?} is not in {seen:?}");
@@ -370,7 +382,7 @@ async fn people_and_requests_share_one_shell() {
     session.resize(&terminal(), 132, 43).unwrap();
     assert_eq!(room.run(&id, "stty size").await, ok("43 132\n"));
     session.keys_of(&terminal(), b"exit 4\r").unwrap();
-    while let Some(more) = viewer.next().await {
+    while let Some(more) = printed(&mut viewer).await {
         seen.push_str(&String::from_utf8_lossy(&more));
     }
     assert!(session.end_reason().contains("code 4"), "{}", session.end_reason());
@@ -387,9 +399,227 @@ async fn who_comes_late_sees_what_was_there_and_who_is_slow_holds_nobody_up() {
     shows(&mut late, &mut seen, "remember me\r\n").await;
     assert_eq!(room.try_in(&id, "seq 200000", 60.0).await.unwrap().exit_code, 0);
     room.run(&id, "echo the end").await;
-    let first = slow.next().await.unwrap();
+    let first = printed(&mut slow).await.unwrap();
     assert!(first.starts_with(b"\x1bc"), "what was missed begins with a reset");
-    let mut seen = String::new();
+    let mut seen = String::from_utf8_lossy(&first).into_owned();
     shows(&mut slow, &mut seen, "the end\r\n").await;
     assert!(seen.len() <= 300 * 1024, "{}", seen.len());
+}
+
+/// A terminal of the test's own, which prints what a viewer sees.
+struct Mirror {
+    term: alacritty_terminal::Term<alacritty_terminal::event::VoidListener>,
+    parser: alacritty_terminal::vte::ansi::Processor,
+}
+
+impl Mirror {
+    fn new(cols: usize, rows: usize) -> Self {
+        let size = alacritty_terminal::term::test::TermSize::new(cols, rows);
+        let config = alacritty_terminal::term::Config { scrolling_history: 1000, ..Default::default() };
+        Self { term: alacritty_terminal::Term::new(config, &size, alacritty_terminal::event::VoidListener), parser: Default::default() }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        use alacritty_terminal::grid::Dimensions;
+        use alacritty_terminal::index::{Column, Line};
+        let grid = self.term.grid();
+        let line =
+            |line: i32| (0..grid.columns()).map(|column| grid[Line(line)][Column(column)].c).collect::<String>().trim_end().to_owned();
+        (-(grid.history_size() as i32)..grid.screen_lines() as i32).map(line).collect()
+    }
+
+    /// Prints all that the viewer sees, until its screen holds `wanted`.
+    async fn until(&mut self, viewer: &mut Viewer, wanted: &str) {
+        let looking = async {
+            while !self.lines().join("\n").contains(wanted) {
+                let bytes = printed(viewer).await.expect("the session goes on");
+                self.parser.advance(&mut self.term, &bytes);
+            }
+        };
+        let found = tokio::time::timeout(Duration::from_secs(15), looking).await;
+        assert!(found.is_ok(), "{wanted:?} is not in {:?}", self.lines());
+    }
+}
+
+#[tokio::test]
+async fn who_comes_back_sees_the_same_screen_and_what_went_out_at_its_top() {
+    let room = room();
+    let id = room.open().await;
+    let session = room.shells.session(&id).await.unwrap();
+    session.resize(&terminal(), 60, 15).unwrap();
+    let (mut stayed, mut first) = (session.view(&terminal()).unwrap(), Mirror::new(60, 15));
+    for (keys, wanted) in [
+        ("seq 300\r", "\n300\n"),
+        ("printf '\\033[31;44mcolour \\033[0m漢字 e\\314\\201\\n\\033[5;20Hplaced\\n'\r", "placed"),
+        ("vi -u NONE -N /etc/hostname\r", "\"/etc/hostname\""),
+        ("ihello\x1b", "hello"),
+        (":q!\r", "placed"),
+        ("echo back agai''n\r", "back again"),
+    ] {
+        session.keys_of(&terminal(), keys.as_bytes()).unwrap();
+        first.until(&mut stayed, wanted).await;
+        // Somebody comes anew at this very moment.
+        let (mut came, mut second) = (session.view(&terminal()).unwrap(), Mirror::new(60, 15));
+        second.until(&mut came, wanted).await;
+        // Both have seen the same once nothing more comes.
+        let still = async {
+            loop {
+                let more = tokio::select! {
+                    bytes = printed(&mut stayed) => { first.parser.advance(&mut first.term, &bytes.unwrap()); true }
+                    bytes = printed(&mut came) => { second.parser.advance(&mut second.term, &bytes.unwrap()); true }
+                    () = tokio::time::sleep(Duration::from_millis(400)) => false,
+                };
+                if !more {
+                    break;
+                }
+            }
+        };
+        still.await;
+        assert_eq!(first.lines(), second.lines(), "after {keys:?}");
+        assert_eq!(first.term.grid().cursor.point, second.term.grid().cursor.point, "after {keys:?}");
+        assert_eq!(first.term.mode(), second.term.mode(), "after {keys:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_types_and_all_see_it() {
+    let room = room();
+    let id = room.open().await;
+    let session = room.shells.session(&id).await.unwrap();
+    let size = |cols, rows| TerminalSize { cols, rows };
+    let (mut one, mut other) = (session.view(&terminal()).unwrap(), session.view(&terminal()).unwrap());
+    let standing = async |viewer: &mut Viewer| loop {
+        if let Some(Seen::Standing(standing)) = viewer.next().await {
+            return standing;
+        }
+    };
+    assert!(standing(&mut one).await.writer && !standing(&mut other).await.writer);
+    other.resize(&terminal(), size(132, 43)).unwrap();
+    one.resize(&terminal(), size(100, 30)).unwrap();
+    assert_eq!(other.keys(&terminal(), b"echo no\r").unwrap(), Taken::NotYours);
+    assert_eq!(one.keys(&terminal(), b"stty size\r").unwrap(), Taken::Taken);
+    let mut seen = String::new();
+    shows(&mut other, &mut seen, "30 100\r\n").await;
+    assert!(!seen.contains("echo no"));
+    // The other one takes over, with the size of its window.
+    other.take();
+    assert_eq!(one.keys(&terminal(), b"x").unwrap(), Taken::NotYours);
+    let now = standing(&mut other).await;
+    assert!(now.writer && now.viewers == 2, "{now:?}");
+    assert_eq!(session.info().size, size(132, 43));
+    other.keys(&terminal(), b"stty size\r").unwrap();
+    shows(&mut one, &mut seen, "43 132\r\n").await;
+    // And goes away: who is left types again.
+    drop(other);
+    assert_eq!(one.keys(&terminal(), b"stty size\r").unwrap(), Taken::Taken);
+    assert_eq!(session.viewers(), 1);
+    assert_eq!(session.info().size, size(100, 30));
+}
+
+#[tokio::test]
+async fn who_pauses_loses_nothing_that_is_kept() {
+    let room = room();
+    let id = room.open().await;
+    let session = room.shells.session(&id).await.unwrap();
+    let (mut viewer, mut seen) = (session.view(&terminal()).unwrap(), String::new());
+    shows(&mut viewer, &mut seen, "\x1b[?2004h").await;
+    viewer.pause(true);
+    room.run(&id, "seq 20000").await;
+    let quiet = tokio::time::timeout(Duration::from_millis(200), printed(&mut viewer)).await;
+    assert!(quiet.is_err(), "who pauses sees nothing");
+    viewer.pause(false);
+    let mut seen = String::new();
+    shows(&mut viewer, &mut seen, "\r\n20000\r\n").await;
+    let all: String = (1..=20000).map(|n| format!("{n}\r\n")).collect();
+    assert!(seen.contains(&all), "every line, in order");
+}
+
+#[tokio::test]
+async fn a_program_that_asks_its_terminal_is_answered_where_nobody_looks() {
+    let room = room();
+    let id = room.open().await;
+    let ask = "IFS=';' read -s -t 5 -d R -p $'\\e[6n' row column && echo \"at ${row#*[} $column\"";
+    let (code, printed) = room.run(&id, ask).await;
+    assert!(code == 0 && printed.contains("at "), "{printed:?}");
+    let ask = "read -s -t 5 -d c -p $'\\e[c' answer && printf '%q\\n' \"$answer\"";
+    let (code, printed) = room.run(&id, ask).await;
+    assert!(code == 0 && printed.contains("[\\?6") || printed.contains("[?6"), "{printed:?}");
+}
+
+#[tokio::test]
+async fn a_recording_plays_what_was_seen_and_nothing_else() {
+    let room = room();
+    let mut request = ShellSessionRequest::new("recorded", ShellType::Bash);
+    (request.record, request.size) = (Some(true), TerminalSize { cols: 90, rows: 20 });
+    let id = room.shells.open(terminal(), request, &BTreeMap::new()).await.unwrap().session_id;
+    let session = room.shells.session(&id).await.unwrap();
+    assert!(session.record().is_err(), "it is recorded already");
+    let ask = "read -s -p 'secret? ' secret; echo got ${#secret}";
+    let answering = async {
+        while !session.screen(false).text.contains("secret? ") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        session.keys_of(&terminal(), b"hunter2\r").unwrap();
+    };
+    let (asked, ()) = tokio::join!(room.run(&id, ask), answering);
+    assert_eq!(asked, ok("secret? got 7\n"));
+    room.run(&id, "printf '\\033[32mgreen\\033[0m \\033]52;c;aGk=\\007\\033]0;mine\\007 \\377 漢字\\n'").await;
+    session.resize(&terminal(), 100, 25).unwrap();
+    room.run(&id, "echo the end").await;
+    session.stop_recording().unwrap();
+    assert!(session.stop_recording().is_err(), "it is not recorded any more");
+    room.run(&id, "echo unseen").await;
+    let text = std::fs::read_to_string(room.shells.recording(&id).await.unwrap()).unwrap();
+    let mut lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let header = lines.next().unwrap();
+    assert_eq!((&header["version"], &header["width"], &header["height"]), (&2.into(), &90.into(), &20.into()));
+    let (mut last, mut mirror, mut all) = (0.0, Mirror::new(90, 20), String::new());
+    for event in lines {
+        let (at, code, data) = (event[0].as_f64().unwrap(), event[1].as_str().unwrap(), event[2].as_str().unwrap());
+        assert!(at >= last && event.as_array().unwrap().len() == 3, "{event}");
+        last = at;
+        match code {
+            "o" => {
+                all.push_str(data);
+                mirror.parser.advance(&mut mirror.term, data.as_bytes());
+            }
+            "r" => {
+                assert_eq!(data, "100x25");
+                mirror.term.resize(alacritty_terminal::term::test::TermSize::new(100, 25));
+            }
+            other => panic!("{other}"),
+        }
+    }
+    assert!(all.contains("\x1b[32mgreen") && all.contains("漢字"), "{all:?}");
+    for secret in ["hunter2", "\x1b]", "unseen", "__trae", "133;"] {
+        assert!(!all.contains(secret), "{secret} is in {all:?}");
+    }
+    assert!(mirror.lines().join("\n").contains("got 7") && mirror.lines().join("\n").contains("the end"));
+    // It is as long as it may be, and no longer.
+    session.record().unwrap();
+    assert_eq!(room.try_in(&id, "yes 0123456789012345678901234567890123456789 | head -c 25M", 120.0).await.unwrap().exit_code, 0);
+    let path = room.shells.recording(&id).await.unwrap();
+    let length = std::fs::metadata(&path).unwrap().len();
+    assert!((15 << 20..=16 << 20).contains(&length), "{length}");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let end: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(end[1], "m");
+    assert_eq!(room.run(&id, "echo lives").await, ok("lives\n"));
+}
+
+#[tokio::test]
+async fn a_session_that_ended_is_still_there_to_be_read() {
+    let room = room();
+    let id = room.open().await;
+    room.run(&id, "cd /usr").await;
+    room.run(&id, "printf '\\033]0;title\\007\\033[31mred\\033[0m\\n'").await;
+    assert!(room.shells.past(&id).await.unwrap().end.is_none());
+    room.try_in(&id, "exit 5", 10.0).await.unwrap();
+    let past = room.shells.past(&id).await.unwrap();
+    let end = past.end.clone().unwrap();
+    assert_eq!((past.name.as_str(), past.shell.as_str(), end.exit_code), ("test", "bash", Some(5)));
+    assert!(end.reason.contains("code 5") && end.screen.contains("\nred\n") && !end.screen.contains('\x1b'), "{end:?}");
+    assert_eq!(room.shells.ended(10).await.unwrap(), [past]);
+    let (history, _) = room.shells.history(&id, 10, None).await.unwrap();
+    assert_eq!((history[1].output.as_str(), history[1].working_directory.as_deref()), ("red\n", Some("/usr")));
 }

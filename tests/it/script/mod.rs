@@ -3,6 +3,7 @@
 mod cancel;
 mod limits;
 mod reference;
+mod sessions;
 mod steps;
 mod windows;
 

@@ -1,3 +1,4 @@
 //! What tests of several areas use.
 
+pub mod browser;
 pub mod certificate;

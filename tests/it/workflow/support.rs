@@ -55,8 +55,13 @@ pub fn compiled(graph: serde_json::Value) -> Compiled {
 }
 
 /// An engine that parses what graphs compile to, as generously as the runner does.
+#[expect(deprecated, reason = "as in the engine that runs scripts")]
 pub fn parser() -> rhai::Engine {
     let mut engine = rhai::Engine::new_raw();
+    engine.on_parse_token(|token, _, _| match token {
+        rhai::Token::Reserved(word) if *word == "use" => rhai::Token::Identifier(word),
+        token => token,
+    });
     engine.set_optimization_level(rhai::OptimizationLevel::None);
     engine.set_max_expr_depths(512, 512);
     engine

@@ -1,0 +1,114 @@
+//! The page of `examples/clients/`, opened in a real browser: what is on its canvas is what is on the screen.
+
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use serde_json::json;
+use tokio::time::Instant;
+use trae::desktop::Desktop;
+use trae::screen::Capture;
+
+use super::api::served;
+use super::desktop::display::{Window, managed};
+use super::support::browser::{self, Browser, Line, serve_folder};
+
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A terminal in which lines scroll by, and then nothing happens any more.
+struct Terminal(Child);
+
+impl Terminal {
+    fn start(display: &str) -> Self {
+        let script = "tput civis; i=0; while [ $i -lt 200 ]; do i=$((i+1)); printf '%d the quick brown fox %d\\n' $i $((i*7919)); sleep 0.01; done; exec sleep 600";
+        let mut command = Command::new("xterm");
+        command.args(["-geometry", "120x50+20+20", "-fn", "fixed", "+sb", "-e", "sh", "-c", script]).env("DISPLAY", display);
+        Self(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What is on the page's canvas.
+async fn canvas(browser: &mut Browser) -> Option<image::RgbImage> {
+    let picture = browser.ask("document.getElementById('desktop').toDataURL('image/png')").await;
+    let png = picture.as_str()?.strip_prefix("data:image/png;base64,")?.to_owned();
+    let png = base64::engine::general_purpose::STANDARD.decode(png).ok()?;
+    Some(image::load_from_memory(&png).ok()?.to_rgb8())
+}
+
+/// Waits until the page shows the screen, to the pixel, at a moment when the screen is at rest.
+async fn shows_the_screen(browser: &mut Browser, desktop: &Arc<Desktop>, when: &str) {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let screen = desktop.screen().capture(&Capture { monitor: Some(0), region: None }).unwrap().to_rgb();
+        let shown = canvas(browser).await;
+        if shown.as_ref() == Some(&screen) {
+            return;
+        }
+        if Instant::now() > end {
+            let size = shown.as_ref().map(image::RgbImage::dimensions);
+            let other = shown.map(|shown| shown.pixels().zip(screen.pixels()).filter(|(a, b)| a != b).count());
+            panic!("{when} the page does not show the screen: {size:?}, {other:?} pixels differ; it said {:?}", browser.complaints);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_shows_the_screen_after_changes_scrolls_and_a_lost_connection() {
+    if !browser::is_there() {
+        return;
+    }
+    let origin = serve_folder("examples/clients").await;
+    let allowed = origin.clone();
+    let server = served::start_with(|config| config.cors.origins = vec![allowed]).await;
+    let desktop = server.app.desktops.ready().await.unwrap();
+    let name = desktop.display().unwrap().to_owned();
+    managed(&name);
+    let line = Line::to(server.address).await;
+    let mut browser = Browser::start().await;
+    browser.open(&format!("{origin}/desktop_stream.html?server={}", line.address)).await;
+    shows_the_screen(&mut browser, &desktop, "at first").await;
+
+    let window = Window::open_on(&name, (900, 100), (200, 150), 0x00_80_ff);
+    shows_the_screen(&mut browser, &desktop, "with a window").await;
+    window.paint(0xff_40_00);
+    shows_the_screen(&mut browser, &desktop, "with another colour").await;
+    window.paint_noise((200, 150), 7);
+    shows_the_screen(&mut browser, &desktop, "with a photograph").await;
+
+    // What scrolls comes as rectangles that are moved.
+    let counted = "window.moves = 0; { const move = DesktopPicture.prototype.move; \
+        DesktopPicture.prototype.move = function (moved) { window.moves += 1; return move.call(this, moved); } }";
+    browser.ask(counted).await;
+    let _terminal = Terminal::start(&name);
+    while browser.ask("window.moves").await.as_u64().unwrap() < 5 {}
+    shows_the_screen(&mut browser, &desktop, "after a scroll").await;
+
+    // The mouse on the canvas is the mouse on the desktop, however large the canvas is shown.
+    let place = browser.ask("(() => { const box = document.getElementById('desktop').getBoundingClientRect(); const scale = box.width / 1280; return [box.left + 1000.5 * scale, box.top + 160.5 * scale]; })()").await;
+    window.events();
+    for kind in ["mousePressed", "mouseReleased"] {
+        let event = json!({ "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1 });
+        browser.call("Input.dispatchMouseEvent", event).await;
+    }
+    let end = Instant::now() + PATIENCE;
+    let mut story = Vec::new();
+    while story.len() < 2 {
+        assert!(Instant::now() < end, "the window heard {story:?}");
+        story.extend(window.story());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(story, ["press 1 at 1000,160", "release 1 at 1000,160"]);
+
+    line.cut();
+    window.paint(0x20_c0_20);
+    shows_the_screen(&mut browser, &desktop, "after the connection was lost").await;
+    assert_eq!(browser.complaints, Vec::<String>::new());
+}
