@@ -2,10 +2,11 @@
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::bash::{executes, git_commands};
+use super::bash::executes;
 use super::parse::{Simple, TooDeep, parse};
+use super::starters::{Started, started};
 use super::words::program;
-use super::{Refusal, cmd, powershell};
+use super::{Refusal, certain, cmd, powershell};
 
 /// One line of the list.
 #[derive(Debug, Clone)]
@@ -32,15 +33,14 @@ impl Pattern {
         Ok(Self { program: (*program).to_owned(), arguments: arguments.iter().map(glob).collect::<Result<_, _>>()?, open })
     }
 
-    /// Whether it lists this. `certain` says of each argument whether its text is what the program is given.
+    /// Whether it lists this. `certain` says of each word whether its text is what the program is given.
     fn lists(&self, words: &[String], certain: &dyn Fn(usize) -> bool) -> bool {
         let Some((name, arguments)) = words.split_first() else { return false };
+        // A word that only running the line would tell may be several, or none: it is covered where anything may follow.
         *name == self.program
             && (arguments.len() == self.arguments.len() || (self.open && arguments.len() > self.arguments.len()))
-            && self.arguments.iter().zip(arguments).enumerate().all(|(at, (glob, word))| {
-                // A word that only running it would tell is covered by `*` alone.
-                if certain(at + 1) { glob.is_match(word) } else { glob.glob().glob() == "*" }
-            })
+            && self.arguments.iter().zip(arguments).enumerate().all(|(at, (glob, word))| certain(at + 1) && glob.is_match(word))
+            && (self.open || (1..words.len()).all(certain))
     }
 }
 
@@ -49,14 +49,26 @@ pub(super) fn line(patterns: &[Pattern], shell: &str, line: &str) -> Result<(), 
     match shell {
         "cmd" => simple_shell(patterns, line, &['%', '^', '!', '<', '>', '(', ')', '@', '='], cmd::cut(line)),
         "powershell" | "pwsh" => {
-            let signs = ['$', '`', '(', ')', '{', '}', '[', ']', '@', '&', '<', '>', '%', '\0'];
-            simple_shell(patterns, line, &signs, powershell::cut(line))
-        }
-        _ => {
-            let parsed = parse(line).map_err(|TooDeep| Refusal::of("not_understood"))?;
-            if !parsed.whole || !parsed.functions.is_empty() {
+            // It takes typographic quotes and dashes for plain ones.
+            let signs = ['$', '`', '(', ')', '{', '}', '[', ']', '@', '&', '<', '>', '%', '\u{2013}', '\u{2014}', '\u{2015}'];
+            if line.contains(|c: char| ('\u{2018}'..='\u{201f}').contains(&c)) {
                 return Err(Refusal::of("not_understood"));
             }
+            simple_shell(patterns, line, &signs, powershell::cut(line))
+        }
+        "zsh" | "fish" => {
+            let signs = ['$', '`', '(', ')', '{', '}', '[', ']', '<', '>', '*', '?', '~', '=', '^', '\\', '#', '%'];
+            let parsed = parse(line).map_err(|TooDeep| Refusal::of("not_understood"))?;
+            if !parsed.whole {
+                return Err(Refusal::of("not_understood"));
+            }
+            simple_shell(patterns, line, &signs, parsed.commands.iter().map(Simple::texts).collect())
+        }
+        _ => {
+            if !certain::certain(line) {
+                return Err(Refusal::of("not_understood"));
+            }
+            let parsed = parse(line).map_err(|TooDeep| Refusal::of("not_understood"))?;
             all(patterns, &parsed.commands)
         }
     }
@@ -69,10 +81,11 @@ pub(super) fn argv(patterns: &[Pattern], argv: &[String]) -> Result<(), Refusal>
 
 /// A line of a shell that is not parsed here: it has nothing in it but commands and plain words.
 fn simple_shell(patterns: &[Pattern], line: &str, signs: &[char], commands: Vec<Vec<String>>) -> Result<(), Refusal> {
-    if line.contains(signs) {
+    let odd = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || (c.is_whitespace() && !c.is_ascii());
+    if line.contains(signs) || line.contains(odd) {
         return Err(Refusal::of("not_understood"));
     }
-    commands.iter().try_for_each(|words| listed(patterns, words, &|_| true))
+    commands.iter().try_for_each(|words| of_shell(patterns, words, &|_| true))
 }
 
 fn all(patterns: &[Pattern], commands: &[Simple]) -> Result<(), Refusal> {
@@ -90,9 +103,43 @@ fn all(patterns: &[Pattern], commands: &[Simple]) -> Result<(), Refusal> {
             return Err(Refusal::of("not_understood"));
         }
         let certain = |at: usize| simple.words.get(at).is_some_and(|word| word.fixed && !word.globs);
-        listed(patterns, &simple.texts(), &certain)?;
+        of_shell(patterns, &simple.texts(), &certain)?;
     }
     Ok(())
+}
+
+/// What shells do themselves and what evaluates its arguments, or changes what later words mean. No list makes it safe.
+const EVALUATES: &[&str] = &[
+    ".",
+    "alias",
+    "bind",
+    "compgen",
+    "complete",
+    "enable",
+    "eval",
+    "getopts",
+    "hash",
+    "let",
+    "mapfile",
+    "read",
+    "readarray",
+    "set",
+    "shopt",
+    "source",
+    "test",
+    "trap",
+    "unalias",
+    "unset",
+    "wait",
+];
+
+/// A command of a shell.
+fn of_shell(patterns: &[Pattern], words: &[String], certain: &dyn Fn(usize) -> bool) -> Result<(), Refusal> {
+    listed(patterns, words, certain)?;
+    let name = words.first().map_or("", String::as_str);
+    // `printf -v 'a[$(…)]'` runs what stands in the brackets.
+    let into_variable = name == "printf" && words.get(1).is_some_and(|format| !certain(1) || format.starts_with('-'));
+    if EVALUATES.contains(&name) || into_variable { Err(Refusal::of("not_understood")) } else { Ok(()) }
 }
 
 fn listed(patterns: &[Pattern], words: &[String], certain: &dyn Fn(usize) -> bool) -> Result<(), Refusal> {
@@ -102,37 +149,64 @@ fn listed(patterns: &[Pattern], words: &[String], certain: &dyn Fn(usize) -> boo
     }
     // Programs that start what their arguments say. An interpreter that is listed may do anything, and says so by its name.
     match program(first).as_str() {
-        "find" => {
-            for (at, _) in arguments.iter().enumerate().filter(|(_, word)| executes(word)) {
-                let end =
-                    arguments[at + 1..].iter().position(|word| word == ";" || word == "+").map_or(arguments.len(), |end| at + 1 + end);
-                listed(patterns, &arguments[at + 1..end], &|inner| certain(at + 1 + inner))?;
-            }
-            Ok(())
-        }
-        "git" => {
-            let hidden = arguments.iter().any(|word| {
-                ["--exec-path=", "--config-env", "--upload-pack", "--receive-pack", "--exec="].iter().any(|option| word.starts_with(option))
-            });
-            if hidden || !git_commands(arguments).is_empty() { Err(Refusal::of("not_allowed")) } else { Ok(()) }
-        }
-        "env" | "nice" | "nohup" | "setsid" | "timeout" | "stdbuf" | "xargs" | "time" | "command" | "builtin" | "exec" | "sudo"
-        | "doas" => {
-            let all = words.to_vec();
-            let inner = super::bash::plain(&all);
-            if inner.len() == all.len() || inner.is_empty() {
-                return Ok(());
-            }
-            let skipped = all.len() - inner.len();
-            // A variable before the program is as good as one before the command.
-            if all[1..skipped].iter().any(|word| !word.starts_with('-') && word.contains('=')) {
-                return Err(Refusal::of("not_understood"));
-            }
-            if !certain(skipped) {
-                return Err(Refusal::of("not_understood"));
-            }
-            listed(patterns, inner, &|at| certain(skipped + at))
-        }
-        _ => Ok(()),
+        "find" => by_find(patterns, words, certain),
+        "git" => by_git(arguments, certain),
+        name => started(words).map_or(Ok(()), |started| by_starter(patterns, name, words, certain, &started)),
     }
+}
+
+/// What `find` starts. A word that is not certain could be `-exec`.
+fn by_find(patterns: &[Pattern], words: &[String], certain: &dyn Fn(usize) -> bool) -> Result<(), Refusal> {
+    if !(1..words.len()).all(certain) {
+        return Err(Refusal::of("not_understood"));
+    }
+    for (at, _) in words.iter().enumerate().filter(|(_, word)| executes(word)) {
+        let end = words[at + 1..].iter().position(|word| word == ";" || word == "+").map_or(words.len(), |end| at + 1 + end);
+        let inner = &words[at + 1..end];
+        of_shell(patterns, inner, &|word| inner.get(word).is_some_and(|word| !word.contains("{}")))?;
+    }
+    Ok(())
+}
+
+/// What `git` is told before its command: settings may name programs.
+fn by_git(arguments: &[String], certain: &dyn Fn(usize) -> bool) -> Result<(), Refusal> {
+    for (at, word) in arguments.iter().enumerate() {
+        if !certain(at + 1) {
+            return Err(Refusal::of("not_understood"));
+        }
+        match word.as_str() {
+            "--no-pager" | "-P" | "--version" | "--help" => {}
+            option if option.starts_with('-') => return Err(Refusal::of("not_allowed")),
+            _ => break,
+        }
+    }
+    Ok(())
+}
+
+/// What `sudo`, `env`, `xargs` and their like start.
+fn by_starter(
+    patterns: &[Pattern],
+    name: &str,
+    words: &[String],
+    certain: &dyn Fn(usize) -> bool,
+    started: &Started,
+) -> Result<(), Refusal> {
+    let inner = &words[started.at..];
+    let replaces = name == "xargs" && words[1..started.at].iter().any(|word| word.starts_with("-I"));
+    if !started.known || replaces || !(1..started.at).all(certain) || (inner.is_empty() && !started.idle_alone) {
+        return Err(Refusal::of("not_understood"));
+    }
+    let mut inner = inner.to_vec();
+    let told = inner.len();
+    if told == 0 {
+        return Ok(());
+    }
+    if name == "xargs" {
+        // What it reads comes behind.
+        inner.push(String::new());
+    }
+    if !certain(started.at) {
+        return Err(Refusal::of("not_understood"));
+    }
+    of_shell(patterns, &inner, &|at| at < told && certain(started.at + at))
 }

@@ -1,18 +1,25 @@
 //! Bash and its like: parsed into commands and words, and each command held against the rules.
 
 use super::parse::{Parsed, Simple, TooDeep, parse};
+use super::starters::started;
 use super::words::{is_disk, is_interpreter, is_root, is_system_file, program};
 use super::{Refusal, nested, read};
 
 /// Shells that read bash, or nearly.
-const SHELLS: &[&str] = &["bash", "sh", "dash", "zsh", "ksh", "ash"];
+pub(super) const SHELLS: &[&str] = &["bash", "sh", "dash", "zsh", "ksh", "ash", "fish"];
 
-pub(super) fn check(line: &str, depth: usize) -> Result<(), Refusal> {
-    let Parsed { commands, functions, .. } = parse(line).map_err(|TooDeep| Refusal::of("hidden_command"))?;
+/// For lines that were put together of words: what they come to when they run may differ, so that they are read as far as they go.
+const LOOSELY: &str = "zsh";
+
+/// A line of bash, or of a shell whose language is near it. `strict` refuses what its grammar does not know.
+pub(super) fn check(line: &str, depth: usize, strict: bool) -> Result<(), Refusal> {
+    let Parsed { commands, functions, whole } = parse(line).map_err(|TooDeep| Refusal::of("hidden_command"))?;
     if functions.iter().any(|(name, body)| is_fork_bomb(name, body)) {
         return Err(Refusal::of("fork_bomb"));
     }
-    all(&commands, depth)
+    all(&commands, depth)?;
+    // Last, so that what is plainly destructive in it is what is said of it.
+    if strict && !whole { Err(Refusal::of("not_parsed")) } else { Ok(()) }
 }
 
 /// Commands, one after the other.
@@ -35,54 +42,54 @@ fn all(commands: &[Simple], depth: usize) -> Result<(), Refusal> {
         }
         if SHELLS.contains(&name.as_str()) && reads_input(words) {
             let piped = said.filter(|_| simple.piped);
-            simple.stdin.clone().or(piped).map_or(Ok(()), |script| read("bash", &script, depth))?;
+            simple.stdin.clone().or(piped).map_or(Ok(()), |script| read(LOOSELY, &script, depth))?;
         }
         let fetching = matches!(name.as_str(), "curl" | "wget" | "fetch");
         from_web = fetching || (simple.piped && from_web);
         said = matches!(name.as_str(), "echo" | "printf").then(|| words[1..].join(" ")).or_else(|| simple.stdin.clone());
-        command(words, depth)?;
+        argv(&texts, depth)?;
     }
     Ok(())
 }
 
 /// A program and its arguments.
 pub(super) fn argv(argv: &[String], depth: usize) -> Result<(), Refusal> {
+    split_by_env(argv).map_or(Ok(()), |line| read(LOOSELY, &line, depth))?;
     command(plain(argv), depth)
 }
 
 /// What stands before the program itself: assignments, keywords, programs that start another one.
-pub(super) fn plain(words: &[String]) -> &[String] {
-    let mut at = 0;
-    while let Some(word) = words.get(at) {
+fn plain(words: &[String]) -> &[String] {
+    let mut words = words;
+    while let Some(word) = words.first() {
         let assignment = word
             .split_once('=')
             .is_some_and(|(name, _)| !name.is_empty() && name.trim_end_matches('+').chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
-        let before =
-            ["!", "do", "then", "else", "elif", "if", "while", "until", "{", "time", "exec", "command", "builtin", "nohup", "setsid"];
-        match program(word).as_str() {
-            _ if assignment => at += 1,
-            name if before.contains(&name) => at += 1,
-            name @ ("sudo" | "doas" | "env" | "nice" | "ionice" | "timeout" | "stdbuf" | "xargs" | "busybox" | "chroot") => {
-                at += 1;
-                while let Some(option) = words.get(at) {
-                    let valued = matches!(option.as_str(), "-u" | "-g" | "-n" | "-c" | "-k" | "-s" | "-I" | "-L" | "-P" | "-C" | "-h");
-                    let duration = name == "timeout" && option.starts_with(|c: char| c.is_ascii_digit());
-                    if option.starts_with('-') && valued && name != "busybox" {
-                        at += 2;
-                    } else if option.starts_with('-') || option.contains('=') || duration {
-                        at += 1;
-                    } else {
-                        break;
-                    }
-                }
-                if name == "chroot" {
-                    at += 1;
-                }
-            }
-            _ => break,
+        let keyword = ["!", "do", "then", "else", "elif", "if", "while", "until", "{", "coproc", "not", "and", "or", "begin"];
+        words = if assignment || keyword.contains(&word.as_str()) {
+            &words[1..]
+        } else if let Some(started) = started(words) {
+            &words[started.at..]
+        } else {
+            break;
+        };
+    }
+    words
+}
+
+/// What `env -S` is given to split into words.
+fn split_by_env(words: &[String]) -> Option<String> {
+    let at = words.iter().position(|word| program(word) == "env")?;
+    let options = words[at + 1..].iter().take_while(|word| word.starts_with('-') || word.contains('='));
+    for (option, behind) in options.zip(at + 2..) {
+        let hanging = option.strip_prefix("--split-string=").or_else(|| option.strip_prefix("-S"));
+        if let Some(text) = hanging {
+            return Some(
+                [text].into_iter().chain(words.get(behind..).unwrap_or_default().iter().map(String::as_str)).collect::<Vec<_>>().join(" "),
+            );
         }
     }
-    &words[at.min(words.len())..]
+    None
 }
 
 /// Holds one command against the rules.
@@ -127,21 +134,32 @@ fn command(words: &[String], depth: usize) -> Result<(), Refusal> {
         "chmod" | "chown" | "chgrp" | "setfacl" if flag(&['R'], "recursive") && given(&is_root) => {
             return refuse("change_root_permissions");
         }
-        "eval" => return read("bash", &arguments.join(" "), depth),
+        "eval" => return read(LOOSELY, &arguments.join(" "), depth),
+        "watch" => {
+            let options = arguments.iter().take_while(|word| word.starts_with('-') || word.parse::<f64>().is_ok()).count();
+            return read(LOOSELY, &arguments[options..].join(" "), depth);
+        }
+        "trap" => arguments.first().map_or(Ok(()), |line| read(LOOSELY, line, depth))?,
+        "alias" => arguments.iter().filter_map(|word| word.split_once('=')).try_for_each(|(_, line)| read(LOOSELY, line, depth))?,
+        "su" | "runuser" | "script" => {
+            let lines = arguments.windows(2).filter(|pair| matches!(pair[0].as_str(), "-c" | "--command")).map(|pair| pair[1].as_str());
+            let hanging = arguments.iter().filter_map(|word| word.strip_prefix("--command="));
+            lines.chain(hanging).try_for_each(|line| read(LOOSELY, line, depth))?;
+        }
         "find" => {
             for (at, _) in arguments.iter().enumerate().filter(|(_, word)| executes(word)) {
                 let Some(depth) = depth.checked_sub(1) else { return refuse("hidden_command") };
                 argv(&arguments[at + 1..], depth)?;
             }
         }
-        "git" => git_commands(arguments).iter().try_for_each(|line| read("bash", line, depth))?,
+        "git" => git_commands(arguments).iter().try_for_each(|line| read(LOOSELY, line, depth))?,
         _ => {}
     }
     nested(&name, arguments, depth)
 }
 
 /// What `git` is told to start by a setting on its command line.
-pub(super) fn git_commands(arguments: &[String]) -> Vec<String> {
+fn git_commands(arguments: &[String]) -> Vec<String> {
     let settings = arguments.windows(2).filter(|pair| pair[0] == "-c" || pair[0] == "--config").map(|pair| pair[1].as_str());
     settings
         .filter_map(|setting| {

@@ -8,9 +8,12 @@
 
 mod allow;
 mod bash;
+mod certain;
 mod cmd;
 mod parse;
 mod powershell;
+mod quotes;
+mod starters;
 mod words;
 
 use std::sync::Arc;
@@ -37,7 +40,8 @@ pub const RULES: &[Rule] = &[
     Rule { name: "kill_everything", reason: "ends every process there is" },
     Rule { name: "pipe_from_web", reason: "runs what another machine sends, unseen" },
     Rule { name: "change_root_permissions", reason: "changes owners or permissions of everything below a system folder" },
-    Rule { name: "hidden_command", reason: "hides what it runs in an encoding" },
+    Rule { name: "hidden_command", reason: "hides what it runs in an encoding, or in too many layers" },
+    Rule { name: "not_parsed", reason: "does not parse as a line of its shell, so that nothing can tell what it would start" },
 ];
 
 /// Why a command is refused.
@@ -60,6 +64,7 @@ impl Refusal {
 pub const RULES_OF_A_LIST: &[Rule] = &[
     Rule { name: "not_allowed", reason: "starts something that SHELL_ALLOW does not list" },
     Rule { name: "not_understood", reason: "cannot be told for certain from its text, and only what SHELL_ALLOW lists may run" },
+    Rule { name: "terminal", reason: "is a terminal, in which anything may be typed, and only what SHELL_ALLOW lists may run" },
     Rule { name: "redirects", reason: "reads or writes a file through its shell, and only what SHELL_ALLOW lists may run" },
 ];
 
@@ -107,7 +112,7 @@ impl Commands {
     /// # Errors
     /// Where only some commands are allowed.
     pub fn check_terminal(&self) -> Result<(), Refusal> {
-        if self.allowed.is_some() { Err(Refusal::of("not_understood")) } else { Ok(()) }
+        if self.allowed.is_some() { Err(Refusal::of("terminal")) } else { Ok(()) }
     }
 }
 
@@ -132,7 +137,9 @@ fn read(shell: &str, command: &str, depth: usize) -> Result<(), Refusal> {
     match shell {
         "cmd" => cmd::check(command, depth),
         "powershell" | "pwsh" => powershell::check(command, depth),
-        _ => bash::check(command, depth),
+        // Their languages have forms that bash's grammar does not know.
+        "zsh" | "fish" => bash::check(command, depth, false),
+        _ => bash::check(command, depth, true),
     }
 }
 
@@ -141,11 +148,12 @@ fn nested(program: &str, arguments: &[String], depth: usize) -> Result<(), Refus
     let program = program.trim_end_matches(".exe");
     let after = |flag: &dyn Fn(&str) -> bool| arguments.iter().position(|word| flag(word)).map(|at| arguments[at + 1..].join(" "));
     match program {
-        "bash" | "sh" | "dash" | "zsh" | "ksh" | "ash" => {
+        shell if bash::SHELLS.contains(&shell) => {
             // The first word after the flags is the script; the rest are its arguments.
-            let at = arguments.iter().position(|word| word.starts_with('-') && !word.starts_with("--") && word.contains('c'));
-            match at.and_then(|at| arguments.get(at + 1)) {
-                Some(script) => read("bash", script, depth),
+            let at = arguments.iter().position(|word| word == "--command" || (is_short(word) && word.contains('c')));
+            let flags = at.map_or(0, |at| arguments[at + 1..].iter().take_while(|word| is_short(word)).count());
+            match at.and_then(|at| arguments.get(at + 1 + flags)) {
+                Some(script) => read(shell, script, depth),
                 None => Ok(()),
             }
         }
@@ -161,6 +169,10 @@ fn nested(program: &str, arguments: &[String], depth: usize) -> Result<(), Refus
         }
         _ => Ok(()),
     }
+}
+
+fn is_short(word: &str) -> bool {
+    word == "--" || (word.starts_with(['-', '+']) && !word.starts_with("--"))
 }
 
 #[cfg(test)]

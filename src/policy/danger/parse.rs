@@ -4,8 +4,12 @@
 //! running the line would tell stays as it is written, and the word is not [`fixed`](Word::fixed).
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
-use tree_sitter::{Node, ParseOptions, Parser};
+use tree_sitter::{Node, ParseOptions, Parser, Tree};
+
+use super::quotes::{ansi, between_backticks, ends_early, quoted, unquoted, words};
 
 /// One word of a command.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -66,37 +70,67 @@ pub(super) struct TooDeep;
 /// How deep the syntax may nest, and how many substitutions may stand in one another.
 const DEEPEST: usize = 200;
 const SUBSTITUTIONS: usize = 8;
-/// Words that braces of one word come to at most; what comes to more stays as it is written.
-const WORDS: usize = 64;
-
-// What an unquoted brace and comma are until they are expanded: letters that no line has a use for.
-const OPEN: char = '\u{e000}';
-const COMMA: char = '\u{e001}';
-const CLOSE: char = '\u{e002}';
+/// Bytes of a line: Linux hands over no argument that is longer.
+const LONGEST: usize = 128 << 10;
+/// Commands that are joined by `|` or `||`: reading them takes time by the square of how many they are.
+const PIPES: usize = 400;
+/// So long a line is read at most.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Takes a line apart. What the grammar does not know is taken for words of a command.
 pub(super) fn parse(line: &str) -> Result<Parsed, TooDeep> {
+    // A line that is carried on is one line, whatever the grammar makes of it.
+    let joined = line.replace("\\\n", "");
+    taken_apart(&joined, 0, DEEPEST)
+}
+
+fn taken_apart(line: &str, nested: usize, depth: usize) -> Result<Parsed, TooDeep> {
     let nothing = Parsed { whole: true, ..Parsed::default() };
     if line.trim().is_empty() {
         return Ok(nothing);
     }
+    let tree = tree(line)?;
+    let mut reader = Reader { line, variables: HashMap::new(), parsed: nothing, nested };
+    reader.parsed.whole = !tree.root_node().has_error();
+    let commands = reader.statements(tree.root_node(), false, depth)?;
+    Ok(Parsed { commands, ..reader.parsed })
+}
+
+/// The syntax tree of a line.
+pub(super) fn tree(line: &str) -> Result<Tree, TooDeep> {
     let mut parser = Parser::new();
     if parser.set_language(&tree_sitter_bash::LANGUAGE.into()).is_err() {
         return Err(TooDeep);
     }
-    // The work is counted, not the time: what a busy machine reads, an idle one reads too. The parser asks after each hundred steps.
-    let mut left = 20_000 + line.len();
+    if line.len() > LONGEST || pipes(line) > PIPES {
+        return Err(TooDeep);
+    }
+    // The parser asks after each hundred steps. What has no end in it is given up after a while: some steps cost more than others.
+    let (mut left, begun) = (20_000 + line.len(), Instant::now());
     let mut goes_on = |_: &tree_sitter::ParseState| {
         left = left.saturating_sub(1);
-        if left == 0 { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) }
+        if left == 0 || begun.elapsed() > PATIENCE { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let bytes = line.as_bytes();
     let options = ParseOptions::new().progress_callback(&mut goes_on);
-    let tree = parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), None, Some(options)).ok_or(TooDeep)?;
-    let mut reader = Reader { line, variables: HashMap::new(), parsed: nothing, nested: 0 };
-    reader.parsed.whole = !tree.root_node().has_error();
-    let commands = reader.statements(tree.root_node(), false, DEEPEST)?;
-    Ok(Parsed { commands, ..reader.parsed })
+    parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), None, Some(options)).ok_or(TooDeep)
+}
+
+/// The most `|` outside of quotes in one line of the text.
+fn pipes(line: &str) -> usize {
+    let (mut most, mut here, mut quote) = (0, 0, None);
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(open), c) if open == c => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '\n') => here = 0,
+            (None, '|') => here += 1,
+            (None, _) => {}
+        }
+        most = most.max(here);
+    }
+    most
 }
 
 struct Reader<'a> {
@@ -320,6 +354,14 @@ impl<'a> Reader<'a> {
             return Err(TooDeep);
         }
         let mut commands = Vec::new();
+        let text = self.text(node);
+        if text.starts_with('`') && text.contains('\\') {
+            let mut inside = taken_apart(&between_backticks(text), self.nested, depth)?;
+            self.parsed.whole &= inside.whole;
+            self.parsed.functions.append(&mut inside.functions);
+            self.nested -= 1;
+            return Ok(inside.commands);
+        }
         for child in children(node) {
             if child.kind() == "file_redirect" {
                 let mut reads = Simple::default();
@@ -337,9 +379,7 @@ impl<'a> Reader<'a> {
     fn word(&mut self, node: Node<'_>, simple: &mut Simple, depth: usize) -> Result<(), TooDeep> {
         let mut word = Word { fixed: true, ..Word::default() };
         self.part(node, &mut word, simple, depth)?;
-        let texts = expanded(&word.text).unwrap_or_else(|| vec![word.text.clone()]);
-        let plain = |text: String| text.replace(OPEN, "{").replace(COMMA, ",").replace(CLOSE, "}");
-        simple.words.extend(texts.into_iter().map(|text| Word { text: plain(text), ..word.clone() }));
+        simple.words.extend(words(&word));
         Ok(())
     }
 
@@ -349,7 +389,11 @@ impl<'a> Reader<'a> {
         match node.kind() {
             "word" | "number" if node.named_child_count() == 0 => unquoted(text, word),
             "raw_string" => word.text.push_str(text.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')).unwrap_or(text)),
-            "ansi_c_string" => ansi(text.strip_prefix("$'").and_then(|text| text.strip_suffix('\'')).unwrap_or(text), &mut word.text),
+            "ansi_c_string" => {
+                let inside = text.strip_prefix("$'").and_then(|text| text.strip_suffix('\'')).unwrap_or(text);
+                self.parsed.whole &= !ends_early(inside);
+                ansi(inside, &mut word.text);
+            }
             "string" => self.pieces(node, 1, word, simple, depth)?,
             "translated_string" | "concatenation" | "command_name" | "array" => self.pieces(node, 0, word, simple, depth)?,
             "simple_expansion" | "expansion" => {
@@ -434,126 +478,4 @@ fn is_word(kind: &str) -> bool {
             | "arithmetic_expansion"
             | "brace_expression"
     )
-}
-
-/// Text outside quotes: a backslash takes the next letter as it is.
-fn unquoted(text: &str, word: &mut Word) {
-    let mut letters = text.chars();
-    while let Some(c) = letters.next() {
-        match c {
-            '\\' => word.text.extend(letters.next().filter(|next| *next != '\n')),
-            '{' => word.text.push(OPEN),
-            ',' => word.text.push(COMMA),
-            '}' => word.text.push(CLOSE),
-            other => {
-                word.globs |= matches!(other, '*' | '?' | '[') || (other == '~' && word.text.is_empty());
-                word.text.push(other);
-            }
-        }
-    }
-}
-
-/// Text between double quotes: a backslash stands for itself but before a few letters.
-fn quoted(text: &str, out: &mut String) {
-    let mut letters = text.chars().peekable();
-    while let Some(c) = letters.next() {
-        if c == '\\' {
-            match letters.next_if(|next| matches!(next, '"' | '\\' | '$' | '`' | '\n')) {
-                Some('\n') => {}
-                Some(next) => out.push(next),
-                None => out.push('\\'),
-            }
-        } else {
-            out.push(c);
-        }
-    }
-}
-
-/// Text between `$'` and `'`.
-fn ansi(text: &str, out: &mut String) {
-    let mut letters = text.chars().peekable();
-    let number = |letters: &mut std::iter::Peekable<std::str::Chars<'_>>, radix: u32, most: usize| {
-        let mut value = None;
-        for _ in 0..most {
-            let Some(digit) = letters.peek().and_then(|c| c.to_digit(radix)) else { break };
-            letters.next();
-            value = Some(value.unwrap_or(0) * radix + digit);
-        }
-        value.and_then(char::from_u32)
-    };
-    while let Some(c) = letters.next() {
-        if c != '\\' {
-            out.push(c);
-            continue;
-        }
-        match letters.next() {
-            Some('n') => out.push('\n'),
-            Some('t') => out.push('\t'),
-            Some('r') => out.push('\r'),
-            Some('a') => out.push('\u{7}'),
-            Some('b') => out.push('\u{8}'),
-            Some('e' | 'E') => out.push('\u{1b}'),
-            Some('f') => out.push('\u{c}'),
-            Some('v') => out.push('\u{b}'),
-            Some('x') => out.extend(number(&mut letters, 16, 2)),
-            Some('u') => out.extend(number(&mut letters, 16, 4)),
-            Some('U') => out.extend(number(&mut letters, 16, 6)),
-            Some('c') => out.extend(letters.next().map(|letter| char::from((letter as u32 & 0x1f) as u8))),
-            Some(digit @ '0'..='7') => {
-                let mut value = digit as u32 - '0' as u32;
-                for _ in 0..2 {
-                    let Some(next) = letters.peek().and_then(|c| c.to_digit(8)) else { break };
-                    letters.next();
-                    value = value * 8 + next;
-                }
-                out.extend(char::from_u32(value & 0xff));
-            }
-            Some(other) => out.push(other),
-            None => out.push('\\'),
-        }
-    }
-}
-
-/// What unquoted braces come to; none where there are none, or too many.
-fn expanded(text: &str) -> Option<Vec<String>> {
-    let mut done = Vec::new();
-    let mut open = vec![text.to_owned()];
-    while let Some(next) = open.pop() {
-        let Some((before, choices, after)) = first_brace(&next) else {
-            done.push(next);
-            continue;
-        };
-        if done.len() + open.len() + choices.len() > WORDS {
-            return None;
-        }
-        open.extend(choices.into_iter().rev().map(|choice| format!("{before}{choice}{after}")));
-    }
-    Some(done)
-}
-
-/// The first pair of braces with a comma between them: what stands before, the choices, what stands behind.
-fn first_brace(text: &str) -> Option<(&str, Vec<&str>, &str)> {
-    for (begin, _) in text.match_indices(OPEN).take(WORDS) {
-        let inside = begin + OPEN.len_utf8();
-        let (mut depth, mut choices, mut from) = (0, Vec::new(), inside);
-        for (at, c) in text[inside..].char_indices().map(|(at, c)| (inside + at, c)) {
-            match c {
-                OPEN => depth += 1,
-                COMMA if depth == 0 => {
-                    choices.push(&text[from..at]);
-                    from = at + COMMA.len_utf8();
-                }
-                CLOSE if depth == 0 => {
-                    if choices.is_empty() {
-                        break;
-                    }
-                    choices.push(&text[from..at]);
-                    return Some((&text[..begin], choices, &text[at + CLOSE.len_utf8()..]));
-                }
-                CLOSE => depth -= 1,
-                _ => {}
-            }
-        }
-    }
-    None
 }
