@@ -1,4 +1,5 @@
-//! Folding the write-ahead log into the database, beside the thread that writes: nobody waits for a commit because of it.
+//! Folding the write-ahead log into the database, beside the thread that writes: a commit waits for the last few pages of it at most, or
+//! where the other thread does not keep up.
 
 use std::path::Path;
 use std::sync::Arc;
