@@ -67,6 +67,9 @@ pub struct StepFinished {
     pub step: StepStarted,
     /// What came of it.
     pub outcome: StepOutcome,
+    /// Whether what was expected of it is so: its `result` and a `message`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expectation: Option<Json>,
     /// Microseconds since 1970.
     pub finished_at: i64,
 }
