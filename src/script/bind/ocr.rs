@@ -352,9 +352,9 @@ pub(super) fn how_to_click(context: &NativeCallContext, options: &mut Map) -> Re
 }
 
 impl How {
-    pub(super) fn click(self, context: &NativeCallContext, x: i32, y: i32) -> Returned<Dynamic> {
+    pub(super) fn click(self, context: &NativeCallContext, x: i32, y: i32) -> Returned<()> {
         let Self { button, clicks, duration, offset_x, offset_y } = self;
         let (x, y) = (x.saturating_add(offset_x), y.saturating_add(offset_y));
-        call(context, Call::MouseClick(Click { x, y, button, clicks, duration }))
+        call(context, Call::MouseClick(Click { x, y, button, clicks, duration })).map(drop)
     }
 }

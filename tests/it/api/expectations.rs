@@ -20,9 +20,11 @@ async fn clicked(server: &Server, config: Value, settings: Value) -> Value {
         { "id": "click", "type": "click_action", "position": { "x": 0, "y": 0 }, "data": { "config": config, "settings": settings } },
     ]);
     let edges = json!([{ "id": "e", "source": "start", "target": "click" }]);
-    let (status, made) = server.post("/api/workflows/", &json!({ "nodes": nodes, "edges": edges, "name": "Expect" })).await;
+    // Each time anew.
+    reqwest::Client::new().delete(server.url("/api/workflows/expect")).send().await.unwrap();
+    let (status, made) = server.post("/api/workflows/", &json!({ "id": "expect", "nodes": nodes, "edges": edges })).await;
     assert!(status < 300, "{made}");
-    let (_, run) = server.post(&format!("/api/workflows/{}/execute", made["id"].as_str().unwrap()), &json!({ "wait": true })).await;
+    let (_, run) = server.post("/api/workflows/expect/execute", &json!({ "wait": true })).await;
     run
 }
 
@@ -98,9 +100,7 @@ async fn texts_and_windows_are_expected_and_retried_for() {
     assert_eq!((&run["status"], &run["steps"][1]["expectation"]["result"]), (&json!("succeeded"), &json!("unknown")), "{run}");
     assert!(run["logs"].to_string().contains("is not known"), "{run}");
     // A dry run expects nothing.
-    let (_, made) = server.get("/api/workflows/").await;
-    let id = made["workflows"][0]["id"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
-    let (_, dry) = server.post(&format!("/api/workflows/{id}/execute"), &json!({ "wait": true, "dry_run": true })).await;
+    let (_, dry) = server.post("/api/workflows/expect/execute", &json!({ "wait": true, "dry_run": true })).await;
     assert_eq!(dry["status"], "succeeded", "{dry}");
 }
 
