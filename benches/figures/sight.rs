@@ -74,7 +74,8 @@ async fn figures(desktop: &Arc<Desktop>, display: &str) {
     show("read a 400×40 zone that has not changed, p50 of 100", "ms", AtMost(1.0), again);
 
     // A piece of 64×64 of a window in all of the screen.
-    let frame = desktop.screen().capture(&Capture { monitor: None, region: Some(Region { x: 1340, y: 640, width: 64, height: 64 }) }).unwrap();
+    let frame =
+        desktop.screen().capture(&Capture { monitor: None, region: Some(Region { x: 1340, y: 640, width: 64, height: 64 }) }).unwrap();
     let pixels = RgbaImage::from_fn(64, 64, |x, y| {
         let [red, green, blue] = frame.pixel(x, y).unwrap();
         image::Rgba([red, green, blue, 255])

@@ -89,7 +89,7 @@ async fn a_picture_is_awaited_and_clicked_and_one_that_does_not_come_is_explaine
     drop(button);
     let (status, answer) = server.post("/api/automation/picture/wait", &json!({ "picture": "button.png", "timeout": 0.2 })).await;
     assert_eq!((status, &answer["error_code"]), (504, &json!("TIMEOUT")), "{answer}");
-    assert!(answer["message"].as_str().unwrap().contains("\"button.png\" of 40×40 did not appear"), "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("\"button.png\" of 40×40 did not appear"), "{answer}");
     assert_eq!(answer["details"]["zone"]["width"], 1280);
     assert!(answer["details"]["image"].as_str().unwrap().starts_with("data:image/"));
 

@@ -41,7 +41,8 @@ async fn a_text_is_found_where_it_stands() {
     let above = find(json!({ "regex": "[0-9]+,[0-9]+", "above": "99,95" })).await;
     assert_eq!(above["found"]["text"], "12,50", "{above}");
     // Letters of other languages.
-    assert_eq!(find(json!({ "text": "für Müller", "language": "deu" })).await["found"]["text"], "für Müller");
+    let name = find(json!({ "text": "für Müller", "language": "deu" })).await["found"].take();
+    assert!(name["text"].as_str().unwrap().starts_with("für Müller"), "{name}");
     // Another number is another thing, and what comes closest is told.
     let none = find(json!({ "text": "Invoice 4713" })).await;
     assert!(none["found"].is_null() && none["nearest"]["text"].as_str().unwrap().starts_with("Invoice 471"), "{none}");
@@ -62,7 +63,8 @@ async fn what_has_not_changed_is_not_read_again() {
     let (server, display) = start().await;
     let window = Program::showing(&display, "Orders", ORDERS, "40x8+60+80");
     text(&server, "wait", json!({ "text": "Invoice 4711", "timeout": 30 })).await;
-    let zone = json!({ "text": "Invoice 4711", "x": 60, "y": 80, "width": 400, "height": 200 });
+    // Without the title bar, which says whether keys go to the window.
+    let zone = json!({ "text": "Invoice 4711", "x": 70, "y": 108, "width": 380, "height": 150 });
     let first = text(&server, "find", zone.clone()).await;
     let again = text(&server, "find", zone.clone()).await;
     assert_eq!((&again["known"], &again["found"]), (&json!(true), &first["found"]), "{again}");
@@ -98,7 +100,7 @@ async fn what_does_not_come_is_explained() {
     };
     let (status, answer) = server.post("/api/automation/text/wait", &json!({ "text": "Invoice 4713", "timeout": 0.3 })).await;
     assert_eq!((status, &answer["error_code"]), (504, &json!("TIMEOUT")), "{answer}");
-    assert!(answer["message"].as_str().unwrap().contains("comes closest"), "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("comes closest"), "{answer}");
     explained(&answer);
 
     // The same stands in a run's record.
@@ -115,9 +117,9 @@ async fn what_does_not_come_is_explained() {
     // What stands there, but not beside what it was to stand beside.
     let body = json!({ "text": "Total", "right_of": "Delivery", "timeout": 0 });
     let (_, answer) = server.post("/api/automation/text/wait", &body).await;
-    assert!(answer["message"].as_str().unwrap().contains("\"Delivery\""), "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("\"Delivery\""), "{answer}");
     let (_, answer) = server.post("/api/automation/text/wait", &json!({ "text": "Total", "occurrence": 3, "timeout": 0 })).await;
-    assert!(answer["message"].as_str().unwrap().contains("there are only 2"), "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("there are only 2"), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,9 +139,10 @@ async fn a_text_is_awaited_and_clicked() {
     let mut dialog = Program::start(&display, "zenity", &arguments);
     let nodes = json!([
         node("start", "manual_trigger", json!({})),
-        node("wait", "wait_for_text", json!({ "text": "Verwerfen", "timeout": 30 })),
+        // A theme with pale letters on grey is not read to the letter.
+        node("wait", "wait_for_text", json!({ "text": "Verwerfen", "timeout": 30, "min_score": 0.7 })),
         node("look", "find_text", json!({ "text": "Sp[a-z]+rn", "match_by": "regex" })),
-        node("click", "click_text", json!({ "text": "Verwerfen", "left_of": "{{ input.text }}" })),
+        node("click", "click_text", json!({ "text": "Verwerfen", "left_of": "{{ input.text }}", "min_score": 0.7 })),
     ]);
     let edges = json!([
         { "id": "a", "source": "start", "target": "wait" },

