@@ -15,8 +15,8 @@ use crate::served::{Client, Served};
 
 /// Keys of one round.
 const KEYS: usize = 200;
-/// What a flood prints, and how many bytes of it a program writes.
-const FLOOD: &str = "yes | head -c 200M";
+/// What prints a flood: short lines, and long ones. How many bytes of it a program writes.
+const FLOODS: [&str; 2] = ["yes | head -c 200M", "yes $(printf %04000d 1) | head -c 200M"];
 const FLOOD_BYTES: f64 = 200.0 * 1024.0 * 1024.0;
 /// Sessions that do nothing.
 const IDLE: usize = 32;
@@ -27,7 +27,9 @@ pub fn measure() {
     let mut client = served.client();
     echo(&served, &mut client);
     command(&mut client);
-    flood(&served, &mut client);
+    for command in FLOODS {
+        flood(&served, &mut client, command);
+    }
     idle(&served, &mut client);
 }
 
@@ -135,19 +137,22 @@ fn command(client: &mut Client) {
     close(client, &id);
 }
 
-/// In turns with a bare terminal that is only read, which is as fast as this machine's terminals are.
-fn flood(served: &Served, client: &mut Client) {
+/// In turns with a bare terminal that is only read, which is as fast as this machine's terminals are: its kernel goes through what is
+/// printed line by line.
+fn flood(served: &Served, client: &mut Client, command: &str) {
     let id = open(client);
-    let body = format!(r#"{{"command":"{FLOOD}","session_id":"{id}","timeout":300}}"#);
+    let body = format!(r#"{{"command":"{command}","session_id":"{id}","timeout":300}}"#);
     let (mut bares, mut ours, mut grown) = (Vec::new(), Vec::new(), Vec::new());
     let rate = |begun: Instant| FLOOD_BYTES / 1e6 / begun.elapsed().as_secs_f64();
     for _ in 0..3 {
         let begun = Instant::now();
-        let mut bare = Bare::start(FLOOD);
+        let mut bare = Bare::start(command);
         let mut chunk = vec![0; 65536];
         while matches!(bare.reader.read(&mut chunk), Ok(1..)) {}
         bares.push(rate(begun));
         drop(bare);
+        // A connection on which nothing was said for so long is cut off.
+        *client = served.client();
         let (before, begun) = (served.resident(), Instant::now());
         client.send("POST", "/api/shell/bash", &body);
         let (status, said) = client.answer();
@@ -155,23 +160,31 @@ fn flood(served: &Served, client: &mut Client) {
         ours.push(rate(begun));
         grown.push((served.resident() - before) / 1e6);
     }
-    show(&format!("`{FLOOD}` in a bare terminal that is only read"), "MB/s", Untargeted, bares.clone());
-    show(&format!("`{FLOOD}` in a session"), "MB/s", AtLeast(100.0), ours.clone());
+    show(&format!("`{command}` in a bare terminal that is only read"), "MB/s", Untargeted, bares.clone());
+    show(&format!("`{command}` in a session"), "MB/s", AtLeast(100.0), ours.clone());
     show("  session by bare terminal", "×", Untargeted, ratios(&ours, &bares));
     show("  memory of the server after it, more than before", "MB", AtMost(8.0), grown);
     close(client, &id);
 }
 
+/// In turns with the same server while it has none.
 fn idle(served: &Served, client: &mut Client) {
-    let ids: Vec<String> = (0..IDLE).map(|_| open(client)).collect();
-    std::thread::sleep(Duration::from_secs(1));
-    let costs = (0..ROUNDS).map(|_| {
+    let busy = || {
+        std::thread::sleep(Duration::from_secs(1));
         let before = served.busy();
         std::thread::sleep(Duration::from_secs(5));
         (served.busy() - before) / 5.0 * 100.0
-    });
-    show(&format!("{IDLE} sessions that do nothing"), "% of a core", AtMost(1.0), costs.collect());
-    for id in ids {
-        close(client, &id);
+    };
+    let mut more = Vec::new();
+    for _ in 0..ROUNDS {
+        let without = busy();
+        *client = served.client();
+        let ids: Vec<String> = (0..IDLE).map(|_| open(client)).collect();
+        more.push(busy() - without);
+        *client = served.client();
+        for id in ids {
+            close(client, &id);
+        }
     }
+    show(&format!("{IDLE} sessions that do nothing, more than none"), "% of a core", AtMost(1.0), more);
 }

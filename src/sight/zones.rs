@@ -11,6 +11,7 @@ use super::{Error, Inner, NamedZone, Sight, Zone};
 use crate::desktop::Desktop;
 use crate::error::{Failure, Kind};
 use crate::ocr;
+use crate::policy::is_device;
 use crate::screen::Region;
 use crate::vision::Needle;
 
@@ -115,8 +116,8 @@ impl Sight {
 /// What is wrong with a zone.
 fn check(zone: &NamedZone) -> Result<(), Error> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
-    if zone.name.is_empty() || zone.name.len() > LONGEST_NAME || !zone.name.chars().all(is_name) {
-        return Err(Error::invalid("/name", format!("a zone's name has 1 to {LONGEST_NAME} letters, digits, _ and -")));
+    if zone.name.is_empty() || zone.name.len() > LONGEST_NAME || is_device(&zone.name) || !zone.name.chars().all(is_name) {
+        return Err(Error::invalid("/name", format!("a zone's name has 1 to {LONGEST_NAME} letters, digits, _ and -, and is no device's")));
     }
     if zone.description.as_ref().is_some_and(|text| text.chars().count() > 1000) {
         return Err(Error::invalid("/description", "give at most 1000 characters"));

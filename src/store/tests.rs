@@ -59,6 +59,26 @@ async fn what_comes_while_it_rests_is_written_also_where_it_never_wakes() {
     assert_eq!(kept, "late");
 }
 
+/// Where there is always more to write, the log begins anew all the same, in the room that it has.
+#[tokio::test]
+async fn the_log_stays_small_however_much_is_written_without_a_break() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("trae.db")).unwrap();
+    let mut largest = 0;
+    for turn in 0..100 {
+        for piece in 0..8 {
+            let source = format!("{turn} {piece} ").repeat(8 * 1024);
+            let program = runs::ProgramRow { hash: format!("{turn} {piece}").into(), source, nodes: "[]".to_owned() };
+            store.write(runs::Write::Program(Arc::new(program))).unwrap();
+        }
+        store.durable().await.unwrap();
+        largest = largest.max(store.size().log);
+    }
+    let size = store.size();
+    assert!(largest < 24 << 20 && size.database > 24 << 20, "{largest} bytes of log, {} of database", size.database);
+    store.close();
+}
+
 #[tokio::test]
 async fn a_thread_that_died_says_so_and_is_replaced() {
     let folder = tempfile::tempdir().unwrap();

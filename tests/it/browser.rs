@@ -1,4 +1,4 @@
-//! The page of `examples/clients/`, opened in a real browser: what is on its canvas is what is on the screen.
+//! The pages of `examples/clients/`, opened in a real browser: one shows what is on the screen, the other what is in a terminal.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use trae::desktop::Desktop;
 use trae::screen::Capture;
 
-use super::api::served;
+use super::api::{served, shell};
 use super::desktop::display::{Window, managed};
 use super::support::browser::{self, Browser, Line, serve_folder};
 
@@ -110,5 +110,91 @@ async fn the_page_shows_the_screen_after_changes_scrolls_and_a_lost_connection()
     line.cut();
     window.paint(0x20_c0_20);
     shows_the_screen(&mut browser, &desktop, "after the connection was lost").await;
+    assert_eq!(browser.complaints, Vec::<String>::new());
+}
+
+/// What xterm.js shows: each line, those above the screen among them, the cursor, and whether it is the alternate screen.
+const SHOWN: &str = "(() => { const all = terminal.buffer.active; const lines = []; \
+    for (let row = 0; row < all.length; row += 1) { lines.push(all.getLine(row).translateToString(true)); } \
+    return { text: lines.join('\\n').trimEnd(), cursor: [all.cursorX, all.cursorY], type: all.type }; })()";
+
+/// Waits until the terminal in the page shows something.
+async fn terminal_shows(browser: &mut Browser, wanted: &str) -> serde_json::Value {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let shown = browser.ask(SHOWN).await;
+        if shown["text"].as_str().is_some_and(|text| text.contains(wanted)) {
+            return shown;
+        }
+        assert!(Instant::now() < end, "{wanted:?} does not come: {shown}; it said {:?}", browser.complaints);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Whether the page has a terminal to show. Without one a test fails, unless it was said that nothing is to be installed.
+fn has_terminal() -> bool {
+    let there = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/clients/node_modules/@xterm/xterm").exists();
+    let skipped = std::env::var("PACKAGES").is_ok_and(|packages| packages == "skip");
+    assert!(there || skipped, "xterm.js is not there: make packages-clients, or PACKAGES=skip to go without");
+    there
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_in_xterm_js_is_the_same_again_after_a_lost_connection() {
+    if !browser::is_there() || !has_terminal() {
+        return;
+    }
+    let origin = serve_folder("examples/clients").await;
+    let allowed = origin.clone();
+    let server = served::start_with(|config| config.cors.origins = vec![allowed]).await;
+    let id = shell::open(&server).await;
+    let line = Line::to(server.address).await;
+    let mut browser = Browser::start().await;
+    browser.open(&format!("{origin}/shell_terminal.html?server={}&session={id}", line.address)).await;
+    while browser.ask("shell.writer").await != true {}
+
+    for key in "echo ty''ped; stty size".chars().map(String::from).chain(["Enter".to_owned()]) {
+        let text = if key == "Enter" { "\r" } else { &key };
+        let code = if key == "Enter" { 13 } else { 0 };
+        let event = json!({ "type": "keyDown", "key": key, "text": text, "windowsVirtualKeyCode": code });
+        browser.call("Input.dispatchKeyEvent", event).await;
+    }
+    terminal_shows(&mut browser, "typed\n30 100").await;
+    let colours = "printf '\\033[1;31mgr\\303\\274n \\342\\224\\200\\342\\224\\200\\033[0m\\n'; seq 150";
+    shell::run(&server, Some(&id), colours).await;
+    terminal_shows(&mut browser, "150").await;
+
+    // In the alternate screen of an editor, with lines above the ordinary one.
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("note.txt");
+    std::fs::write(&place, "first line\nsecond line\n").unwrap();
+    browser.ask(&format!("terminal.input({:?})", format!("vi -u NONE {}\r", place.display()))).await;
+    terminal_shows(&mut browser, "second line").await;
+    browser.ask("terminal.input('joadded')").await;
+    let before = terminal_shows(&mut browser, "added").await;
+    assert_eq!(before["type"], "alternate");
+    browser.ask("window.lost = shell.socket").await;
+    line.cut();
+    while browser.ask("shell.socket !== window.lost && shell.writer").await != true {}
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let after = browser.ask(SHOWN).await;
+        if after == before {
+            break;
+        }
+        assert!(Instant::now() < end, "{after}\nis not\n{before}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    browser.ask("terminal.input('\\x1b:wq\\r')").await;
+    let shown = terminal_shows(&mut browser, "150").await;
+    let text = shown["text"].as_str().unwrap();
+    assert!(shown["type"] == "normal" && text.contains("typed\n30 100") && text.contains("grün ──\n1\n2\n"), "{text}");
+    assert!(std::fs::read_to_string(&place).unwrap().contains("added"));
+
+    // More than it can show at once, and then at once what is typed.
+    shell::run(&server, Some(&id), "seq 400000 | tr '\\n' ' '; echo fl''ood").await;
+    terminal_shows(&mut browser, "flood").await;
+    browser.ask("terminal.input('exit 3\\r')").await;
+    while browser.ask("document.getElementById('said').textContent.includes('code 3')").await != true {}
     assert_eq!(browser.complaints, Vec::<String>::new());
 }

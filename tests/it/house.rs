@@ -31,7 +31,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("vision", &["policy", "error"]),
     ("windows", &["vnc", "policy", "error"]),
     ("desktop", &["screen", "windows", "input", "clipboard", "vnc", "error"]),
-    ("sight", &["desktop", "ocr", "screen", "vision", "windows", "error"]),
+    ("sight", &["desktop", "ocr", "screen", "vision", "windows", "policy", "error"]),
     (
         "host",
         &[

@@ -38,9 +38,19 @@ impl Terminal {
     }
 
     async fn shows(&self, wanted: &str) {
+        self.shows_behind("", wanted).await;
+    }
+
+    /// Waits until something is shown behind the last time that something else was.
+    async fn shows_behind(&self, before: &str, wanted: &str) {
         let deadline = Instant::now() + Duration::from_secs(20);
-        while !self.seen.lock().unwrap().contains(wanted) {
-            assert!(Instant::now() < deadline, "{wanted:?} is not in {:?}", self.seen.lock().unwrap());
+        loop {
+            let seen = self.seen.lock().unwrap().clone();
+            let at = if before.is_empty() { Some(0) } else { seen.rfind(before) };
+            if at.is_some_and(|at| seen[at..].contains(wanted)) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{wanted:?} is not behind {before:?} in {seen:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -122,8 +132,9 @@ async fn the_terminal_is_given_back_whatever_happens() {
         terminal.press("echo rea''dy\r");
         terminal.shows("ready").await;
         // A program has changed everything there is.
-        terminal.press("printf '\\033[?1049h\\033[?25l\\033[?1002hfu''ll'\r");
-        terminal.shows("full").await;
+        let full = format!("full of {end}");
+        terminal.press(&format!("printf '\\033[?1049h\\033[?25l\\033[?1002hfu''ll of {end}'\r"));
+        terminal.shows(&full).await;
         assert!(!terminal.is_as_found());
         match end {
             "ctrl-x" => terminal.press("\x18"),
@@ -135,13 +146,11 @@ async fn the_terminal_is_given_back_whatever_happens() {
         }
         assert_eq!(terminal.ends().await, 0, "{end}");
         assert!(terminal.is_as_found(), "{end}");
-        let seen = terminal.seen.lock().unwrap().clone();
-        let after = seen.rsplit("full").next().unwrap();
         for undone in ["\x1b[?1049l", "\x1b[?25h", "\x1b[?1002l"] {
-            assert!(after.contains(undone), "{end}: {undone:?} is not in {after:?}");
+            terminal.shows_behind(&full, undone).await;
         }
         if end == "exit" {
-            assert!(after.contains("code 3"), "{after:?}");
+            terminal.shows_behind(&full, "code 3").await;
         }
     }
     let mut ended = Terminal::start(&server, &["shell", "attach", &id]);

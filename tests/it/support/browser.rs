@@ -160,9 +160,14 @@ async fn answer(mut stream: TcpStream, folder: &str) {
         }
     }
     let request = String::from_utf8_lossy(&request).into_owned();
-    let name = request.split(['/', ' ', '?']).find(|part| part.contains('.')).unwrap_or_default();
+    let name = request.split([' ', '?']).nth(1).unwrap_or_default().trim_start_matches('/');
+    assert!(!name.contains(".."), "{name}");
     let file = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(name));
-    let kind = if name.ends_with(".js") { "text/javascript" } else { "text/html" };
+    let kind = match name.rsplit('.').next() {
+        Some("js") => "text/javascript",
+        Some("css") => "text/css",
+        _ => "text/html",
+    };
     // A browser asks for an icon whether there is one or not.
     let status = if file.is_ok() { "200 OK" } else { "204 No Content" };
     let body = file.unwrap_or_default();
