@@ -26,7 +26,7 @@ use crate::error::{Failure, Kind};
 use crate::host::{self, Capabilities, Host, Job, Outcome};
 use crate::input::Shortcut;
 use crate::keys::Keys;
-use crate::policy::{Grant, Permissions};
+use crate::policy::{Commands, Grant, Permissions};
 use crate::recordings::{self, Recordings};
 use crate::runs::{self, Runs, Workflows};
 use crate::script::{self, Library};
@@ -70,6 +70,8 @@ pub struct App {
     system: Arc<system::System>,
     tls: Option<Tls>,
     store: Store,
+    /// Which commands may be started.
+    commands: Commands,
     /// The data folder's `files/`, with no link in its path.
     files: PathBuf,
     started: Instant,
@@ -103,6 +105,7 @@ impl App {
         let started = Instant::now();
         let data = &config.storage.data_dir;
         let files = prepare(data)?;
+        let commands = commands(&config)?;
         let tls = Tls::load(&config.server)?;
         let store = Store::open(&data.join("trae.db"))?;
         let keys = Arc::new(open_keys(&config, store.clone())?);
@@ -136,8 +139,12 @@ impl App {
         let library = Arc::new(Library::open(script_settings(&config)));
         let programs = Arc::new(Programs::new(Arc::clone(&library)));
         let watching = Grant::new(vec![options.allowed.clone()], files.clone());
-        let runs =
-            Runs::new(store.clone(), Arc::new(HostRunner(Arc::clone(&host))), programs, run_settings(&config, &files, options.allowed));
+        let runs = Runs::new(
+            store.clone(),
+            Arc::new(HostRunner(Arc::clone(&host))),
+            programs,
+            runs::Settings { commands: commands.clone(), ..run_settings(&config, &files, options.allowed) },
+        );
         let settings = triggers::Settings { store: store.clone(), grant: watching, clock: Arc::new(SystemClock) };
         let triggers = Triggers::new(runs.clone(), settings).seeing(sight.clone(), Arc::clone(&desktops));
         let snapshots = Snapshots::new(store.clone(), Arc::clone(&desktops), Arc::clone(&ocr), snapshot_settings(&config));
@@ -174,6 +181,7 @@ impl App {
             system,
             tls,
             store,
+            commands,
             files,
             started,
             shutdown: CancellationToken::new(),
@@ -192,7 +200,7 @@ impl App {
         self.runs.tend(self.shutdown.clone());
         let state = State::new(Parts {
             config: Arc::clone(&self.config),
-            grant: Grant::new(vec![Permissions::all()], self.files.clone()),
+            grant: Grant::new(vec![Permissions::all()], self.files.clone()).with_commands(self.commands.clone()),
             keys: Arc::clone(&self.keys),
             ocr: Arc::clone(&self.ocr),
             sight: self.sight.clone(),
@@ -360,6 +368,12 @@ fn run_settings(config: &Config, files: &Path, allowed: Permissions) -> runs::Se
     let config::Runs { max, max_queued, kept, kept_for, .. } = config.runs;
     let versions_kept = config.storage.versions_kept;
     runs::Settings { max_runs: max, max_queued, kept, kept_for, versions_kept, ..runs::Settings::new(files, allowed) }
+}
+
+/// Which commands may be started.
+fn commands(config: &Config) -> Result<Commands, Failure> {
+    let wrong = |reason| Failure::new(Kind::ValidationError, format!("SHELL_ALLOW: {reason}"));
+    Commands::only(&config.shell.allow).map_err(wrong)
 }
 
 /// Whose addresses may be private: whoever can reach a server that others reach, too, is not to reach what lies behind it.

@@ -13,6 +13,7 @@ mod reach;
 mod url;
 
 pub use command::{AllowedCommand, AllowedProcess, Program};
+pub use danger::Commands;
 pub use grant::{Denied, Grant};
 pub use path::{Access, AllowedPath, is_device};
 pub use permissions::Permissions;

@@ -144,6 +144,8 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("tower_http", &["api"]),
     ("tracing_appender", &["logging"]),
     ("tracing_subscriber", &["logging"]),
+    ("tree_sitter", &["policy"]),
+    ("tree_sitter_bash", &["policy"]),
     ("turbojpeg", &["screen"]),
     ("utoipa_axum", &["api"]),
     ("x11rb", &["screen", "input", "clipboard", "desktop", "windows"]),
