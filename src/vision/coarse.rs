@@ -83,11 +83,11 @@ impl Small {
         let mut above: Vec<f32> = self.values.iter().take(self.width).copied().collect();
         for row in 0..self.height {
             let (start, end) = (row * self.width, (row + 1) * self.width);
-            for column in 0..self.width {
+            for (column, above) in above.iter_mut().enumerate() {
                 let own = self.values[start + column];
                 let below = self.values.get(end + column).copied().unwrap_or(own);
-                self.values[start + column] = (above[column] + 2.0 * own + below) / 4.0;
-                above[column] = own;
+                self.values[start + column] = (*above + 2.0 * own + below) / 4.0;
+                *above = own;
             }
         }
     }

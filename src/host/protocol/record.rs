@@ -8,6 +8,7 @@ use crate::error::Failure;
 /// What happened in a run, in the order in which it happened.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "most records are the end of a step: a box for each costs more than the room it saves")]
 pub enum Record {
     /// A step began and is about to do something outside the engine, or takes long.
     StepStarted(StepStarted),
