@@ -4,6 +4,7 @@ mod checks;
 pub mod doctor;
 mod gate;
 mod kept_targets;
+mod kept_zones;
 mod parts;
 mod programs;
 mod shell_history;
@@ -30,6 +31,7 @@ use crate::recordings::{self, Recordings};
 use crate::runs::{self, Runs, Workflows};
 use crate::script::{self, Library};
 use crate::services::Services;
+use crate::sight::Sight;
 use crate::snapshots::{self, Snapshots};
 use crate::store::Store;
 use crate::triggers::{self, SystemClock, Triggers};
@@ -64,6 +66,7 @@ pub struct App {
     /// API keys.
     pub keys: Arc<Keys>,
     ocr: Arc<ocr::Ocr>,
+    sight: Sight,
     system: Arc<system::System>,
     tls: Option<Tls>,
     store: Store,
@@ -110,6 +113,8 @@ impl App {
         let desktops = Desktops::new(desktop_settings(&config)?).kept(Arc::new(kept_targets::Kept(store.clone())), targets);
         let desktops = Arc::new(desktops);
         let ocr = Arc::new(ocr::Ocr::new(ocr_settings(&config)));
+        let zones = kept_zones::read(&store).await?;
+        let sight = Sight::with_zones(Arc::clone(&ocr), Arc::new(kept_zones::Kept(store.clone())), zones);
         let history = Arc::new(shell_history::Kept(store.clone()));
         if !config.shell.sandbox {
             tracing::warn!("SHELL_SANDBOX=false: commands of scripts and workflows may touch whatever the server may");
@@ -121,6 +126,7 @@ impl App {
         let capabilities = Capabilities {
             desktops: Arc::clone(&desktops),
             ocr: Arc::clone(&ocr),
+            sight: sight.clone(),
             shells: Arc::clone(&shells),
             fetch: Arc::clone(&fetch),
             system: Arc::clone(&system),
@@ -140,7 +146,7 @@ impl App {
             runs::Settings { commands: commands.clone(), ..run_settings(&config, &files, options.allowed) },
         );
         let settings = triggers::Settings { store: store.clone(), grant: watching, clock: Arc::new(SystemClock) };
-        let triggers = Triggers::new(runs.clone(), settings);
+        let triggers = Triggers::new(runs.clone(), settings).seeing(sight.clone(), Arc::clone(&desktops));
         let snapshots = Snapshots::new(store.clone(), Arc::clone(&desktops), Arc::clone(&ocr), snapshot_settings(&config));
         let recordings = Recordings::new(store.clone(), Arc::clone(&desktops), recording_settings(&config));
         let rooms = parts::Rooms {
@@ -170,6 +176,7 @@ impl App {
             services,
             keys,
             ocr,
+            sight,
             shells,
             system,
             tls,
@@ -196,6 +203,7 @@ impl App {
             grant: Grant::new(vec![Permissions::all()], self.files.clone()).with_commands(self.commands.clone()),
             keys: Arc::clone(&self.keys),
             ocr: Arc::clone(&self.ocr),
+            sight: self.sight.clone(),
             shells: Arc::clone(&self.shells),
             system: Arc::clone(&self.system),
             library: Arc::clone(&self.library),

@@ -6,11 +6,13 @@
 mod broker;
 mod controls;
 mod dry;
+mod expecting;
 mod pictures;
 mod pool;
 pub mod protocol;
 mod rounds;
 mod runner;
+mod seeing;
 mod terminals;
 pub mod wire;
 

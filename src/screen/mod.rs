@@ -180,8 +180,8 @@ trait Backend: Send + Sync {
     }
     /// The pixels of a window that lies at a region, and whether they are all its own.
     fn portrait(&self, window: u32, region: Region) -> Result<(Frame, Extent), Error>;
-    /// Tells when something has changed, from now on.
-    fn watch(&self, bell: Arc<Bell>) -> Result<Watch, Error>;
+    /// Tells when something has changed, from now on; and with `pointer` where that is.
+    fn watch(&self, bell: Arc<Bell>, pointer: bool) -> Result<Watch, Error>;
 }
 
 /// The screen of one display. Safe to share; survives a restart of the display's server.
@@ -270,8 +270,11 @@ impl Screen {
         self.region(&Capture { monitor: Some(monitor), region: None })
     }
 
-    /// Where that is.
-    fn region(&self, capture: &Capture) -> Result<Region, Error> {
+    /// Where that is, on the virtual screen.
+    ///
+    /// # Errors
+    /// As [`Screen::capture`].
+    pub fn region(&self, capture: &Capture) -> Result<Region, Error> {
         Ok(match capture.monitor {
             None => {
                 let bounds = self.backend.bounds()?;
@@ -309,6 +312,16 @@ impl Screen {
     /// # Errors
     /// [`Error::Unavailable`] where the display does not answer.
     pub fn watch(&self, bell: Arc<Bell>) -> Result<Watch, Error> {
-        self.backend.watch(bell)
+        self.backend.watch(bell, true)
+    }
+
+    /// The same for who asks what has changed now and then, and does not wait for it: of the pointer it is told nothing, which would be
+    /// kept for it meanwhile.
+    ///
+    /// # Errors
+    /// As [`Screen::watch`].
+    pub fn watch_picture(&self) -> Result<Watch, Error> {
+        let bell = Bell::new().map_err(|error| Error::Failed(format!("waiting failed: {error}")))?;
+        self.backend.watch(Arc::new(bell), false)
     }
 }

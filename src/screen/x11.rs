@@ -130,8 +130,8 @@ impl Backend for X11 {
         }
     }
 
-    fn watch(&self, bell: Arc<Bell>) -> Result<Watch, Error> {
-        Ok(Watch::new(bell, Damage::open(&self.display)?))
+    fn watch(&self, bell: Arc<Bell>, pointer: bool) -> Result<Watch, Error> {
+        Ok(Watch::new(bell, Damage::open(&self.display, pointer)?))
     }
 }
 

@@ -24,6 +24,7 @@ pub mod triggers;
 pub mod versions;
 pub mod workflows;
 mod writer;
+mod zones;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};

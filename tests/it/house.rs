@@ -28,11 +28,29 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("screen", &["vnc", "policy", "error"]),
     ("shell", &["sandbox", "policy", "error"]),
     ("system", &["policy", "error"]),
+    ("vision", &["policy", "error"]),
     ("windows", &["vnc", "policy", "error"]),
     ("desktop", &["screen", "windows", "input", "clipboard", "vnc", "error"]),
+    ("sight", &["desktop", "ocr", "screen", "vision", "windows", "policy", "error"]),
     (
         "host",
-        &["desktop", "clipboard", "fetch", "files", "input", "ocr", "screen", "shell", "system", "windows", "sandbox", "policy", "error"],
+        &[
+            "sight",
+            "desktop",
+            "clipboard",
+            "fetch",
+            "files",
+            "input",
+            "ocr",
+            "screen",
+            "shell",
+            "system",
+            "vision",
+            "windows",
+            "sandbox",
+            "policy",
+            "error",
+        ],
     ),
     ("workflow", &["schedule", "policy", "error"]),
     ("script", &["host", "workflow", "sandbox", "policy", "error"]),
@@ -41,7 +59,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("integrations", &["trust", "error"]),
     ("logging", &["config", "error"]),
     ("runs", &["host", "script", "workflow", "store", "policy", "tally", "error"]),
-    ("triggers", &["runs", "workflow", "store", "files", "policy", "error"]),
+    ("triggers", &["runs", "sight", "desktop", "vision", "workflow", "store", "files", "policy", "error"]),
     ("snapshots", &["store", "desktop", "input", "ocr", "screen", "policy", "error"]),
     ("recordings", &["workflow", "store", "desktop", "windows", "input", "screen", "policy", "error"]),
     (
@@ -54,6 +72,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "script",
             "workflow",
             "host",
+            "sight",
             "desktop",
             "clipboard",
             "fetch",
@@ -63,6 +82,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "screen",
             "shell",
             "system",
+            "vision",
             "windows",
             "services",
             "keys",
@@ -85,7 +105,7 @@ const ANY: &[&str] = &["*"];
 const EVERYWHERE: &str = "failpoint";
 
 /// Rooms of which everyone may use the words (`words.rs`: what is asked and answered), though not what they do.
-const WORDS: &[&str] = &["clipboard", "fetch", "files", "input", "ocr", "screen", "shell", "system", "windows"];
+const WORDS: &[&str] = &["clipboard", "fetch", "files", "input", "ocr", "screen", "shell", "sight", "system", "windows"];
 
 /// A framework and the rooms that may name it.
 const FRAMEWORKS: &[(&str, &[&str])] = &[
@@ -102,7 +122,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("governor", &["api"]),
     ("hmac", &["keys", "triggers"]),
     ("hyper", &["api"]),
-    ("icu_normalizer", &["recordings"]),
+    ("icu_normalizer", &["ocr", "recordings"]),
     ("indicatif", &["cli"]),
     ("landlock", &["sandbox"]),
     ("leptess", &["ocr"]),
@@ -111,7 +131,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("openh264", &["screen"]),
     ("portable_pty", &["shell"]),
     ("prometheus_client", &["api"]),
-    ("regex", &["shell", "windows"]),
+    ("regex", &["ocr", "shell", "windows"]),
     ("reqwest", &["fetch", "integrations"]),
     ("rhai", &["script"]),
     ("rusqlite", &["store"]),

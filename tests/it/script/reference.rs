@@ -8,8 +8,23 @@ use trae::script::reference::reference;
 
 use super::{host, job, program};
 
-const NAMESPACES: [&str; 14] =
-    ["clipboard", "files", "flow", "http", "json", "keyboard", "log", "mouse", "ocr", "screen", "shell", "system", "time", "window"];
+const NAMESPACES: [&str; 15] = [
+    "clipboard",
+    "files",
+    "flow",
+    "http",
+    "json",
+    "keyboard",
+    "log",
+    "mouse",
+    "ocr",
+    "screen",
+    "shell",
+    "system",
+    "time",
+    "vision",
+    "window",
+];
 
 #[test]
 fn every_namespace_is_there_and_every_function_has_an_example() {
