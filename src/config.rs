@@ -283,6 +283,9 @@ pub struct Shell {
     pub fish_interactive: Vec<String>,
     /// `MAX_SHELL_SESSIONS`, default `32`.
     pub max_sessions: usize,
+    /// `SHELL_ALLOW`, default none: the only commands that may be started, as patterns: `git status`, `echo *`, `make -j*`. Over REST, in
+    /// sessions and by scripts alike; terminals are then not opened, as what is typed there is not looked at.
+    pub allow: Vec<String>,
     /// `RECORD_SHELL_SESSIONS`, default `false`: whether sessions are recorded that do not say themselves.
     pub record: bool,
     /// `SHELL_SANDBOX`, default `true`: commands of scripts and workflows touch only what these were granted to read and write.
@@ -487,6 +490,7 @@ fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         fish: line("SHELL_FISH", &["fish", "-c"]),
         fish_interactive: line("SHELL_FISH_INTERACTIVE", &["fish", "--no-config", "-i"]),
         max_sessions: r.within("MAX_SHELL_SESSIONS", 32, 1..=1024),
+        allow: r.get("SHELL_ALLOW", Vec::new()),
         record: r.get("RECORD_SHELL_SESSIONS", false),
         sandbox: r.get("SHELL_SANDBOX", true),
     };

@@ -103,6 +103,7 @@ fn fill(data: &std::path::Path) {
             .unwrap();
         for seq in 0..3 {
             let end = StepEnd {
+                expectation: None,
                 status: "succeeded",
                 output: Some(json("{\"x\":100,\"y\":200}")),
                 handle: None,

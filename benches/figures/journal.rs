@@ -122,9 +122,11 @@ fn cost() {
 
 fn capabilities() -> Capabilities {
     let ocr = ocr::Settings { languages: vec!["eng".to_owned()], timeout: Duration::from_secs(30), confidence_threshold: 0.7 };
+    let ocr = Arc::new(ocr::Ocr::new(ocr));
     Capabilities {
         desktops: Arc::new(Desktops::new(desktop::Settings { mode: desktop::Mode::None, ..Default::default() })),
-        ocr: Arc::new(ocr::Ocr::new(ocr)),
+        sight: trae::sight::Sight::new(Arc::clone(&ocr)),
+        ocr,
         shells: Arc::new(shell::Shells::new(shell::Settings::default())),
         fetch: Arc::new(fetch::Fetch::new()),
         system: Arc::new(system::System::new()),

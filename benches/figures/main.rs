@@ -30,6 +30,7 @@ mod served;
 mod server;
 mod sessions;
 mod shell;
+mod sight;
 mod stream;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_trae");
@@ -38,7 +39,7 @@ const ROUNDS: usize = 5;
 /// A group of figures, and the word that asks for it.
 type Group = (&'static str, fn());
 
-const GROUPS: [Group; 11] = [
+const GROUPS: [Group; 12] = [
     ("chains", chains::measure),
     ("journal", journal::measure),
     ("server", server::measure),
@@ -50,6 +51,7 @@ const GROUPS: [Group; 11] = [
     ("sessions", sessions::measure),
     ("history", history::measure),
     ("reload", reload::measure),
+    ("sight", sight::measure),
 ];
 
 fn main() {
@@ -57,7 +59,7 @@ fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let Some(unknown) = asked.iter().find(|word| !GROUPS.iter().any(|(name, _)| name == word)) {
         println!(
-            "there is no group {unknown:?}: chains, journal, server, desktop, stream, peers, cancel, shell, sessions, history, reload"
+            "there is no group {unknown:?}: chains, journal, server, desktop, stream, peers, cancel, shell, sessions, history, reload, sight"
         );
         std::process::exit(2);
     }

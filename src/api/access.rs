@@ -54,6 +54,7 @@ const TABLE: &[(&str, Need, Need)] = &[
     ("/api/webhooks", Need::Open, Need::Open),
     ("/api/webhooks-test", WORKFLOWS, WORKFLOWS),
     ("/api/workflows", READ, WORKFLOWS),
+    ("/api/zones", READ, DESKTOP),
     ("/docs", Need::Open, Need::Open),
     ("/metrics", READ, READ),
     ("/openapi.json", Need::Open, Need::Open),

@@ -55,6 +55,7 @@ mod visit;
 mod webhooks;
 mod workflow_automation;
 mod workflows;
+mod zones;
 
 pub use door::Door;
 pub use router::{door, openapi, routes};

@@ -14,8 +14,21 @@ use crate::audit::{Audit, Deed, Outcome};
 use crate::error::{Failure, Kind};
 
 /// What is asked by POST and changes nothing.
-const LOOKS: &[&str] =
-    &["/api/auth/token", "/api/desktop/screenshot", "/api/scripts/check", "/api/snapshots/ocr/execute", "/api/workflows/validate"];
+const LOOKS: &[&str] = &[
+    "/api/auth/token",
+    "/api/automation/picture/difference",
+    "/api/automation/picture/find",
+    "/api/automation/picture/wait",
+    "/api/automation/screen/change",
+    "/api/automation/screen/still",
+    "/api/automation/text/find",
+    "/api/automation/text/read",
+    "/api/automation/text/wait",
+    "/api/desktop/screenshot",
+    "/api/scripts/check",
+    "/api/snapshots/ocr/execute",
+    "/api/workflows/validate",
+];
 /// What is changed by opening a socket: whoever has a terminal may type into it.
 const TERMINALS: &str = "/ws/shell";
 /// What calls of these rooms start is on record by itself, with who called.

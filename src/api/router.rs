@@ -19,7 +19,7 @@ use super::visit;
 use super::{
     approvals, audit, auth, automation, describe, desktop, desktop_stream, docs, echo, error, filesystem, health, keys, metrics,
     node_configs, node_templates, queue, recordings, run_files, runs, scripts, secrets, shell, shell_terminal, snapshots, triggers,
-    versions, webhooks, workflow_automation, workflows,
+    versions, webhooks, workflow_automation, workflows, zones,
 };
 
 /// A route at once, and its description when somebody asks: a server that nobody asks for it never makes it.
@@ -97,6 +97,17 @@ fn table() -> Table {
         .add(routes!(automation::keyboard::down))
         .add(routes!(automation::keyboard::up))
         .add(routes!(automation::clipboard::read, automation::clipboard::write))
+        .add(routes!(automation::text::read))
+        .add(routes!(automation::text::find))
+        .add(routes!(automation::text::wait))
+        .add(routes!(automation::text::click))
+        .add(routes!(automation::picture::find))
+        .add(routes!(automation::picture::wait))
+        .add(routes!(automation::picture::click))
+        .add(routes!(automation::picture::difference))
+        .add(routes!(automation::picture::pixel))
+        .add(routes!(automation::picture::still))
+        .add(routes!(automation::picture::change))
         // node types and node configs
         .add(routes!(node_templates::list))
         .add(routes!(node_templates::get))
@@ -175,6 +186,11 @@ fn table() -> Table {
         .add(routes!(shell::processes::kill))
         .add(routes!(shell::processes::suspend))
         .add(routes!(shell::processes::resume))
+        // zones
+        .add(routes!(zones::list))
+        .add(routes!(zones::get, zones::put, zones::delete))
+        .add(routes!(zones::locate))
+        .add(routes!(zones::click))
         // triggers
         .add(routes!(triggers::list, triggers::create))
         .add(routes!(triggers::get, triggers::change, triggers::delete))

@@ -24,6 +24,7 @@ use crate::script::{Catalog, Library};
 use crate::secrets::Vault;
 use crate::services::{Name, Services};
 use crate::shell::Shells;
+use crate::sight::Sight;
 use crate::snapshots::Snapshots;
 use crate::system::System;
 use crate::triggers::Triggers;
@@ -74,6 +75,8 @@ pub struct Parts {
     pub services: Arc<Services>,
     /// Reading text.
     pub ocr: Arc<Ocr>,
+    /// What is to be seen on the desktops.
+    pub sight: Sight,
     /// Commands and shell sessions.
     pub shells: Arc<Shells>,
     /// Load and processes.
@@ -199,6 +202,11 @@ impl State {
     /// Reading text.
     pub fn ocr(&self) -> &Arc<Ocr> {
         &self.0.parts.ocr
+    }
+
+    /// What is to be seen on the desktops.
+    pub fn sight(&self) -> &Sight {
+        &self.0.parts.sight
     }
 
     /// The desktops.

@@ -21,9 +21,16 @@ impl host::Gate for Gate {
 /// The part that does what is asked for. None where the server itself does.
 fn part(call: &Call) -> Option<Name> {
     match call {
-        Call::ScreenMonitors | Call::ScreenCapture(_) | Call::WindowList(_) | Call::WindowGet { .. } | Call::WindowCapture { .. } => {
-            Some(Name::LiveDesktop)
-        }
+        Call::ScreenMonitors
+        | Call::ScreenCapture(_)
+        | Call::ScreenPixel { .. }
+        | Call::ZoneFind { .. }
+        | Call::ScreenStill(_)
+        | Call::ScreenChange { .. }
+        | Call::PictureFind { .. }
+        | Call::WindowList(_)
+        | Call::WindowGet { .. }
+        | Call::WindowCapture { .. } => Some(Name::LiveDesktop),
         Call::WindowAct { .. }
         | Call::MouseMove(_)
         | Call::MouseClick(_)
@@ -39,7 +46,7 @@ fn part(call: &Call) -> Option<Name> {
         | Call::KeyboardUp(_)
         | Call::ClipboardGet
         | Call::ClipboardSet(_) => Some(Name::ClickAutomation),
-        Call::OcrRead { .. } | Call::OcrLanguages => Some(Name::EnhancedOcr),
+        Call::OcrRead { .. } | Call::TextFind { .. } | Call::OcrLanguages => Some(Name::EnhancedOcr),
         Call::ShellRun { .. }
         | Call::ShellArgv { .. }
         | Call::ShellOpen(_)
@@ -56,6 +63,9 @@ fn part(call: &Call) -> Option<Name> {
         | Call::ImageSave { .. }
         | Call::ImagePixel { .. }
         | Call::ImageCrop { .. }
+        | Call::ImageDifference { .. }
+        | Call::ExpectBefore(_)
+        | Call::Expect { .. }
         | Call::FileRead { .. }
         | Call::FileWrite { .. }
         | Call::FileList { .. }

@@ -4,6 +4,7 @@ mod checks;
 pub mod doctor;
 mod gate;
 mod kept_targets;
+mod kept_zones;
 mod parts;
 mod programs;
 mod secrets;
@@ -28,12 +29,13 @@ use crate::error::{Failure, Kind};
 use crate::host::{self, Capabilities, Host, Job, Outcome};
 use crate::input::Shortcut;
 use crate::keys::Keys;
-use crate::policy::{Grant, Permissions};
+use crate::policy::{Commands, Grant, Permissions};
 use crate::recordings::{self, Recordings};
 use crate::runs::{self, Runs, Workflows};
 use crate::script::{self, Library};
 use crate::secrets::Vault;
 use crate::services::Services;
+use crate::sight::Sight;
 use crate::snapshots::{self, Snapshots};
 use crate::store::Store;
 use crate::triggers::{self, SystemClock, Triggers};
@@ -72,9 +74,12 @@ pub struct App {
     /// Who did what.
     pub audit: Arc<Audit>,
     ocr: Arc<ocr::Ocr>,
+    sight: Sight,
     system: Arc<system::System>,
     tls: Option<Tls>,
     store: Store,
+    /// Which commands may be started.
+    commands: Commands,
     /// The data folder's `files/`, with no link in its path.
     files: PathBuf,
     started: Instant,
@@ -108,6 +113,7 @@ impl App {
         let started = Instant::now();
         let data = &config.storage.data_dir;
         let files = prepare(data)?;
+        let commands = commands(&config)?;
         let tls = Tls::load(&config.server)?;
         let store = Store::open(&data.join("trae.db"))?;
         let keys = Arc::new(open_keys(&config, store.clone())?);
@@ -121,6 +127,8 @@ impl App {
         let desktops = Desktops::new(desktop_settings(&config)?).kept(Arc::new(kept_targets::Kept(store.clone())), targets);
         let desktops = Arc::new(desktops);
         let ocr = Arc::new(ocr::Ocr::new(ocr_settings(&config)));
+        let zones = kept_zones::read(&store).await?;
+        let sight = Sight::with_zones(Arc::clone(&ocr), Arc::new(kept_zones::Kept(store.clone())), zones);
         let history = Arc::new(shell_history::Kept { store: store.clone(), audit: Arc::clone(&audit) });
         if !config.shell.sandbox {
             tracing::warn!("SHELL_SANDBOX=false: commands of scripts and workflows may touch whatever the server may");
@@ -132,6 +140,7 @@ impl App {
         let capabilities = Capabilities {
             desktops: Arc::clone(&desktops),
             ocr: Arc::clone(&ocr),
+            sight: sight.clone(),
             shells: Arc::clone(&shells),
             fetch: Arc::clone(&fetch),
             system: Arc::clone(&system),
@@ -145,10 +154,14 @@ impl App {
         let library = Arc::new(Library::open(script_settings(&config)));
         let programs = Arc::new(Programs::new(Arc::clone(&library)));
         let watching = Grant::new(vec![options.allowed.clone()], files.clone());
-        let runs =
-            Runs::new(store.clone(), Arc::new(HostRunner(Arc::clone(&host))), programs, run_settings(&config, &files, options.allowed));
+        let runs = Runs::new(
+            store.clone(),
+            Arc::new(HostRunner(Arc::clone(&host))),
+            programs,
+            runs::Settings { commands: commands.clone(), ..run_settings(&config, &files, options.allowed) },
+        );
         let settings = triggers::Settings { store: store.clone(), grant: watching, clock: Arc::new(SystemClock) };
-        let triggers = Triggers::new(runs.clone(), settings);
+        let triggers = Triggers::new(runs.clone(), settings).seeing(sight.clone(), Arc::clone(&desktops));
         let snapshots = Snapshots::new(store.clone(), Arc::clone(&desktops), Arc::clone(&ocr), snapshot_settings(&config));
         let recordings = Recordings::new(store.clone(), Arc::clone(&desktops), recording_settings(&config));
         let rooms = parts::Rooms {
@@ -180,10 +193,12 @@ impl App {
             secrets,
             audit,
             ocr,
+            sight,
             shells,
             system,
             tls,
             store,
+            commands,
             files,
             started,
             shutdown: CancellationToken::new(),
@@ -206,11 +221,12 @@ impl App {
         tokio::spawn(Arc::clone(&self.audit).keep(self.shutdown.clone()));
         let state = State::new(Parts {
             config: Arc::clone(&self.config),
-            grant: Grant::new(vec![Permissions::all()], self.files.clone()),
+            grant: Grant::new(vec![Permissions::all()], self.files.clone()).with_commands(self.commands.clone()),
             keys: Arc::clone(&self.keys),
             secrets: Arc::clone(&self.secrets),
             audit: Arc::clone(&self.audit),
             ocr: Arc::clone(&self.ocr),
+            sight: self.sight.clone(),
             shells: Arc::clone(&self.shells),
             system: Arc::clone(&self.system),
             library: Arc::clone(&self.library),
@@ -399,6 +415,12 @@ fn run_settings(config: &Config, files: &Path, allowed: Permissions) -> runs::Se
     let config::Runs { max, max_queued, kept, kept_for, .. } = config.runs;
     let versions_kept = config.storage.versions_kept;
     runs::Settings { max_runs: max, max_queued, kept, kept_for, versions_kept, ..runs::Settings::new(files, allowed) }
+}
+
+/// Which commands may be started.
+fn commands(config: &Config) -> Result<Commands, Failure> {
+    let wrong = |reason| Failure::new(Kind::ValidationError, format!("SHELL_ALLOW: {reason}"));
+    Commands::only(&config.shell.allow).map_err(wrong)
 }
 
 /// Whose addresses may be private: whoever can reach a server that others reach, too, is not to reach what lies behind it.

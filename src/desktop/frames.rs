@@ -15,7 +15,7 @@ use super::Error;
 use super::shot::{Counts, Shot};
 use super::tiles::Tiles;
 use crate::error::Failure;
-use crate::screen::{Bell, Capture, Changes, Frame, Pointer, Region, Screen, Watch};
+use crate::screen::{Bell, Capture, Changes, Frame, Pointer, Region, Screen, Serial, Watch};
 
 /// The pointer is looked at not more often than this.
 const POINTER: Duration = Duration::from_millis(16);
@@ -28,6 +28,7 @@ pub(super) struct Frames {
     screen: Arc<Screen>,
     feeds: Mutex<HashMap<usize, Feed>>,
     next_viewer: AtomicU64,
+    next_series: AtomicU64,
     counts: Arc<Counts>,
 }
 
@@ -169,7 +170,7 @@ impl Drop for Viewer {
 
 impl Frames {
     pub(super) fn new(screen: Arc<Screen>) -> Self {
-        Self { screen, feeds: Mutex::default(), next_viewer: AtomicU64::new(0), counts: Arc::default() }
+        Self { screen, feeds: Mutex::default(), next_viewer: AtomicU64::new(0), next_series: AtomicU64::new(0), counts: Arc::default() }
     }
 
     /// Begins to watch a monitor, at most `fps` pictures a second.
@@ -227,6 +228,7 @@ impl Frames {
     /// Takes pictures as long as somebody watches.
     fn look(&self, monitor: usize, bell: &Arc<Bell>) -> Result<(), Error> {
         let mut watch = self.screen.watch(Arc::clone(bell))?;
+        let series = self.next_series.fetch_add(1, Ordering::Relaxed);
         let mut newest: Option<Arc<Shot>> = None;
         // When either is to be looked at, if there is something new.
         let (mut picture_due, mut pointer_due) = (Instant::now(), Instant::now());
@@ -236,10 +238,17 @@ impl Frames {
             if let Some(pace) = wanted.pace.filter(|_| changed && picture_due <= now) {
                 changed = false;
                 moved = true;
-                if let Some(shot) = self.take(monitor, &mut watch, newest.as_deref())? {
+                if let Some(shot) = self.take(monitor, &mut watch, newest.as_deref(), series)? {
                     let shot = Arc::new(shot);
                     newest = Some(Arc::clone(&shot));
+                    let area = shot.frame().region();
                     self.publish(monitor, shot);
+                    // Asked behind it, so that nobody waits for the answer. Monitors hardly ever change.
+                    if self.screen.area(monitor)? != area {
+                        let shot = Arc::new(self.take_anew(monitor, newest.as_deref())?);
+                        newest = Some(Arc::clone(&shot));
+                        self.publish(monitor, shot);
+                    }
                 }
                 // Counted from when it was due, so that being late once does not make it slower for good.
                 picture_due = if now < picture_due + pace { picture_due + pace } else { now + pace };
@@ -291,27 +300,37 @@ impl Frames {
     }
 
     /// The next picture, unless nothing has changed in what the last one shows.
-    fn take(&self, monitor: usize, watch: &mut Watch, last: Option<&Shot>) -> Result<Option<Shot>, Error> {
+    fn take(&self, monitor: usize, watch: &mut Watch, last: Option<&Shot>, series: u64) -> Result<Option<Shot>, Error> {
         // Asked first: what is drawn between the two counts as changed once more, and nothing is missed.
         let changes = watch.changes()?;
-        let generation = last.map_or(0, Shot::generation) + 1;
-        let mut tiles = last.map(|last| last.tiles().clone());
-        if let (Changes::In(rectangles), Some(tiles)) = (&changes, &mut tiles)
-            && !mark(tiles, rectangles, generation)
-        {
-            return Ok(None);
-        }
-        let frame = self.screen.capture(&Capture { monitor: Some(monitor), region: None })?;
-        let tiles = match (tiles, last) {
-            (Some(mut tiles), Some(last)) if tiles.area() == frame.region() => {
-                if changes == Changes::Unknown && !mark(&mut tiles, &frame.differences(last.frame()), generation) {
+        let Some(last) = last else { return self.take_anew(monitor, None).map(Some) };
+        let number = last.generation() + 1;
+        let mut tiles = last.tiles().clone();
+        let frame = match &changes {
+            Changes::In(rectangles) => {
+                if !mark(&mut tiles, rectangles, number) {
                     return Ok(None);
                 }
-                tiles
+                self.screen.retake(tiles.area(), Serial { series, number }, &|since| tiles.changed_since(since))
             }
-            _ => Tiles::new(frame.region(), generation),
+            Changes::Unknown => self.screen.capture(&Capture { monitor: Some(monitor), region: None }),
         };
-        Ok(Some(self.shot(frame, generation, tiles)))
+        // The monitor is smaller than it was, or gone.
+        let Ok(frame) = frame else { return self.take_anew(monitor, Some(last)).map(Some) };
+        if tiles.area() != frame.region() {
+            tiles = Tiles::new(frame.region(), number);
+        } else if changes == Changes::Unknown && !mark(&mut tiles, &frame.differences(last.frame()), number) {
+            return Ok(None);
+        }
+        Ok(Some(self.shot(frame, number, tiles)))
+    }
+
+    /// A picture of which everything is new.
+    fn take_anew(&self, monitor: usize, last: Option<&Shot>) -> Result<Shot, Error> {
+        let frame = self.screen.capture(&Capture { monitor: Some(monitor), region: None })?;
+        let generation = last.map_or(0, Shot::generation) + 1;
+        let tiles = Tiles::new(frame.region(), generation);
+        Ok(self.shot(frame, generation, tiles))
     }
 
     fn shot(&self, frame: Frame, generation: u64, tiles: Tiles) -> Shot {

@@ -12,6 +12,7 @@ pub mod control;
 mod delta;
 mod error;
 mod frames;
+mod glances;
 mod hands;
 mod lease;
 mod plane;
@@ -37,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clipboard::Clipboard;
 use crate::input::Input;
-use crate::screen::Screen;
+use crate::screen::{Region, Screen};
 use crate::vnc::{self, Vnc};
 use crate::windows::Windows;
 
@@ -55,6 +56,7 @@ pub use streaming::{Change, Client, Showing, Streams, View};
 pub use targets::{Book, DEFAULT, Desktops, TargetInfo};
 
 use frames::Frames;
+use glances::Glances;
 use turn::Turn;
 
 /// Which desktop is meant.
@@ -113,6 +115,7 @@ pub struct Desktop {
     windows: Windows,
     turn: Arc<Turn>,
     frames: Arc<Frames>,
+    glances: Glances,
     /// Cancelled when its display has ended.
     gone: CancellationToken,
     #[cfg(target_os = "linux")]
@@ -173,6 +176,16 @@ impl Desktop {
         self.frames.watch(monitor, fps)
     }
 
+    /// A number that stands for what a part of the virtual screen shows now: as long as it is the same, nothing in it has changed, and no
+    /// picture need be taken of it. `None` where that cannot be known. A picture that is taken afterwards shows at least what it stands for.
+    ///
+    /// # Errors
+    /// [`Error::Screen`] where the display does not answer.
+    pub fn generation(&self, part: Region) -> Result<Option<u64>, Error> {
+        // Asking another machine all the time what has changed costs more than looking when it is needed.
+        if self.remote.is_some() { Ok(None) } else { self.glances.generation(&self.screen, part) }
+    }
+
     /// How many watch it.
     pub fn viewers(&self) -> usize {
         self.frames.viewers()
@@ -226,6 +239,7 @@ impl Desktop {
             windows: Windows::open(display.as_deref()),
             turn: Arc::clone(turn),
             frames: Arc::new(Frames::new(Arc::clone(&screen))),
+            glances: Glances::default(),
             #[cfg(target_os = "linux")]
             sentinel: Mutex::new(
                 display.as_deref().map(|display| sentinel::Sentinel::post(display, gone.clone(), turn, input.footprints())).transpose()?,
@@ -272,6 +286,7 @@ impl Desktop {
             windows: Windows::of_vnc(),
             turn: Arc::clone(turn),
             frames: Arc::new(Frames::new(Arc::clone(&screen))),
+            glances: Glances::default(),
             screen,
             gone: CancellationToken::new(),
             #[cfg(target_os = "linux")]

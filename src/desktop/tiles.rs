@@ -37,6 +37,13 @@ impl Tiles {
         true
     }
 
+    /// The generation of the last change in a rectangle of the virtual screen; `None` where it is not in the picture.
+    pub(super) fn newest(&self, of: &Region) -> Option<u64> {
+        let (columns, rows) = self.touched(of)?;
+        let row = |row: usize| self.generations.get(row * self.columns + columns.start..row * self.columns + columns.end);
+        rows.filter_map(row).flatten().max().copied()
+    }
+
     /// The tiles that a rectangle touches, as columns and rows.
     fn touched(&self, changed: &Region) -> Option<(std::ops::Range<usize>, std::ops::Range<usize>)> {
         let span = |start: i32, end: i64, own_start: i32, own_length: u32| {
@@ -113,6 +120,16 @@ mod tests {
         assert_eq!(tiles.changed_since(1), [region(0, 0, 64, 64), region(192, 0, 8, 128)]);
         assert_eq!(tiles.changed_since(2), [region(192, 0, 8, 128)]);
         assert_eq!(tiles.changed_since(3), []);
+    }
+
+    #[test]
+    fn the_last_change_in_a_part_is_known() {
+        let mut tiles = Tiles::new(region(100, 0, 200, 130), 1);
+        tiles.mark(&region(110, 10, 5, 5), 4);
+        assert_eq!(tiles.newest(&region(100, 0, 200, 130)), Some(4));
+        assert_eq!(tiles.newest(&region(164, 0, 10, 10)), Some(1));
+        assert_eq!(tiles.newest(&region(120, 60, 10, 10)), Some(4));
+        assert_eq!(tiles.newest(&region(300, 0, 10, 10)), None);
     }
 
     #[test]

@@ -32,6 +32,11 @@ const MOST_ENTRIES: usize = 100_000;
 
 /// The whole text of a file of at most 10 MiB.
 pub fn read(path: &AllowedPath) -> Result<String, Error> {
+    String::from_utf8(read_bytes(path)?).map_err(|_| Error::NotText(Place::of(path).shown()))
+}
+
+/// What a file holds, whatever that is.
+pub fn read_bytes(path: &AllowedPath) -> Result<Vec<u8>, Error> {
     let place = Place::of(path);
     // Not blocking, as opening a named pipe would wait for its other end.
     let file = place.open(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY).map_err(|errno| place.error("read", errno))?;
@@ -49,7 +54,7 @@ pub fn read(path: &AllowedPath) -> Result<String, Error> {
     if bytes.len() as u64 > LARGEST {
         return Err(Error::TooLarge(place.shown()));
     }
-    String::from_utf8(bytes).map_err(|_| Error::NotText(place.shown()))
+    Ok(bytes)
 }
 
 /// Replaces a file, or adds to its end. Either all of `content` is on the disk afterwards, or the file is as it was.

@@ -16,6 +16,7 @@ use crate::error::{Failure, Kind};
 use crate::failpoint;
 use crate::policy::{Access, Grant, Program};
 use crate::screen::{Capture, Frame, ImageFormat};
+use crate::sight::Sight;
 use crate::{fetch, files, ocr, shell, system};
 
 /// Pictures that a run may hold; an older one is dropped for a new one.
@@ -31,6 +32,8 @@ pub struct Capabilities {
     pub desktops: Arc<Desktops>,
     /// Reading text.
     pub ocr: Arc<ocr::Ocr>,
+    /// What is to be seen on the desktops.
+    pub sight: Sight,
     /// Commands.
     pub shells: Arc<shell::Shells>,
     /// HTTP.
@@ -242,6 +245,14 @@ impl Broker {
                 let frame = self.image(image)?.crop(region)?;
                 self.keep(frame)
             }
+            Call::ImageDifference { first, second, tolerance } => self.difference(first, second, tolerance).await,
+            Call::ExpectBefore(expectation) => self.before(expectation).await,
+            Call::Expect { expectation, before } => self.expect(expectation, before).await,
+            Call::ZoneFind { name } => self.where_is(name).await,
+            Call::ScreenPixel { x, y } => self.screen_pixel(x, y).await,
+            Call::ScreenStill(search) => self.wait_until_still(search).await,
+            Call::ScreenChange { before, search } => self.wait_for_change(before, search).await,
+            Call::PictureFind { needle, image, search } => self.find_picture(needle, image, search).await,
             Call::MouseMove(to) => self.input(move |desktop, cancel| Ok(desktop.input().move_to(&to, cancel)?)).await,
             Call::MouseClick(click) => self.input(move |desktop, cancel| Ok(desktop.input().click(&click, cancel)?)).await,
             Call::MouseDrag(drag) => self.input(move |desktop, cancel| Ok(desktop.input().drag(&drag, cancel)?)).await,
@@ -268,7 +279,8 @@ impl Broker {
                 let desktop = self.desktop().await?;
                 json(&blocking(move || Ok::<_, Failure>(desktop.clipboard().set(&text.text)?)).await?)
             }
-            Call::OcrRead { image, capture, reading } => self.read(image, capture, reading).await,
+            Call::OcrRead { image, zone, reading } => self.read_text(image, zone, reading).await,
+            Call::TextFind { image, search } => self.find_text(image, search).await,
             Call::OcrLanguages => {
                 self.grant.screen()?;
                 let ocr = Arc::clone(&self.capabilities.ocr);
@@ -332,7 +344,12 @@ impl Broker {
 
     /// The desktop this run works on. Opening it may start an X server.
     async fn desktop(&self) -> Result<Arc<Desktop>, Failure> {
-        Ok(self.capabilities.desktops.reach(self.target.as_deref()).await?)
+        self.desktop_named(None).await
+    }
+
+    /// The one of this name; without one that on which the run works.
+    pub(super) async fn desktop_named(&self, name: Option<&str>) -> Result<Arc<Desktop>, Failure> {
+        Ok(self.capabilities.desktops.reach(name.or(self.target.as_deref())).await?)
     }
 
     /// Whoever has to do with a desktop may know which there are.
@@ -396,25 +413,6 @@ impl Broker {
         blocking(move || Ok::<_, Failure>(desktop.screen().capture(&capture)?)).await
     }
 
-    async fn read(&mut self, image: Option<u64>, capture: Capture, reading: ocr::Reading) -> Result<Json, Failure> {
-        self.grant.screen()?;
-        let (frame, left, top) = match image {
-            Some(image) => (self.image(image)?, 0, 0),
-            None => {
-                let frame = self.capture(capture).await?;
-                let (left, top) = (frame.x(), frame.y());
-                (frame, left, top)
-            }
-        };
-        let (ocr, cancel) = (Arc::clone(&self.capabilities.ocr), self.cancel.clone());
-        let mut text = blocking(move || Ok::<_, Failure>(ocr.read(&frame.to_gray(), &reading, &cancel)?)).await?;
-        for word in &mut text.words {
-            word.x = word.x.saturating_add(left);
-            word.y = word.y.saturating_add(top);
-        }
-        json(&text)
-    }
-
     async fn command(&self, program: Program, options: shell::CommandOptions) -> Result<Json, Failure> {
         let command = self.grant.command(program)?.within(self.grant.reach());
         json(&self.capabilities.shells.run(command, options, &self.display().await, &self.cancel).await?)
@@ -448,7 +446,7 @@ impl Broker {
         json(&blocking(move || act(&path)).await?)
     }
 
-    fn keep(&self, frame: Frame) -> Result<Json, Failure> {
+    pub(super) fn keep(&self, frame: Frame) -> Result<Json, Failure> {
         let mut images = self.images();
         images.last += 1;
         let image = images.last;
@@ -460,7 +458,7 @@ impl Broker {
         json(&reference)
     }
 
-    fn image(&self, image: u64) -> Result<Frame, Failure> {
+    pub(super) fn image(&self, image: u64) -> Result<Frame, Failure> {
         let found = self.images().kept.iter().find(|(number, _)| *number == image).map(|(_, frame)| frame.clone());
         found.ok_or_else(|| {
             let message = format!(
@@ -492,7 +490,7 @@ pub(super) fn json(value: &impl Serialize) -> Result<Json, Failure> {
 }
 
 /// Runs what blocks where it holds nobody up.
-async fn blocking<T, F>(work: F) -> Result<T, Failure>
+pub(super) async fn blocking<T, F>(work: F) -> Result<T, Failure>
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T, Failure> + Send + 'static,

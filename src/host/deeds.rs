@@ -45,6 +45,12 @@ pub(super) fn of(call: &Call) -> Option<Deed> {
         | Call::ScreenCapture(_)
         | Call::ImagePixel { .. }
         | Call::ImageCrop { .. }
+        | Call::ImageDifference { .. }
+        | Call::ZoneFind { .. }
+        | Call::ScreenPixel { .. }
+        | Call::ScreenStill(_)
+        | Call::ScreenChange { .. }
+        | Call::PictureFind { .. }
         | Call::WindowList(_)
         | Call::WindowGet { .. }
         | Call::WindowCapture { .. }
@@ -52,6 +58,7 @@ pub(super) fn of(call: &Call) -> Option<Deed> {
         | Call::MousePosition
         | Call::ClipboardGet
         | Call::OcrRead { .. }
+        | Call::TextFind { .. }
         | Call::OcrLanguages
         | Call::ShellSession { .. }
         | Call::ShellWaitFor { .. }
@@ -62,6 +69,8 @@ pub(super) fn of(call: &Call) -> Option<Deed> {
         | Call::SystemLoad
         | Call::SystemProcesses
         | Call::SystemEnv { .. }
+        | Call::ExpectBefore(_)
+        | Call::Expect { .. }
         | Call::SecretGet { .. }
         | Call::Wait(_)
         | Call::FlowPause(_)
@@ -81,6 +90,12 @@ pub(super) fn action(call: &Call) -> &'static str {
         Call::ImageSave { .. } | Call::FileWrite { .. } => "file.write",
         Call::ImagePixel { .. } => "image.pixel",
         Call::ImageCrop { .. } => "image.crop",
+        Call::ImageDifference { .. } => "image.difference",
+        Call::ZoneFind { .. } => "zone.find",
+        Call::ScreenPixel { .. } => "screen.pixel",
+        Call::ScreenStill(_) => "screen.still",
+        Call::ScreenChange { .. } => "screen.change",
+        Call::PictureFind { .. } => "picture.find",
         Call::WindowList(_) => "window.list",
         Call::WindowGet { .. } => "window.get",
         Call::WindowAct { .. } => "window.act",
@@ -100,6 +115,7 @@ pub(super) fn action(call: &Call) -> &'static str {
         Call::ClipboardGet => "clipboard.get",
         Call::ClipboardSet(_) => "clipboard.set",
         Call::OcrRead { .. } => "ocr.read",
+        Call::TextFind { .. } => "text.find",
         Call::OcrLanguages => "ocr.languages",
         Call::ShellRun { .. } | Call::ShellArgv { .. } => "shell.run",
         Call::ShellOpen(_) => "shell.open",
@@ -117,6 +133,7 @@ pub(super) fn action(call: &Call) -> &'static str {
         Call::SystemProcesses => "system.processes",
         Call::SystemKill { .. } => "process.kill",
         Call::SystemEnv { .. } => "system.env",
+        Call::ExpectBefore(_) | Call::Expect { .. } => "step.expect",
         Call::SecretGet { .. } => "secret.get",
         Call::Wait(_) => "run.wait",
         Call::FlowPause(_) => "run.pause",

@@ -64,12 +64,21 @@ fn allowed(call: &Call, grant: &Grant) -> Result<(), Failure> {
         | Call::ScreenCapture(_)
         | Call::ImagePixel { .. }
         | Call::ImageCrop { .. }
+        | Call::ImageDifference { .. }
+        | Call::ZoneFind { .. }
+        | Call::ExpectBefore(_)
+        | Call::Expect { .. }
+        | Call::ScreenPixel { .. }
+        | Call::ScreenStill(_)
+        | Call::ScreenChange { .. }
+        | Call::PictureFind { .. }
         | Call::WindowList(_)
         | Call::WindowGet { .. }
         | Call::WindowCapture { .. }
         | Call::MousePosition
         | Call::ClipboardGet
         | Call::OcrRead { .. }
+        | Call::TextFind { .. }
         | Call::OcrLanguages
         | Call::FileRead { .. }
         | Call::FileList { .. }

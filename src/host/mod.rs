@@ -7,11 +7,13 @@ mod broker;
 mod controls;
 mod deeds;
 mod dry;
+mod expecting;
 mod pictures;
 mod pool;
 pub mod protocol;
 mod rounds;
 mod runner;
+mod seeing;
 mod terminals;
 pub mod wire;
 

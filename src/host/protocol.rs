@@ -8,6 +8,7 @@
 
 #![expect(missing_docs, reason = "the variants of Call carry the words of their rooms, which are documented there")]
 
+mod expect;
 mod record;
 mod start;
 mod wait;
@@ -15,6 +16,7 @@ mod wait;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use expect::{Expectation, Met, PixelColour, Verdict};
 pub use record::{Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted};
 pub use start::{Limits, Mode, NodeSource, Past, PastStep, PastWait, Program, Start};
 pub use wait::{Approval, AwaitedCall, Decision, Pause, Wait, WaitFor};
@@ -22,7 +24,7 @@ pub use wait::{Approval, AwaitedCall, Decision, Pause, Wait, WaitFor};
 use crate::clipboard::ClipboardText;
 use crate::error::Failure;
 use crate::sandbox::Sandbox;
-use crate::{fetch, files, input, ocr, screen, shell, windows};
+use crate::{fetch, files, input, ocr, screen, shell, sight, windows};
 
 /// JSON text that the server passes on without looking into it.
 pub type Json = Box<RawValue>;
@@ -60,6 +62,36 @@ pub enum Call {
     ImageCrop {
         image: u64,
         region: screen::Region,
+    },
+
+    /// → [`screen::Region`], where a zone that has a name is now
+    ZoneFind {
+        name: String,
+    },
+    /// → [`sight::PictureDifference`]
+    ImageDifference {
+        first: u64,
+        second: u64,
+        tolerance: u8,
+    },
+    /// → `[red, green, blue]` of the virtual screen
+    ScreenPixel {
+        x: i32,
+        y: i32,
+    },
+    /// → [`sight::Stillness`], once nothing changes
+    ScreenStill(sight::StillSearch),
+    /// → [`sight::Stillness`], once something changes, or shows something else than the picture
+    ScreenChange {
+        before: Option<u64>,
+        search: sight::StillSearch,
+    },
+    /// → [`sight::PictureSought`]; places count from the corner of the virtual screen, or of the picture where one is given
+    PictureFind {
+        /// The picture that is looked for, where it is one of the run's; else the search names it.
+        needle: Option<u64>,
+        image: Option<u64>,
+        search: sight::PictureSearch,
     },
 
     // windows
@@ -107,8 +139,13 @@ pub enum Call {
     /// → [`ocr::Text`]; boxes count from the corner of the virtual screen, or of the picture where one is given
     OcrRead {
         image: Option<u64>,
-        capture: screen::Capture,
+        zone: sight::Zone,
         reading: ocr::Reading,
+    },
+    /// → [`sight::TextSought`]; places count from the corner of the virtual screen, or of the picture where one is given
+    TextFind {
+        image: Option<u64>,
+        search: sight::TextSearch,
     },
     /// → list of texts
     OcrLanguages,
@@ -196,6 +233,15 @@ pub enum Call {
         name: String,
     },
 
+    // expectations
+    /// → [`ImageRef`] of what is to change
+    ExpectBefore(Expectation),
+    /// → [`Verdict`]
+    Expect {
+        expectation: Expectation,
+        before: Option<u64>,
+    },
+
     // secrets
     /// → text
     SecretGet {
@@ -231,12 +277,21 @@ impl Call {
             | Self::ScreenCapture(_)
             | Self::ImagePixel { .. }
             | Self::ImageCrop { .. }
+            | Self::ImageDifference { .. }
+            | Self::ZoneFind { .. }
+            | Self::ExpectBefore(_)
+            | Self::Expect { .. }
+            | Self::ScreenPixel { .. }
+            | Self::ScreenStill(_)
+            | Self::ScreenChange { .. }
+            | Self::PictureFind { .. }
             | Self::WindowList(_)
             | Self::WindowGet { .. }
             | Self::WindowCapture { .. }
             | Self::MousePosition
             | Self::ClipboardGet
             | Self::OcrRead { .. }
+            | Self::TextFind { .. }
             | Self::OcrLanguages
             | Self::FileRead { .. }
             | Self::FileList { .. }

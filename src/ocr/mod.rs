@@ -1,11 +1,14 @@
 //! Reads the text of pictures with Tesseract.
 //!
 //! Engines are kept warm by language. One reading takes one thread; Tesseract cannot be interrupted, so a reading that is cancelled or
-//! out of time answers at once while its thread finishes by itself. Finding words in what was read does not live here.
+//! out of time answers at once while its thread finishes by itself. What was read is searched by [`Pattern`]; where on a screen that is does not
+//! live here.
 
 mod engine;
 mod error;
+mod find;
 mod languages;
+mod likeness;
 mod pool;
 mod prepare;
 mod threads;
@@ -20,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use engine::Order;
 pub use error::Error;
+pub use find::{Hit, Hits, Pattern};
 use pool::Pool;
 pub use threads::init_threads;
 pub use words::*;
@@ -129,6 +133,7 @@ impl Ocr {
             return Err(Error::Invalid(format!("{threshold} is no confidence: give a number from 0 to 1")));
         }
         let (folder, language) = languages::chosen(reading.language.as_deref(), &self.settings.languages)?;
+        prepare::check(&reading.preprocess)?;
         let order = Order::new(reading, prepare::default_segmentation(width, height))?;
 
         let Some(turn) = self.pool.turn(deadline, cancel) else {
@@ -136,7 +141,7 @@ impl Ocr {
         };
         let (sender, receiver) = sync_channel(1);
         let given_up = session.clone();
-        let (pool, picture, preprocess, wanted) = (Arc::clone(&self.pool), picture.clone(), reading.preprocess, language.clone());
+        let (pool, picture, preprocess, wanted) = (Arc::clone(&self.pool), picture.clone(), reading.preprocess.clone(), language.clone());
         std::thread::Builder::new()
             .name("ocr".to_owned())
             .spawn(move || {
@@ -144,7 +149,7 @@ impl Ocr {
                 let _turn = turn;
                 threads::one_only();
                 let read = pool.engine(&folder, &wanted).and_then(|mut engine| {
-                    let read = engine.read(&prepare::prepared(&picture, preprocess), &order);
+                    let read = engine.read(&prepare::prepared(&picture, &preprocess), &order);
                     // Back before the answer, or the next reading would find none.
                     if read.is_ok() && !given_up.is_cancelled() {
                         pool.put_back(wanted, engine);

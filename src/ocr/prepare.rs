@@ -6,7 +6,7 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::GrayImage;
 
-use super::Preprocess;
+use super::{Error, Preprocess, Step};
 
 /// Pixels of a side at most: Tesseract keeps coordinates in 16 bits.
 pub(super) const LONGEST: u32 = 32_000;
@@ -14,9 +14,14 @@ pub(super) const LONGEST: u32 = 32_000;
 /// Pixels of an enlarged picture at most; larger ones are read as they are.
 const ENLARGED: u64 = 100_000_000;
 
-/// Width of the border, in the picture's own background: letters at the very edge are missed otherwise, and a border of
-/// another shade is taken for a frame with letters in it.
-const BORDER: u32 = 10;
+/// Steps of one pipeline at most, how much it may enlarge, and how wide a border may be.
+const MOST: usize = 16;
+const SCALES: std::ops::RangeInclusive<u32> = 1..=4;
+const WIDEST: u32 = 200;
+
+/// What is done where nobody says. Letters at the very edge are missed without a border, and a border of another shade than the background
+/// is taken for a frame with letters in it.
+const AUTO: [Step; 3] = [Step::Scale(2), Step::InvertDark, Step::Border(10)];
 
 /// A picture as Tesseract gets it, and how to get back from it.
 #[derive(Debug)]
@@ -24,8 +29,9 @@ pub(super) struct Prepared<'a> {
     pub(super) image: Cow<'a, GrayImage>,
     /// Pixels an inch, so that Tesseract need not guess.
     pub(super) resolution: i32,
+    /// A pixel of the picture that was given is so many here, and begins so far from the corner.
     scale: u32,
-    border: u32,
+    offset: u32,
     original: (u32, u32),
 }
 
@@ -34,30 +40,44 @@ pub(super) fn default_segmentation(width: u32, height: u32) -> u8 {
     if u64::from(width) * u64::from(height) > 640 * 480 { 11 } else { 6 }
 }
 
+/// What is wrong with a pipeline.
+pub(super) fn check(how: &Preprocess) -> Result<(), Error> {
+    let Preprocess::Steps(steps) = how else { return Ok(()) };
+    if steps.len() > MOST {
+        return Err(Error::Invalid(format!("preprocess has {} steps; at most {MOST} are possible", steps.len())));
+    }
+    for step in steps {
+        match step {
+            Step::Scale(by) if !SCALES.contains(by) => return Err(Error::Invalid(format!("a picture is enlarged 1 to 4 times, not {by}"))),
+            Step::Border(width) if *width > WIDEST => {
+                return Err(Error::Invalid(format!("a border has 0 to {WIDEST} pixels, not {width}")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Does what `how` says.
-pub(super) fn prepared(picture: &GrayImage, how: Preprocess) -> Prepared<'_> {
-    let original = picture.dimensions();
-    if how == Preprocess::None {
-        return Prepared { image: Cow::Borrowed(picture), resolution: 96, scale: 1, border: 0, original };
-    }
-    let (scale, mut large) = match enlarged(picture) {
-        Some(large) => (2, large),
-        None => (1, picture.clone()),
+pub(super) fn prepared<'a>(picture: &'a GrayImage, how: &Preprocess) -> Prepared<'a> {
+    let steps: &[Step] = match how {
+        Preprocess::None => &[],
+        Preprocess::Auto => &AUTO,
+        Preprocess::Steps(steps) => steps,
     };
-    let mut background = median(picture);
-    if background < 128 {
-        // Light letters on a dark theme.
-        large.iter_mut().for_each(|pixel| *pixel = 255 - *pixel);
-        background = 255 - background;
+    let original = picture.dimensions();
+    let mut ready = Prepared { image: Cow::Borrowed(picture), resolution: 96, scale: 1, offset: 0, original };
+    for step in steps {
+        ready.apply(*step);
     }
-    let image = bordered(&large, background);
-    Prepared { image: Cow::Owned(image), resolution: if scale == 2 { 192 } else { 96 }, scale, border: BORDER, original }
+    ready.resolution = 96 * i32::try_from(ready.scale).unwrap_or(1);
+    ready
 }
 
 /// Row by row: pixel by pixel would cost more than the enlarging.
-fn bordered(picture: &GrayImage, background: u8) -> GrayImage {
-    let (width, height) = (picture.width() + 2 * BORDER, picture.height() + 2 * BORDER);
-    let (wide, border, inner) = (width as usize, BORDER as usize, picture.width() as usize);
+fn bordered(picture: &GrayImage, border: u32, background: u8) -> GrayImage {
+    let (width, height) = (picture.width() + 2 * border, picture.height() + 2 * border);
+    let (wide, border, inner) = (width as usize, border as usize, picture.width() as usize);
     let mut pixels = vec![background; wide * height as usize];
     for (to, from) in pixels.chunks_exact_mut(wide).skip(border).zip(picture.as_raw().chunks_exact(inner)) {
         to[border..border + inner].copy_from_slice(from);
@@ -66,8 +86,45 @@ fn bordered(picture: &GrayImage, background: u8) -> GrayImage {
     GrayImage::from_raw(width, height, pixels).unwrap_or_default()
 }
 
-fn enlarged(picture: &GrayImage) -> Option<GrayImage> {
-    let (width, height) = (picture.width() * 2, picture.height() * 2);
+/// Spreads the shades so that a hundredth of the pixels is black, and one white.
+fn spread(picture: &mut GrayImage) {
+    let counts = counts(picture);
+    let cut = picture.len() / 100;
+    let darkest = shade_at(&counts, cut);
+    let lightest = shade_at(&counts, picture.len().saturating_sub(cut + 1));
+    if lightest <= darkest {
+        return;
+    }
+    let (from, span) = (i32::from(darkest), i32::from(lightest) - i32::from(darkest));
+    picture.iter_mut().for_each(|pixel| {
+        let shade = (i32::from(*pixel) - from) * 255 / span;
+        *pixel = u8::try_from(shade.clamp(0, 255)).unwrap_or(u8::MAX);
+    });
+}
+
+/// The shade that parts the pixels so that those on either side are most alike (Otsu's).
+fn best_threshold(picture: &GrayImage) -> u8 {
+    let counts = counts(picture);
+    let total = picture.len() as f64;
+    let whole: f64 = counts.iter().enumerate().map(|(shade, count)| shade as f64 * *count as f64).sum();
+    let (mut below, mut sum, mut best) = (0.0, 0.0, (0.0, 127));
+    for (shade, count) in (0..=u8::MAX).zip(counts) {
+        below += count as f64;
+        sum += f64::from(shade) * count as f64;
+        let above = total - below;
+        if below > 0.0 && above > 0.0 {
+            let apart = sum / below - (whole - sum) / above;
+            let between = below * above * apart * apart;
+            if between > best.0 {
+                best = (between, shade);
+            }
+        }
+    }
+    best.1
+}
+
+fn enlarged(picture: &GrayImage, by: u32) -> Option<GrayImage> {
+    let (width, height) = (picture.width().checked_mul(by)?, picture.height().checked_mul(by)?);
     if width.max(height) > LONGEST || u64::from(width) * u64::from(height) > ENLARGED {
         return None;
     }
@@ -80,23 +137,61 @@ fn enlarged(picture: &GrayImage) -> Option<GrayImage> {
 
 /// The shade that half of the pixels are darker than: nearly always the background's.
 fn median(picture: &GrayImage) -> u8 {
-    let mut counts = [0_usize; 256];
+    shade_at(&counts(picture), picture.len() / 2)
+}
+
+/// How many pixels each shade has.
+fn counts(picture: &GrayImage) -> [usize; 256] {
+    let mut counts = [0; 256];
     picture.iter().for_each(|pixel| counts[usize::from(*pixel)] += 1);
+    counts
+}
+
+/// The shade of the pixel of that number, the darkest first.
+fn shade_at(counts: &[usize; 256], number: usize) -> u8 {
     let mut seen = 0;
-    (0..=u8::MAX)
-        .find(|shade| {
-            seen += counts[usize::from(*shade)];
-            seen * 2 > picture.len()
-        })
-        .unwrap_or(u8::MAX)
+    let found = (0..=u8::MAX).find(|shade| {
+        seen += counts[usize::from(*shade)];
+        seen > number
+    });
+    found.unwrap_or(u8::MAX)
 }
 
 impl Prepared<'_> {
+    fn apply(&mut self, step: Step) {
+        match step {
+            Step::Grey => {}
+            Step::Invert => self.image.to_mut().iter_mut().for_each(|pixel| *pixel = 255 - *pixel),
+            // Light letters on a dark theme.
+            Step::InvertDark if median(&self.image) < 128 => self.apply(Step::Invert),
+            Step::InvertDark => {}
+            Step::Contrast => spread(self.image.to_mut()),
+            Step::Threshold => {
+                let threshold = best_threshold(&self.image);
+                self.image.to_mut().iter_mut().for_each(|pixel| *pixel = if *pixel > threshold { 255 } else { 0 });
+            }
+            // One that would be too large stays as it is.
+            Step::Scale(by) => {
+                if let Some(large) = enlarged(&self.image, by).filter(|_| by > 1) {
+                    self.image = Cow::Owned(large);
+                    (self.scale, self.offset) = (self.scale * by, self.offset * by);
+                }
+            }
+            Step::Border(width) => {
+                let fits = self.image.width().max(self.image.height()) + 2 * width <= LONGEST;
+                if width > 0 && fits {
+                    self.image = Cow::Owned(bordered(&self.image, width, median(&self.image)));
+                    self.offset += width;
+                }
+            }
+        }
+    }
+
     /// A box of this picture in pixels of the one that was given.
     pub(super) fn back(&self, left: u32, top: u32, width: u32, height: u32) -> (i32, i32, u32, u32) {
         let span = |start: u32, length: u32, limit: u32| {
-            let end = (start.saturating_add(length).saturating_sub(self.border)).div_ceil(self.scale).clamp(1, limit.max(1));
-            let start = (start.saturating_sub(self.border) / self.scale).min(end - 1);
+            let end = (start.saturating_add(length).saturating_sub(self.offset)).div_ceil(self.scale).clamp(1, limit.max(1));
+            let start = (start.saturating_sub(self.offset) / self.scale).min(end - 1);
             (i32::try_from(start).unwrap_or(i32::MAX), end - start)
         };
         let (x, width) = span(left, width, self.original.0);
@@ -112,21 +207,52 @@ mod tests {
     #[test]
     fn boxes_come_back_in_the_pixels_that_were_given() {
         let picture = GrayImage::from_pixel(100, 50, image::Luma([255]));
-        let ready = prepared(&picture, Preprocess::Auto);
+        let ready = prepared(&picture, &Preprocess::Auto);
         assert_eq!(ready.image.dimensions(), (220, 120));
         assert_eq!(ready.back(30, 50, 40, 20), (10, 20, 20, 10));
         // In the border, and over the edge: inside the picture all the same.
         assert_eq!(ready.back(0, 0, 5, 5), (0, 0, 1, 1));
         assert_eq!(ready.back(0, 0, 220, 120), (0, 0, 100, 50));
-        assert_eq!(prepared(&picture, Preprocess::None).back(30, 40, 40, 5), (30, 40, 40, 5));
+        assert_eq!(prepared(&picture, &Preprocess::None).back(30, 40, 40, 5), (30, 40, 40, 5));
     }
 
     #[test]
     fn dark_themes_are_turned_to_dark_on_white() {
         let mut picture = GrayImage::from_pixel(40, 40, image::Luma([20]));
         picture.put_pixel(20, 20, image::Luma([240]));
-        let ready = prepared(&picture, Preprocess::Auto);
+        let ready = prepared(&picture, &Preprocess::Auto);
         assert!(ready.image.get_pixel(15, 15).0[0] > 200);
-        assert_eq!(prepared(&picture, Preprocess::None).image.get_pixel(0, 0).0[0], 20);
+        assert_eq!(prepared(&picture, &Preprocess::None).image.get_pixel(0, 0).0[0], 20);
+    }
+
+    #[test]
+    fn steps_are_done_one_after_the_other_and_boxes_come_back_through_all_of_them() {
+        let picture = GrayImage::from_fn(40, 20, |x, _| image::Luma([if x < 30 { 100 } else { 140 }]));
+        let steps = |steps: &[Step]| Preprocess::Steps(steps.to_vec());
+        let ready = prepared(&picture, &steps(&[Step::Border(5), Step::Scale(3), Step::Border(2)]));
+        assert_eq!(ready.image.dimensions(), (154, 94));
+        assert_eq!(ready.back(17 + 30, 17 + 15, 30, 15), (10, 5, 10, 5));
+        let shades = |how: &[Step]| {
+            let ready = prepared(&picture, &steps(how));
+            [ready.image.get_pixel(0, 0).0[0], ready.image.get_pixel(39, 0).0[0]]
+        };
+        assert_eq!(shades(&[Step::Contrast]), [0, 255]);
+        assert_eq!(shades(&[Step::Threshold, Step::Invert]), [255, 0]);
+        assert_eq!(shades(&[Step::InvertDark, Step::Grey]), [155, 115]);
+        assert_eq!(shades(&[]), [100, 140]);
+    }
+
+    #[test]
+    fn a_pipeline_is_written_as_a_word_or_as_steps() {
+        let read = |text: &str| serde_json::from_str::<Preprocess>(text);
+        assert_eq!(read("\"auto\"").unwrap(), Preprocess::Auto);
+        let steps = Preprocess::Steps(vec![Step::Scale(3), Step::InvertDark, Step::Border(4)]);
+        assert_eq!(read(r#"[{"scale": 3}, "invert_dark", {"border": 4}]"#).unwrap(), steps);
+        assert_eq!(serde_json::to_string(&steps).unwrap(), r#"[{"scale":3},"invert_dark",{"border":4}]"#);
+        assert!(read("\"best\"").unwrap_err().to_string().contains("invert_dark"));
+        for wrong in [Step::Scale(0), Step::Scale(5), Step::Border(1000)] {
+            assert!(check(&Preprocess::Steps(vec![wrong])).is_err(), "{wrong:?}");
+        }
+        assert!(check(&Preprocess::Steps(vec![Step::Invert; 17])).is_err());
     }
 }

@@ -1,7 +1,10 @@
 //! The words of this room.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// How to read a picture.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
@@ -20,15 +23,99 @@ pub struct Reading {
     pub confidence_threshold: Option<f64>,
 }
 
-/// What is done to a picture before it is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+/// What is done to a picture before it is read: `"auto"`, `"none"`, or a list of steps.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub enum Preprocess {
-    /// Grey, twice as large, dark themes inverted, a border.
+    /// Grey, twice as large, dark themes inverted, a border: what reads screens best (`[{"scale": 2}, "invert_dark", {"border": 10}]`).
     #[default]
     Auto,
     /// Nothing but grey.
     None,
+    /// These steps, one after the other; grey it is before them.
+    Steps(Vec<Step>),
+}
+
+/// One thing that is done to a picture before it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = PreprocessStep)]
+pub enum Step {
+    /// Nothing: the picture is grey anyway.
+    Grey,
+    /// Light becomes dark, and dark light.
+    Invert,
+    /// The same where the background is dark.
+    InvertDark,
+    /// Its shades are spread from black to white.
+    Contrast,
+    /// Black or white: what is lighter than the best threshold (Otsu's) is white.
+    Threshold,
+    /// So many times as large, 1–4, by Lanczos' filter.
+    Scale(u32),
+    /// A border of so many pixels in the background's shade, 0–200.
+    Border(u32),
+}
+
+/// [`Preprocess`] as it is written down.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(
+    untagged,
+    expecting = "preprocess is \"auto\", \"none\", or a list of grey, invert, invert_dark, contrast, threshold, {\"scale\": 2}, {\"border\": 10}"
+)]
+#[schema(as = Preprocess, example = "auto")]
+pub enum Written {
+    /// A usual way.
+    Named(Usual),
+    /// Steps, one after the other.
+    Steps(Vec<Step>),
+}
+
+/// A usual way to prepare a picture.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = PreprocessName)]
+pub enum Usual {
+    /// What reads screens best.
+    Auto,
+    /// Nothing but grey.
+    None,
+}
+
+impl From<Written> for Preprocess {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Named(Usual::Auto) => Self::Auto,
+            Written::Named(Usual::None) => Self::None,
+            Written::Steps(steps) => Self::Steps(steps),
+        }
+    }
+}
+
+impl From<Preprocess> for Written {
+    fn from(preprocess: Preprocess) -> Self {
+        match preprocess {
+            Preprocess::Auto => Self::Named(Usual::Auto),
+            Preprocess::None => Self::Named(Usual::None),
+            Preprocess::Steps(steps) => Self::Steps(steps),
+        }
+    }
+}
+
+impl PartialSchema for Preprocess {
+    fn schema() -> RefOr<Schema> {
+        Written::schema()
+    }
+}
+
+impl ToSchema for Preprocess {
+    fn name() -> Cow<'static, str> {
+        Written::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Written::schemas(schemas);
+    }
 }
 
 /// What was read.

@@ -1,6 +1,6 @@
 //! Commands and processes that were checked.
 
-use super::danger::{self, Refusal};
+use super::danger::{Commands, Refusal};
 use super::grant::Denied;
 use super::reach::Reach;
 
@@ -33,7 +33,7 @@ impl Program {
     }
 }
 
-/// A command that the grant allows and that breaks none of the [`danger`] rules.
+/// A command that the grant allows and that breaks none of the rules of [`Commands`].
 #[derive(Debug, Clone)]
 pub struct AllowedCommand {
     program: Program,
@@ -57,7 +57,7 @@ impl AllowedCommand {
         self.reach.as_ref()
     }
 
-    pub(super) fn new(program: Program) -> Result<Self, Denied> {
+    pub(super) fn new(program: Program, commands: &Commands) -> Result<Self, Denied> {
         let texts: Vec<&str> = match &program {
             Program::Line { command, .. } => vec![command],
             Program::Argv(argv) => argv.iter().map(String::as_str).collect(),
@@ -67,9 +67,9 @@ impl AllowedCommand {
             return Err(Denied::Invalid("a command needs a program and may not contain NUL characters".to_owned()));
         }
         match &program {
-            Program::Line { shell, command } => danger::check(shell, command),
-            Program::Argv(argv) => danger::check_argv(argv),
-            Program::Terminal { .. } => Ok(()),
+            Program::Line { shell, command } => commands.check(shell, command),
+            Program::Argv(argv) => commands.check_argv(argv),
+            Program::Terminal { .. } => commands.check_terminal(),
         }
         .map_err(|Refusal { rule, reason }| Denied::Unsafe { rule, reason })?;
         Ok(Self { program, reach: None })

@@ -7,6 +7,7 @@ use globset::GlobBuilder;
 use serde_json::{Value, json};
 
 use super::command::{AllowedCommand, AllowedProcess, Program};
+use super::danger::Commands;
 use super::path::{Access, AllowedPath};
 use super::permissions::Permissions;
 use super::reach::{self, Place, Reach};
@@ -33,7 +34,7 @@ pub enum Denied {
     /// A URL of a kind that nothing is called by.
     #[error("only http and https URLs are called, and {0:?} is another kind")]
     Scheme(String),
-    /// The command is one of those that destroy; it was not started.
+    /// The command is one of those that destroy, or not on the list of what is allowed; it was not started.
     #[error("the command was refused and nothing was started: it {reason}; if that is meant, do it by hand")]
     Unsafe {
         /// The rule it breaks.
@@ -66,19 +67,26 @@ impl Classify for Denied {
 pub struct Grant {
     layers: Arc<[Permissions]>,
     files: Arc<Path>,
+    commands: Commands,
 }
 
 impl Grant {
     /// The intersection of `layers`; relative paths lie in `files`. No layers at all grant nothing.
     pub fn new(layers: impl Into<Arc<[Permissions]>>, files: impl Into<PathBuf>) -> Self {
-        Self { layers: layers.into(), files: files.into().into() }
+        Self { layers: layers.into(), files: files.into().into(), commands: Commands::default() }
+    }
+
+    /// The same, for which only these commands may be started.
+    #[must_use]
+    pub fn with_commands(self, commands: Commands) -> Self {
+        Self { commands, ..self }
     }
 
     /// This grant, narrowed further by what another script declares.
     #[must_use]
     pub fn narrowed(&self, declared: &Permissions) -> Self {
         let layers: Vec<_> = self.layers.iter().cloned().chain([declared.clone()]).collect();
-        Self { layers: layers.into(), files: Arc::clone(&self.files) }
+        Self { layers: layers.into(), files: Arc::clone(&self.files), commands: self.commands.clone() }
     }
 
     /// Its layers, for whoever puts on record what a run may do.
@@ -116,7 +124,7 @@ impl Grant {
     pub fn command(&self, program: Program) -> Result<AllowedCommand, Denied> {
         let name = program.name().to_owned();
         self.listed(|p| &p.shell, &name, &format!("starting {name:?}"), &format!("shell = [{name:?}]"))?;
-        AllowedCommand::new(program)
+        AllowedCommand::new(program, &self.commands)
     }
 
     /// What the commands of a run may touch; none where that is everything.

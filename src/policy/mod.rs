@@ -14,6 +14,7 @@ mod secret;
 mod url;
 
 pub use command::{AllowedCommand, AllowedProcess, Program};
+pub use danger::Commands;
 pub use grant::{Denied, Grant};
 pub use path::{Access, AllowedPath, is_device};
 pub use permissions::Permissions;

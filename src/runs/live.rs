@@ -385,7 +385,7 @@ impl Live {
         self.write(state, Write::Step(Box::new(self.row(seq, id, step, None))));
     }
 
-    fn step_finished(&self, state: &mut State, StepFinished { step, outcome, finished_at }: StepFinished) {
+    fn step_finished(&self, state: &mut State, StepFinished { step, outcome, expectation, finished_at }: StepFinished) {
         let begun = if state.open.is_empty() { None } else { state.open.remove(&(step.step_id.clone(), step.attempt)) };
         let (status, output, handle, error) = match outcome {
             StepOutcome::Succeeded { output, handle } => (StepStatus::Succeeded, Some(output), handle, None),
@@ -420,6 +420,7 @@ impl Live {
             handle,
             error: error.as_ref().and_then(RunError::to_text),
             would,
+            expectation: expectation.map(|expectation| expectation.get().to_owned()),
             finished_at,
             finish_event,
         };
@@ -455,7 +456,7 @@ impl Live {
 
 /// The end of a step of which there is nothing more to say.
 pub(super) fn bare_end(status: StepStatus, at: i64, event: i64) -> StepEnd {
-    StepEnd { status: status.as_str(), output: None, handle: None, error: None, would: None, finished_at: at, finish_event: event }
+    StepEnd::bare(status.as_str(), at, event)
 }
 
 /// What a step of a run that only describes would have done.

@@ -8,13 +8,14 @@ use crate::mask;
 pub(super) fn record(record: Record) -> Record {
     match record {
         Record::StepStarted(step) => Record::StepStarted(started(step)),
-        Record::StepFinished(StepFinished { step, outcome, finished_at }) => {
+        Record::StepFinished(StepFinished { step, outcome, expectation, finished_at }) => {
             let outcome = match outcome {
                 StepOutcome::Succeeded { output, handle } => StepOutcome::Succeeded { output: mask::json(output), handle },
                 StepOutcome::Failed { error, handle } => StepOutcome::Failed { error: self::error(error), handle },
                 StepOutcome::Skipped { output, handle } => StepOutcome::Skipped { output: mask::json(output), handle },
             };
-            Record::StepFinished(StepFinished { step: started(step), outcome, finished_at })
+            let expectation = expectation.map(mask::json);
+            Record::StepFinished(StepFinished { step: started(step), outcome, expectation, finished_at })
         }
         Record::Note { step_id, attempt, note } => Record::Note { step_id: mask::string(step_id), attempt, note: mask::json(note) },
         Record::Would(mut would) => {

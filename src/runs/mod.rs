@@ -59,7 +59,7 @@ pub use versions::{Author, Difference, MadeBy, ShownAs, Thing, Version, VersionP
 pub use workflows::{Checked, Observer, Workflow, WorkflowPage, Workflows};
 
 use crate::error::Failure;
-use crate::policy::Permissions;
+use crate::policy::{Commands, Permissions};
 use crate::store::Store;
 use crate::workflow::Graph;
 use programs::Programs;
@@ -71,6 +71,8 @@ pub struct Settings {
     pub files: PathBuf,
     /// What the settings allow at most.
     pub allowed: Permissions,
+    /// Which commands may be started.
+    pub commands: Commands,
     /// So many run at the same time (64); the others are queued.
     pub max_runs: usize,
     /// So many may be queued (10,000); the others are refused.
@@ -88,7 +90,16 @@ impl Settings {
     pub fn new(files: impl Into<PathBuf>, allowed: Permissions) -> Self {
         let days = |days: u64| Duration::from_secs(days * 86_400);
         let (kept, kept_for) = (Some(100_000), Some(days(90)));
-        Self { files: files.into(), allowed, max_runs: 64, max_queued: 10_000, kept, kept_for, versions_kept: 0 }
+        Self {
+            files: files.into(),
+            allowed,
+            commands: Commands::default(),
+            max_runs: 64,
+            max_queued: 10_000,
+            kept,
+            kept_for,
+            versions_kept: 0,
+        }
     }
 }
 

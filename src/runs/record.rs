@@ -171,6 +171,10 @@ pub struct Step {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub would: Option<SharedJson>,
+    /// Where something was expected of it: the `result` (`met`, `unmet`, or `unknown` where it could not be seen) and a `message`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, example = json!({ "result": "met", "message": "the text \"Saved\" is at (120, 40)" }))]
+    pub expectation: Option<SharedJson>,
     /// When it began.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub started_at: Option<Timestamp>,
@@ -487,6 +491,7 @@ impl From<StepRow> for Step {
             handle: row.handle,
             error: row.error.as_deref().map(RunError::from_text),
             would: row.would.map(Into::into),
+            expectation: row.expectation.map(Into::into),
             started_at: Some(Timestamp(row.started_at)),
             finished_at: row.finished_at.map(Timestamp),
             images: None,
@@ -512,6 +517,7 @@ fn left_out(nodes: &str, run: &Run) -> Vec<Step> {
             handle: None,
             error: None,
             would: None,
+            expectation: None,
             started_at: None,
             finished_at: None,
             images: None,

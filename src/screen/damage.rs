@@ -49,8 +49,8 @@ lost_from!(ConnectionError, ReplyError, ReplyOrIdError, x11rb::errors::ConnectEr
 
 impl Damage {
     /// Listens to the display; `None` where its server does not tell.
-    pub(super) fn open(display: &str) -> Result<Option<Self>, Error> {
-        listen(display).map_err(|lost| unavailable(display, lost))
+    pub(super) fn open(display: &str, pointer: bool) -> Result<Option<Self>, Error> {
+        listen(display, pointer).map_err(|lost| unavailable(display, lost))
     }
 
     /// Waits until there is something new, the bell rings, or `until`.
@@ -117,7 +117,7 @@ impl Damage {
     }
 }
 
-fn listen(name: &str) -> Result<Option<Damage>, Lost> {
+fn listen(name: &str, pointer: bool) -> Result<Option<Damage>, Lost> {
     let (connection, number) = RustConnection::connect(Some(name))?;
     let root = connection.setup().roots.get(number).ok_or_else(|| Lost("it has no such screen".to_owned()))?.root;
     for extension in [damage::X11_EXTENSION_NAME, xfixes::X11_EXTENSION_NAME] {
@@ -132,9 +132,11 @@ fn listen(name: &str) -> Result<Option<Damage>, Lost> {
     let (damage, region) = (connection.generate_id()?, connection.generate_id()?);
     connection.xfixes_create_region(region, &[])?.check()?;
     connection.damage_create(damage, root, damage::ReportLevel::NON_EMPTY)?.check()?;
-    connection.xfixes_select_cursor_input(root, xfixes::CursorNotifyMask::DISPLAY_CURSOR)?.check()?;
+    if pointer {
+        connection.xfixes_select_cursor_input(root, xfixes::CursorNotifyMask::DISPLAY_CURSOR)?.check()?;
+    }
     // Without it the pointer is looked at as often as the picture.
-    if connection.extension_information(xinput::X11_EXTENSION_NAME)?.is_some() {
+    if pointer && connection.extension_information(xinput::X11_EXTENSION_NAME)?.is_some() {
         connection.xinput_xi_query_version(2, 2)?.reply()?;
         let motion = xinput::EventMask { deviceid: ALL_POINTERS, mask: vec![xinput::XIEventMask::RAW_MOTION] };
         connection.xinput_xi_select_events(root, &[motion])?.check()?;

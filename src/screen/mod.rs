@@ -157,6 +157,15 @@ impl Classify for Error {
     }
 }
 
+/// One picture of a series: whoever takes one after the other numbers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Serial {
+    /// The series.
+    pub series: u64,
+    /// Its number, higher than that of every picture taken before.
+    pub number: u64,
+}
+
 /// What a backend does. Regions that reach [`Backend::grab`] were checked against [`Backend::bounds`].
 trait Backend: Send + Sync {
     /// The rectangle around all monitors.
@@ -165,10 +174,14 @@ trait Backend: Send + Sync {
     fn monitors(&self) -> Result<Vec<Monitor>, Error>;
     /// The pixels of a region of the virtual screen.
     fn grab(&self, region: Region) -> Result<Frame, Error>;
+    /// The same, the next of a series, for a backend that can bring an older one up to date ([`Screen::retake`]).
+    fn regrab(&self, region: Region, _serial: Serial, _changed_since: &dyn Fn(u64) -> Vec<Region>) -> Result<Frame, Error> {
+        self.grab(region)
+    }
     /// The pixels of a window that lies at a region, and whether they are all its own.
     fn portrait(&self, window: u32, region: Region) -> Result<(Frame, Extent), Error>;
-    /// Tells when something has changed, from now on.
-    fn watch(&self, bell: Arc<Bell>) -> Result<Watch, Error>;
+    /// Tells when something has changed, from now on; and with `pointer` where that is.
+    fn watch(&self, bell: Arc<Bell>, pointer: bool) -> Result<Watch, Error>;
 }
 
 /// The screen of one display. Safe to share; survives a restart of the display's server.
@@ -239,8 +252,29 @@ impl Screen {
         self.backend.grab(self.region(capture)?)
     }
 
-    /// Where that is.
-    fn region(&self, capture: &Capture) -> Result<Region, Error> {
+    /// The next picture of a series, of a region that was captured before. `changed_since` says what has changed after the picture with a
+    /// number was taken, as rectangles counted from the region's corner: where the memory of an older picture is free, only that is
+    /// fetched into it, in whole rows.
+    ///
+    /// # Errors
+    /// As [`Screen::capture`]; also where the screen has become smaller.
+    pub fn retake(&self, region: Region, serial: Serial, changed_since: &dyn Fn(u64) -> Vec<Region>) -> Result<Frame, Error> {
+        self.backend.regrab(region, serial, changed_since)
+    }
+
+    /// Where a monitor is now.
+    ///
+    /// # Errors
+    /// [`Error::NoMonitor`]; [`Error::Unavailable`] where the display does not answer.
+    pub fn area(&self, monitor: usize) -> Result<Region, Error> {
+        self.region(&Capture { monitor: Some(monitor), region: None })
+    }
+
+    /// Where that is, on the virtual screen.
+    ///
+    /// # Errors
+    /// As [`Screen::capture`].
+    pub fn region(&self, capture: &Capture) -> Result<Region, Error> {
         Ok(match capture.monitor {
             None => {
                 let bounds = self.backend.bounds()?;
@@ -278,6 +312,16 @@ impl Screen {
     /// # Errors
     /// [`Error::Unavailable`] where the display does not answer.
     pub fn watch(&self, bell: Arc<Bell>) -> Result<Watch, Error> {
-        self.backend.watch(bell)
+        self.backend.watch(bell, true)
+    }
+
+    /// The same for who asks what has changed now and then, and does not wait for it: of the pointer it is told nothing, which would be
+    /// kept for it meanwhile.
+    ///
+    /// # Errors
+    /// As [`Screen::watch`].
+    pub fn watch_picture(&self) -> Result<Watch, Error> {
+        let bell = Bell::new().map_err(|error| Error::Failed(format!("waiting failed: {error}")))?;
+        self.backend.watch(Arc::new(bell), false)
     }
 }

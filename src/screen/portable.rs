@@ -89,7 +89,7 @@ impl Backend for Portable {
         Ok((Frame::new(Pixels::Owned(pixels), place)?, Extent::Whole))
     }
 
-    fn watch(&self, bell: Arc<Bell>) -> Result<Watch, Error> {
+    fn watch(&self, bell: Arc<Bell>, _: bool) -> Result<Watch, Error> {
         #[cfg(target_os = "linux")]
         return Ok(Watch::new(bell, None));
         #[cfg(not(target_os = "linux"))]

@@ -38,7 +38,7 @@ impl Region {
     }
 
     /// What both have in common.
-    pub(super) fn overlap(self, other: Region) -> Option<Region> {
+    pub fn overlap(self, other: Region) -> Option<Region> {
         let (x, y) = (self.x.max(other.x), self.y.max(other.y));
         let span = |end: i64, start: i32| u32::try_from(end - i64::from(start)).ok().filter(|length| *length > 0);
         let (width, height) = (span(self.right().min(other.right()), x)?, span(self.bottom().min(other.bottom()), y)?);
@@ -46,7 +46,7 @@ impl Region {
     }
 
     /// The smallest region around both.
-    pub(super) fn union(self, other: Region) -> Region {
+    pub fn union(self, other: Region) -> Region {
         let (x, y) = (self.x.min(other.x), self.y.min(other.y));
         let span = |end: i64, start: i32| u32::try_from(end - i64::from(start)).unwrap_or(u32::MAX);
         Region { x, y, width: span(self.right().max(other.right()), x), height: span(self.bottom().max(other.bottom()), y) }

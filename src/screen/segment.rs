@@ -11,6 +11,8 @@ use x11rb::connection::{Connection, RequestConnection as _};
 use x11rb::protocol::shm::{self, ConnectionExt as _};
 use x11rb::rust_connection::RustConnection;
 
+use super::{Region, Serial};
+
 /// How many segments wait for the next capture: one for a picture that is taken while another is still looked at.
 const IDLE: usize = 2;
 /// Segments are this large at least, so that small regions share them.
@@ -31,6 +33,8 @@ impl NotShared {
 struct Segment {
     id: shm::Seg,
     map: MmapMut,
+    /// The picture of a series that all of it shows.
+    shows: Option<(Region, Serial)>,
 }
 
 /// The segments of one connection.
@@ -67,15 +71,30 @@ impl Pool {
     pub(super) fn lend(self: &Arc<Self>, size: usize) -> Result<Lent, NotShared> {
         let found = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            // The smallest that fits, so that a small region does not take the whole screen's.
-            let best = idle.iter().enumerate().filter(|(_, s)| s.map.len() >= size).min_by_key(|(_, s)| s.map.len()).map(|(i, _)| i);
+            // The smallest that fits, so that a small region does not take the whole screen's; one that is of no more use, if there is.
+            let fits = idle.iter().enumerate().filter(|(_, s)| s.map.len() >= size);
+            let best = fits.min_by_key(|(_, s)| (s.map.len(), s.shows.map(|(_, serial)| serial.number))).map(|(i, _)| i);
             best.map(|index| idle.swap_remove(index))
         };
         let segment = match found {
-            Some(segment) => segment,
+            Some(segment) => Segment { shows: None, ..segment },
             None => self.create(size.max(SMALLEST))?,
         };
         Ok(Lent { segment: Some(segment), used: size, pool: Arc::clone(self) })
+    }
+
+    /// A segment that shows a picture of the series, the newest there is, and the number of that picture.
+    pub(super) fn lend_shown(self: &Arc<Self>, region: Region, series: u64, size: usize) -> Option<(Lent, u64)> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_series = idle.iter().enumerate().filter_map(|(index, segment)| {
+            let (shown, serial) = segment.shows?;
+            (shown == region && serial.series == series).then_some((serial.number, index))
+        });
+        let (number, index) = of_series.max()?;
+        let mut segment = idle.swap_remove(index);
+        // Until it is wholly brought up to date.
+        segment.shows = None;
+        Some((Lent { segment: Some(segment), used: size, pool: Arc::clone(self) }, number))
     }
 
     fn create(&self, size: usize) -> Result<Segment, NotShared> {
@@ -85,7 +104,7 @@ impl Pool {
         let map = map(&file).map_err(NotShared::because)?;
         let id = self.connection.generate_id().map_err(NotShared::because)?;
         self.connection.shm_attach_fd(id, file, false).map_err(NotShared::because)?.check().map_err(NotShared::because)?;
-        Ok(Segment { id, map })
+        Ok(Segment { id, map, shows: None })
     }
 
     fn keep(&self, segment: Segment) {
@@ -116,6 +135,13 @@ impl Lent {
     /// The name that the server knows it by.
     pub(super) fn id(&self) -> shm::Seg {
         self.segment.as_ref().map_or(x11rb::NONE, |segment| segment.id)
+    }
+
+    /// Notes which picture it shows, all of it.
+    pub(super) fn show(&mut self, region: Region, serial: Serial) {
+        if let Some(segment) = &mut self.segment {
+            segment.shows = Some((region, serial));
+        }
     }
 
     /// The bytes asked for.

@@ -33,7 +33,7 @@ impl Backend for Remote {
         Err(Error::NoWindow(window))
     }
 
-    fn watch(&self, bell: Arc<Bell>) -> Result<Watch, Error> {
+    fn watch(&self, bell: Arc<Bell>, _: bool) -> Result<Watch, Error> {
         let ring = Arc::clone(&bell);
         let watcher = self.0.watch(Arc::new(move || ring.ring()))?;
         Ok(Watch::of_remote(bell, Listener { vnc: Arc::clone(&self.0), watcher, shape: None }))

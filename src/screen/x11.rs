@@ -15,8 +15,8 @@ use x11rb::rust_connection::RustConnection;
 use super::damage::Damage;
 use super::frame::{Frame, Pixels};
 use super::portrait::{self, Portrait};
-use super::segment::Pool;
-use super::{Backend, Bell, Error, Extent, Monitor, Region, Watch};
+use super::segment::{Lent, Pool};
+use super::{Backend, Bell, Error, Extent, Monitor, Region, Serial, Watch};
 
 /// All planes of a drawable.
 const ALL_PLANES: u32 = !0;
@@ -119,6 +119,10 @@ impl Backend for X11 {
         self.with(|session| session.grab(region))
     }
 
+    fn regrab(&self, region: Region, serial: Serial, changed_since: &dyn Fn(u64) -> Vec<Region>) -> Result<Frame, Error> {
+        self.with(|session| session.regrab(region, serial, changed_since))
+    }
+
     fn portrait(&self, window: u32, region: Region) -> Result<(Frame, Extent), Error> {
         match portrait::take(&self.display, window, region)? {
             Portrait::Taken(frame) => Ok((frame, Extent::Whole)),
@@ -126,8 +130,8 @@ impl Backend for X11 {
         }
     }
 
-    fn watch(&self, bell: Arc<Bell>) -> Result<Watch, Error> {
-        Ok(Watch::new(bell, Damage::open(&self.display)?))
+    fn watch(&self, bell: Arc<Bell>, pointer: bool) -> Result<Watch, Error> {
+        Ok(Watch::new(bell, Damage::open(&self.display, pointer)?))
     }
 }
 
@@ -205,27 +209,52 @@ impl Session {
     }
 
     fn grab(&self, region: Region) -> Result<Frame, Broken> {
-        let wide = || Error::Failed("the region is larger than X can express".to_owned());
-        let x = i16::try_from(region.x).map_err(|_| wide())?;
-        let y = i16::try_from(region.y).map_err(|_| wide())?;
-        let width = u16::try_from(region.width).map_err(|_| wide())?;
-        let height = u16::try_from(region.height).map_err(|_| wide())?;
-        let size = usize::from(width) * usize::from(height) * super::frame::PIXEL;
-
-        let answer = match self.pool.as_ref().map(|pool| pool.lend(size)) {
-            Some(Ok(lent)) => self
-                .connection
-                .shm_get_image(self.root, x, y, width, height, ALL_PLANES, ImageFormat::Z_PIXMAP.into(), lent.id(), 0)?
-                .reply()
-                .map(|_| Pixels::Shared(lent)),
+        let place = Place::of(region)?;
+        let answer = match self.pool.as_ref().map(|pool| pool.lend(place.size())) {
+            Some(Ok(lent)) => self.fetch(&lent, &place, [(0, place.height)]).map(|()| Pixels::Shared(lent)),
             // Out of shared memory, say: the slow way still works. A lost connection shows there too.
-            Some(Err(_)) | None => self
-                .connection
-                .get_image(ImageFormat::Z_PIXMAP, self.root, x, y, width, height, ALL_PLANES)?
-                .reply()
-                .map(|image| Pixels::Owned(image.data)),
+            Some(Err(_)) | None => {
+                let Place { x, y, width, height } = place;
+                let asked = self.connection.get_image(ImageFormat::Z_PIXMAP, self.root, x, y, width, height, ALL_PLANES)?;
+                asked.reply().map(|image| Pixels::Owned(image.data)).map_err(Broken::from)
+            }
         };
-        match answer.map_err(Broken::from) {
+        self.frame(answer, region)
+    }
+
+    fn regrab(&self, region: Region, serial: Serial, changed_since: &dyn Fn(u64) -> Vec<Region>) -> Result<Frame, Broken> {
+        let place = Place::of(region)?;
+        let Some(pool) = &self.pool else { return self.grab(region) };
+        let (mut lent, rows) = match pool.lend_shown(region, serial.series, place.size()) {
+            Some((lent, number)) => (lent, rows_of(&changed_since(number), place.height)),
+            None => match pool.lend(place.size()) {
+                Ok(lent) => (lent, vec![(0, place.height)]),
+                Err(_) => return self.grab(region),
+            },
+        };
+        let answer = self.fetch(&lent, &place, rows);
+        if answer.is_ok() {
+            lent.show(region, serial);
+        }
+        self.frame(answer.map(|()| Pixels::Shared(lent)), region)
+    }
+
+    /// Has the server write rows of the screen, each as where it begins and how many there are, into a segment.
+    fn fetch(&self, lent: &Lent, place: &Place, rows: impl IntoIterator<Item = (u16, u16)>) -> Result<(), Broken> {
+        let format = ImageFormat::Z_PIXMAP.into();
+        let mut asked = Vec::new();
+        for (first, count) in rows {
+            let y = place.y.saturating_add(i16::try_from(first).unwrap_or(i16::MAX));
+            let offset = u32::try_from(usize::from(first) * place.stride()).unwrap_or(u32::MAX);
+            asked.push(self.connection.shm_get_image(self.root, place.x, y, place.width, count, ALL_PLANES, format, lent.id(), offset)?);
+        }
+        // All of them, so that none is written any more once this is back.
+        let answers: Vec<_> = asked.into_iter().map(|cookie| cookie.reply()).collect();
+        answers.into_iter().try_for_each(|answer| answer.map(drop)).map_err(Broken::from)
+    }
+
+    fn frame(&self, answer: Result<Pixels, Broken>, region: Region) -> Result<Frame, Broken> {
+        match answer {
             Ok(pixels) => Ok(Frame::new(pixels, region)?),
             // The screen shrank between the check of the region and now.
             Err(Broken::Refused(ErrorKind::Match, _)) => {
@@ -235,6 +264,54 @@ impl Session {
             Err(broken) => Err(broken),
         }
     }
+}
+
+/// A region as X says it.
+struct Place {
+    x: i16,
+    y: i16,
+    width: u16,
+    height: u16,
+}
+
+impl Place {
+    fn of(region: Region) -> Result<Self, Error> {
+        let wide = || Error::Failed("the region is larger than X can express".to_owned());
+        Ok(Self {
+            x: i16::try_from(region.x).map_err(|_| wide())?,
+            y: i16::try_from(region.y).map_err(|_| wide())?,
+            width: u16::try_from(region.width).map_err(|_| wide())?,
+            height: u16::try_from(region.height).map_err(|_| wide())?,
+        })
+    }
+
+    fn stride(&self) -> usize {
+        usize::from(self.width) * super::frame::PIXEL
+    }
+
+    fn size(&self) -> usize {
+        self.stride() * usize::from(self.height)
+    }
+}
+
+/// The rows that rectangles touch, from the top down; all of them at once where that is most.
+fn rows_of(rectangles: &[Region], height: u16) -> Vec<(u16, u16)> {
+    let row = |at: i64| u16::try_from(at.clamp(0, height.into())).unwrap_or(height);
+    let mut touched: Vec<(u16, u16)> =
+        rectangles.iter().map(|r| (row(r.y.into()), row(r.bottom()))).filter(|(top, end)| top < end).collect();
+    touched.sort_unstable();
+    let mut spans: Vec<(u16, u16)> = Vec::new();
+    for (top, end) in touched {
+        match spans.last_mut() {
+            Some(last) if top <= last.1 => last.1 = last.1.max(end),
+            _ => spans.push((top, end)),
+        }
+    }
+    let all: u32 = spans.iter().map(|(top, end)| u32::from(end - top)).sum();
+    if all * 4 > u32::from(height) * 3 {
+        return vec![(0, height)];
+    }
+    spans.into_iter().map(|(top, end)| (top, end - top)).collect()
 }
 
 /// Refuses a display whose pixels are not four bytes of blue, green, red and nothing, which is what every frame is made of.
@@ -257,4 +334,21 @@ fn scale_of(width: u16, millimeters: u32) -> f64 {
     }
     let dpi = f64::from(width) * 25.4 / f64::from(millimeters);
     (dpi / 96.0).floor().clamp(1.0, 4.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(y: i32, height: u32) -> Region {
+        Region { x: 5, y, width: 10, height }
+    }
+
+    #[test]
+    fn rows_are_fetched_once_and_all_at_once_where_that_is_most() {
+        assert_eq!(rows_of(&[at(640, 64), at(0, 64), at(64, 10), at(10, 20)], 1080), [(0, 74), (640, 64)]);
+        assert_eq!(rows_of(&[at(1000, 500), at(-20, 30)], 1080), [(0, 10), (1000, 80)]);
+        assert_eq!(rows_of(&[at(0, 500), at(600, 400)], 1080), [(0, 1080)]);
+        assert_eq!(rows_of(&[], 1080), []);
+    }
 }

@@ -132,7 +132,7 @@ fn place(error: &mut ScriptError, position: Position) {
 /// The header line that opens a namespace.
 pub(super) fn permission_of(namespace: &str) -> Option<&'static str> {
     Some(match namespace {
-        "screen" | "ocr" => "screen = true",
+        "screen" | "ocr" | "vision" => "screen = true",
         "window" => "screen = true` or `input = true",
         "mouse" | "keyboard" => "input = true",
         "clipboard" => "clipboard = true",

@@ -43,7 +43,7 @@ impl Snapshots {
             blocking(move || {
                 languages(&ocr, &zones)?;
                 let picture = decoded(&row, &image)?;
-                read_all(&ocr, &picture, &zones, preprocess, started, &cancel)
+                read_all(&ocr, &picture, &zones, &preprocess, started, &cancel)
             })
         };
         let results = reading.await?;
@@ -156,7 +156,7 @@ fn read_all(
     ocr: &Ocr,
     picture: &GrayImage,
     zones: &[Zone],
-    preprocess: Preprocess,
+    preprocess: &Preprocess,
     started: Instant,
     cancel: &CancellationToken,
 ) -> Result<Vec<ZoneResult>, Error> {
@@ -202,12 +202,18 @@ fn read_one(
     ocr: &Ocr,
     picture: &GrayImage,
     zone: &Zone,
-    preprocess: Preprocess,
+    preprocess: &Preprocess,
     deadline: Instant,
     cancel: &CancellationToken,
 ) -> Result<ZoneResult, ocr::Error> {
     let cut = image::imageops::crop_imm(picture, zone.x, zone.y, zone.width, zone.height).to_image();
-    let reading = Reading { language: zone.language.clone(), preprocess, ..Reading::default() };
+    let reading = Reading {
+        language: zone.language.clone(),
+        page_segmentation: zone.page_segmentation,
+        whitelist: zone.whitelist.clone(),
+        preprocess: zone.preprocess.as_ref().unwrap_or(preprocess).clone(),
+        confidence_threshold: None,
+    };
     let text = ocr.read_until(&cut, &reading, deadline, cancel)?;
     let word = |word: ocr::Word| ZoneWord {
         text: word.text,

@@ -96,6 +96,16 @@ pub struct Zone {
     #[serde(default = "threshold")]
     #[schema(minimum = 0, maximum = 1, default = 0.8)]
     pub confidence_threshold: f64,
+    /// Tesseract's page segmentation mode, 1 or 3–13: 6 = one block, 7 = one line, 11 = sparse text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 13)]
+    pub page_segmentation: Option<u8>,
+    /// Read only these characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whitelist: Option<String>,
+    /// What is done to its picture first; without it what the reading says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preprocess: Option<Preprocess>,
 }
 
 /// What a click action does.

@@ -1,4 +1,5 @@
-//! Folding the write-ahead log into the database, beside the thread that writes: nobody waits for a commit because of it.
+//! Folding the write-ahead log into the database, beside the thread that writes: a commit waits for the last few pages of it at most, or
+//! where the other thread does not keep up.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::Error;
 /// From so many pages (of 4 KiB) on the log is folded in.
 const WORTHWHILE: i32 = 1_000;
 /// From so many on whoever writes does it, and all of it: the log never grows for ever, however much is written without a break.
-const TOO_MANY: i32 = 16_000;
+const TOO_MANY: i32 = 4_000;
 /// So many pages whoever writes folds in itself. Only a log of which nothing is left begins anew, in the pages it has already, and where
 /// there is always more to write, the other thread alone never gets there.
 const FEW: i32 = 200;

@@ -26,6 +26,7 @@ pub mod triggers;
 pub mod versions;
 pub mod workflows;
 mod writer;
+mod zones;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};

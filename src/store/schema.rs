@@ -25,8 +25,9 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0011_targets.sql"),
     include_str!("migrations/0012_recordings.sql"),
     include_str!("migrations/0013_shell_endings.sql"),
-    include_str!("migrations/0014_secrets.sql"),
-    include_str!("migrations/0015_audit.sql"),
+    include_str!("migrations/0014_sight.sql"),
+    include_str!("migrations/0015_secrets.sql"),
+    include_str!("migrations/0016_audit.sql"),
 ];
 
 /// The one that has workflows begin with a version each.

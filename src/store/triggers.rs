@@ -38,7 +38,7 @@ pub struct MadeRow {
 pub struct NewFiring {
     /// The trigger.
     pub trigger_id: String,
-    /// `webhook`, `watch_folder`, `schedule`, `startup`.
+    /// `webhook`, `watch_folder`, `schedule`, `screen`, `startup`.
     pub kind: &'static str,
     /// What happened: it starts one run only. Without it every call starts one.
     pub key: Option<String>,

@@ -17,7 +17,7 @@ use crate::runs::{Execute, Runs, Ticket};
 use crate::store::triggers::{FiredFile, NewFiring};
 
 /// Those that are counted.
-const KINDS: [&str; 4] = ["schedule", "startup", "watch_folder", "webhook"];
+const KINDS: [&str; 5] = ["schedule", "screen", "startup", "watch_folder", "webhook"];
 
 /// What came of something that happened.
 pub(super) enum Shot {

@@ -20,7 +20,7 @@ const MOST: u32 = 1000;
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "type": "schedule", "source": { "workflow_id": "report" }, "config": { "cron": "0 7 * * MON-FRI", "timezone": "Europe/Berlin" } }))]
 pub struct TriggerDraft {
-    /// `webhook`, `watch_folder`, `schedule` or `startup`.
+    /// `webhook`, `watch_folder`, `schedule`, `screen` or `startup`.
     #[serde(rename = "type")]
     pub kind: String,
     /// What it starts: `{workflow_id}`, from `node_id` on where there is one, or `{script}`.

@@ -1,7 +1,7 @@
-//! What starts runs by itself: webhooks, watched folders, schedules, the start of the server.
+//! What starts runs by itself: webhooks, watched folders, schedules, what a screen shows, the start of the server.
 //!
 //! One table knows every trigger, whether it is drawn in a workflow, declared in a script's header or made over the API (`table.rs`). What
-//! happens is told by `webhook.rs`, `inbox.rs` and `schedules.rs`; it becomes a run in `fire.rs`, once. Not here: how a run goes on
+//! happens is told by `webhook.rs`, `inbox.rs`, `schedules.rs` and `screens.rs`; it becomes a run in `fire.rs`, once. Not here: how a run goes on
 //! (`runs`), what the fields of a trigger mean (`workflow`), when a schedule is due (`schedule`).
 
 mod awaited;
@@ -13,6 +13,7 @@ mod inbox;
 mod list;
 mod made;
 mod schedules;
+mod screens;
 mod signature;
 mod startup;
 mod table;
@@ -20,7 +21,7 @@ mod webhook;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -35,11 +36,14 @@ pub use webhook::{Delivery, Fired, FiredRun};
 
 pub use crate::workflow::Respond;
 
+use crate::desktop::Desktops;
 use crate::error::Failure;
 use crate::policy::Grant;
 use crate::runs::{Observer, Runs};
+use crate::sight::Sight;
 use crate::store::Store;
 use fire::{Claims, Counts};
+use screens::Eyes;
 use table::{Origin, Table, Told};
 
 /// What triggers are made of.
@@ -76,6 +80,8 @@ struct Inner {
     at_work: Mutex<Option<(CancellationToken, Vec<JoinHandle<()>>)>>,
     /// A file waits for its run to be over.
     pending: Notify,
+    /// None where no screen can be seen.
+    eyes: OnceLock<Eyes>,
     /// Files that were dealt with, by trigger: key, and whether it is away.
     followed: Mutex<HashMap<String, Vec<(String, bool)>>>,
 }
@@ -99,9 +105,18 @@ impl Triggers {
             started: AtomicBool::new(false),
             at_work: Mutex::default(),
             pending: Notify::new(),
+            eyes: OnceLock::new(),
             followed: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Lets triggers see the desktops.
+    #[must_use]
+    pub fn seeing(self, sight: Sight, desktops: Arc<Desktops>) -> Self {
+        // The first one counts, and there is only one.
+        let _ = self.inner.eyes.set(Eyes { sight, desktops });
+        self
     }
 
     /// Arms the triggers there are, and follows their changes.
@@ -118,6 +133,7 @@ impl Triggers {
         let cancel = CancellationToken::new();
         let mut tasks = vec![
             tokio::spawn(schedules::follow(Arc::clone(inner), cancel.clone())),
+            tokio::spawn(screens::follow(Arc::clone(inner), cancel.clone())),
             tokio::spawn(inbox::watch(Arc::clone(inner), cancel.clone())),
             tokio::spawn(follow_up::follow(Arc::clone(inner), cancel.clone())),
             tokio::spawn(startup::tidy(Arc::clone(inner), cancel.clone())),

@@ -63,6 +63,7 @@ async fn forget(inner: &Inner) -> Result<(), crate::store::Error> {
     inner.store.prune_firings("schedule", now - DAY).await?;
     inner.store.prune_firings("webhook", now - 30 * DAY).await?;
     inner.store.prune_firings("startup", now - DAY).await?;
+    inner.store.prune_firings("screen", now - 30 * DAY).await?;
     let ids = inner.table.all().iter().map(|known| known.id.to_string()).collect();
     inner.store.prune_files(ids, now - 30 * DAY).await?;
     Ok(())

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
-use crate::policy::Grant;
+use crate::policy::{Access, Grant};
 use crate::runs::Observer;
 use crate::workflow::{self, Listens, Segment, TriggerFault, WebhookStart};
 
@@ -268,10 +268,16 @@ impl Table {
         })
     }
 
-    /// Why a folder may not be watched.
+    /// Why a folder or a screen may not be watched.
     fn denied(&self, listens: &Listens) -> Option<String> {
-        let Listens::Folder(folder) = listens else { return None };
-        super::inbox::allowed(&self.grant, folder).err().map(|denied| denied.to_string())
+        match listens {
+            Listens::Folder(folder) => super::inbox::allowed(&self.grant, folder).err().map(|denied| denied.to_string()),
+            Listens::Screen(screen) => {
+                let picture = screen.image.as_ref().and_then(|image| self.grant.path(image, Access::Read).err());
+                picture.or(self.grant.screen().err()).map(|denied| denied.to_string())
+            }
+            Listens::Webhook(_) | Listens::Schedule(_) | Listens::Startup => None,
+        }
     }
 
     /// The webhooks that a call is for, those that are not armed as well if `all`. A text in a path comes before a parameter.

@@ -70,6 +70,7 @@ impl Checked<'_> {
             if node.settings.get("disabled") != Some(&Value::Bool(true)) {
                 needed.merge(&permissions::of_node(&node.node_type, &node.config));
                 needed.merge(&Permissions { secrets: node.secrets.clone(), ..Permissions::default() });
+                needed.merge(&permissions::of_expectation(node.settings.get("expect")));
             }
         }
         needed
@@ -293,7 +294,10 @@ impl<'a> Checker<'a> {
                 self.add(Some(index), format!("{base}{path}"), message);
             }
         }
-        let compiled = ["retry", "timeout", "on_error", "disabled", "pinned", "on_interrupt"];
+        if let Some(message) = settings.get("expect").and_then(super::expectation::fault) {
+            self.add(Some(index), format!("{base}/expect"), message);
+        }
+        let compiled = ["retry", "timeout", "on_error", "disabled", "pinned", "on_interrupt", "expect"];
         settings
             .iter()
             .filter(|(name, value)| compiled.contains(&name.as_str()) && !value.is_null())
@@ -579,7 +583,7 @@ fn settings_schema() -> Value {
             "disabled": { "type": ["boolean", "null"] },
             "on_interrupt": { "enum": ["fail", "retry", null], "description": "what becomes of a step that was under way when its run broke off" },
             "pinned": true,
-            "expect": true,
+            "expect": super::expectation::schema(),
         },
     })
 }

@@ -8,6 +8,7 @@ mod config;
 mod dedupe;
 mod drawing;
 mod emit;
+mod expectation;
 mod guard;
 mod literal;
 mod model;
@@ -31,7 +32,9 @@ pub use drawing::{Drawing, Fields};
 pub use model::{Edge, Graph, Node};
 pub use node_type::{Category, NodeKind, NodeType, OnInterrupt, Port};
 pub use settings::{MAX_PRIORITY, WorkflowSettings};
-pub use trigger::{After, CatchUp, FolderStart, Listens, Overlap, Respond, ScheduleStart, Segment, TriggerFault, WebhookStart};
+pub use trigger::{
+    After, Becomes, CatchUp, FolderStart, Listens, Overlap, Respond, ScheduleStart, ScreenStart, Segment, TriggerFault, WebhookStart,
+};
 
 pub(crate) use schema::nearest;
 

@@ -35,6 +35,16 @@ pub(super) fn of_node(node_type: &NodeType, config: &Map<String, Value>) -> Perm
     needed
 }
 
+/// What looking for what is expected of a node needs.
+pub(super) fn of_expectation(expectation: Option<&Value>) -> Permissions {
+    let mut needed = Permissions::default();
+    let Some(expectation) = expectation.and_then(Value::as_object) else { return needed };
+    let paths = ["image", "file"].into_iter().filter_map(|name| expectation.get(name)?.as_str());
+    needed.read.extend(paths.map(|path| literal_glob(path.trim_start_matches("./"))));
+    needed.screen = !expectation.contains_key("file");
+    needed
+}
+
 /// What one entry comes to: for `config.a` whose value is a list of globs, all of them.
 fn resolve_all(entry: &str, permission: &str, node_type: &NodeType, config: &Map<String, Value>) -> Vec<String> {
     let listed = entry.strip_prefix("config.").and_then(|path| lookup(config, path)).and_then(Value::as_array);

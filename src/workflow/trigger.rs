@@ -19,6 +19,8 @@ pub enum Listens {
     Schedule(ScheduleStart),
     /// The start of the server.
     Startup,
+    /// What a screen shows.
+    Screen(ScreenStart),
 }
 
 /// A webhook.
@@ -89,6 +91,64 @@ pub enum After {
     Move,
     /// It is removed where the run succeeded.
     Delete,
+}
+
+/// What a screen shows: a text, a regular expression, a picture, or anything in a part of it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScreenStart {
+    /// A text.
+    pub text: Option<String>,
+    /// A regular expression that a part of a line fits.
+    pub regex: Option<String>,
+    /// A picture: a file's path; relative ones lie in the data folder's `files/`.
+    pub image: Option<String>,
+    /// What starts a run.
+    #[serde(default)]
+    pub event: Becomes,
+    /// Seconds between two looks.
+    #[serde(default = "one_second")]
+    pub every: f64,
+    /// How long it must have been so.
+    #[serde(default)]
+    pub stable_seconds: f64,
+    /// Seconds between two runs at least.
+    #[serde(default = "one_second")]
+    pub pace: f64,
+    /// How much a text or picture must be like it, 0–1.
+    pub min_score: Option<f64>,
+    /// Language of the text.
+    pub language: Option<String>,
+    /// The zone of this name is watched.
+    pub zone: Option<String>,
+    /// The window with this in its title is watched.
+    pub window: Option<String>,
+    /// This monitor is watched.
+    pub monitor: Option<usize>,
+    /// Left edge of the part that is watched; with `y`, `width` and `height`.
+    pub x: Option<i32>,
+    /// Top edge of it.
+    pub y: Option<i32>,
+    /// Width of it.
+    pub width: Option<u32>,
+    /// Height of it.
+    pub height: Option<u32>,
+    /// The desktop; without it the default one.
+    pub target: Option<String>,
+}
+
+/// What becomes of what a screen shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Becomes {
+    /// It is there, and was not.
+    #[default]
+    Appears,
+    /// It was there, and is not.
+    Disappears,
+    /// It is another one, or elsewhere.
+    #[serde(rename = "changes")]
+    Changed,
 }
 
 /// A schedule.
@@ -173,11 +233,11 @@ fn post() -> Vec<String> {
     vec!["POST".to_owned()]
 }
 
-const KINDS: [&str; 4] = ["schedule", "startup", "watch_folder", "webhook"];
+const KINDS: [&str; 5] = ["schedule", "screen", "startup", "watch_folder", "webhook"];
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
 impl Listens {
-    /// The trigger of that type (`webhook`, `watch_folder`, `schedule`, `startup`) with those fields.
+    /// The trigger of that type (`webhook`, `watch_folder`, `schedule`, `screen`, `startup`) with those fields.
     ///
     /// # Errors
     /// All that is wrong with them.
@@ -186,6 +246,7 @@ impl Listens {
             "webhook" => webhook(fields(config)?).map(Self::Webhook),
             "watch_folder" => folder(fields(config)?).map(Self::Folder),
             "schedule" => schedule_start(config, fields(config)?).map(Self::Schedule),
+            "screen" => screen(fields(config)?).map(Self::Screen),
             "startup" => fields(config).map(|StartupFields {}| Self::Startup),
             other => {
                 let hint = nearest(other, KINDS)
@@ -207,6 +268,7 @@ impl Listens {
             Self::Folder(_) => "watch_folder",
             Self::Schedule(_) => "schedule",
             Self::Startup => "startup",
+            Self::Screen(_) => "screen",
         }
     }
 }
@@ -305,6 +367,39 @@ fn folder(fields: FolderStart) -> Result<FolderStart, Vec<TriggerFault>> {
     }
     if !(0.0..=3600.0).contains(&fields.stable_seconds) {
         wrong.push(("/stable_seconds".to_owned(), "a file can be waited for from 0 to 3600 seconds".to_owned()));
+    }
+    if wrong.is_empty() { Ok(fields) } else { Err(wrong) }
+}
+
+fn screen(fields: ScreenStart) -> Result<ScreenStart, Vec<TriggerFault>> {
+    let mut wrong = Vec::new();
+    let mut say = |path: &str, message: &str| wrong.push((path.to_owned(), message.to_owned()));
+    let named = [&fields.text, &fields.regex, &fields.image].into_iter().flatten().count();
+    if named > 1 {
+        say("/text", "say what is watched for by one of text, regex and image");
+    }
+    if named == 0 && fields.event != Becomes::Changed {
+        say("/text", "say what is to appear: text, regex or image; only what changes needs none of them");
+    }
+    if [&fields.text, &fields.regex, &fields.image].into_iter().flatten().any(|text| text.trim().is_empty()) {
+        say("/text", "it is empty");
+    }
+    for (path, seconds, least) in
+        [("/every", fields.every, 0.2), ("/stable_seconds", fields.stable_seconds, 0.0), ("/pace", fields.pace, 0.0)]
+    {
+        if !(least..=86_400.0).contains(&seconds) {
+            say(path, &format!("give {least} to 86400 seconds"));
+        }
+    }
+    if fields.min_score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
+        say("/min_score", "give a number from 0 to 1");
+    }
+    let part = [fields.x.is_some(), fields.y.is_some(), fields.width.is_some(), fields.height.is_some()];
+    if part.contains(&true) && part.contains(&false) {
+        say("/x", "a part of the screen needs x, y, width and height together");
+    }
+    if [fields.zone.is_some(), fields.window.is_some(), fields.monitor.is_some()].into_iter().filter(|given| *given).count() > 1 {
+        say("/zone", "watch a zone, a window or a monitor, one of them");
     }
     if wrong.is_empty() { Ok(fields) } else { Err(wrong) }
 }

@@ -29,11 +29,29 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("screen", &["vnc", "policy", "error"]),
     ("shell", &["sandbox", "policy", "error"]),
     ("system", &["policy", "error"]),
+    ("vision", &["policy", "error"]),
     ("windows", &["vnc", "policy", "error"]),
     ("desktop", &["screen", "windows", "input", "clipboard", "vnc", "error"]),
+    ("sight", &["desktop", "ocr", "screen", "vision", "windows", "policy", "error"]),
     (
         "host",
-        &["desktop", "clipboard", "fetch", "files", "input", "ocr", "screen", "shell", "system", "windows", "sandbox", "policy", "error"],
+        &[
+            "sight",
+            "desktop",
+            "clipboard",
+            "fetch",
+            "files",
+            "input",
+            "ocr",
+            "screen",
+            "shell",
+            "system",
+            "vision",
+            "windows",
+            "sandbox",
+            "policy",
+            "error",
+        ],
     ),
     ("workflow", &["schedule", "policy", "error"]),
     ("script", &["host", "workflow", "sandbox", "policy", "error"]),
@@ -44,7 +62,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("integrations", &["trust", "error"]),
     ("logging", &["config", "mask", "error"]),
     ("runs", &["host", "script", "workflow", "store", "policy", "tally", "audit", "mask", "error"]),
-    ("triggers", &["runs", "workflow", "store", "files", "policy", "mask", "error"]),
+    ("triggers", &["runs", "sight", "desktop", "vision", "workflow", "store", "files", "policy", "mask", "error"]),
     ("snapshots", &["store", "desktop", "input", "ocr", "screen", "policy", "error"]),
     ("recordings", &["workflow", "store", "desktop", "windows", "input", "screen", "policy", "error"]),
     (
@@ -57,6 +75,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "script",
             "workflow",
             "host",
+            "sight",
             "desktop",
             "clipboard",
             "fetch",
@@ -66,6 +85,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "screen",
             "shell",
             "system",
+            "vision",
             "windows",
             "services",
             "keys",
@@ -91,7 +111,7 @@ const ANY: &[&str] = &["*"];
 const EVERYWHERE: &str = "failpoint";
 
 /// Rooms of which everyone may use the words (`words.rs`: what is asked and answered), though not what they do.
-const WORDS: &[&str] = &["clipboard", "fetch", "files", "input", "ocr", "screen", "shell", "system", "windows"];
+const WORDS: &[&str] = &["clipboard", "fetch", "files", "input", "ocr", "screen", "shell", "sight", "system", "windows"];
 
 /// A framework and the rooms that may name it.
 const FRAMEWORKS: &[(&str, &[&str])] = &[
@@ -110,7 +130,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("governor", &["api"]),
     ("hmac", &["keys", "triggers"]),
     ("hyper", &["api"]),
-    ("icu_normalizer", &["recordings"]),
+    ("icu_normalizer", &["ocr", "recordings"]),
     ("indicatif", &["cli"]),
     ("landlock", &["sandbox"]),
     ("leptess", &["ocr"]),
@@ -119,7 +139,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("openh264", &["screen"]),
     ("portable_pty", &["shell"]),
     ("prometheus_client", &["api"]),
-    ("regex", &["shell", "windows"]),
+    ("regex", &["ocr", "shell", "windows"]),
     ("reqwest", &["fetch", "integrations"]),
     ("rhai", &["script"]),
     ("ring", &["audit"]),
@@ -133,6 +153,8 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("tower_http", &["api"]),
     ("tracing_appender", &["logging"]),
     ("tracing_subscriber", &["logging"]),
+    ("tree_sitter", &["policy"]),
+    ("tree_sitter_bash", &["policy"]),
     ("turbojpeg", &["screen"]),
     ("utoipa_axum", &["api"]),
     ("x11rb", &["screen", "input", "clipboard", "desktop", "windows"]),

@@ -3,6 +3,8 @@
 pub(super) mod clipboard;
 pub(super) mod keyboard;
 pub(super) mod mouse;
+pub(super) mod picture;
+pub(in crate::api) mod text;
 
 use std::sync::Arc;
 
@@ -80,6 +82,12 @@ pub(crate) struct Capabilities {
     /// What reads text.
     #[schema(example = json!(["tesseract"]))]
     ocr_engines: Vec<&'static str>,
+    /// What can be done with text on the screen.
+    #[schema(example = json!(["read", "find", "wait", "click"]))]
+    text_actions: Vec<&'static str>,
+    /// What can be done with pictures on the screen.
+    #[schema(example = json!(["find", "wait", "click", "difference"]))]
+    picture_actions: Vec<&'static str>,
     /// How screenshots can be written down.
     #[schema(example = json!(["png", "jpeg", "webp"]))]
     screenshot_formats: Vec<&'static str>,
@@ -111,13 +119,24 @@ pub(crate) async fn status(State(state): State<super::State>, Query(query): Quer
 pub(crate) async fn capabilities(State(state): State<super::State>) -> Result<Answer<Capabilities>> {
     let on = state.enter(Name::ClickAutomation).is_ok();
     let reads = state.enter(Name::EnhancedOcr).is_ok() && tesseract(&state).await;
+    let sees = state.enter(Name::LiveDesktop).is_ok();
     let listed = |there: bool, names: &[&'static str]| if there { names.to_vec() } else { Vec::new() };
     Ok(Answer(Capabilities {
         mouse_actions: listed(on, &["click", "move", "drag", "scroll", "down", "up"]),
         keyboard_actions: listed(on, &["type", "press", "hotkey", "down", "up"]),
         clipboard_actions: listed(on, &["read", "set"]),
         ocr_engines: listed(reads, &["tesseract"]),
-        screenshot_formats: listed(state.enter(Name::LiveDesktop).is_ok(), &["png", "jpeg", "webp"]),
+        text_actions: match (reads, on) {
+            (true, true) => vec!["read", "find", "wait", "click"],
+            (true, false) => vec!["read", "find", "wait"],
+            (false, _) => Vec::new(),
+        },
+        picture_actions: match (sees, on) {
+            (true, true) => vec!["find", "wait", "click", "difference"],
+            (true, false) => vec!["find", "wait", "difference"],
+            (false, _) => vec!["difference"],
+        },
+        screenshot_formats: listed(sees, &["png", "jpeg", "webp"]),
     }))
 }
 
@@ -128,7 +147,7 @@ async fn tesseract(state: &super::State) -> bool {
 }
 
 /// Uses mouse or keyboard when its turn comes; says how many characters were typed. If the caller goes away, it stops.
-async fn act(state: &super::State, target: Option<String>, action: Action) -> Result<u64> {
+pub(super) async fn act(state: &super::State, target: Option<String>, action: Action) -> Result<u64> {
     let cancel = state.enter(Name::ClickAutomation)?.child_token();
     state.grant().input()?;
     let desktop = state.desktops().reach(target.as_deref()).await?;

@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::super::State as Rooms;
-use super::super::error::{ErrorResponse, Result};
+use super::super::error::{Error, ErrorResponse, Result};
 use super::super::extract::{Json, Path, Query};
 use super::super::success::SuccessResponse;
 use super::super::visit;
 use super::super::workflows::within_limit;
 use super::PageQuery;
+use crate::screen::ImageFormat;
 use crate::services::Name;
-use crate::snapshots::{Action, Applied, Template, TemplateDraft, Zone};
+use crate::snapshots::{Action, Applied, SnapshotRequest, Template, TemplateDraft, Zone};
 
 /// A named set of zones and clicks.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -72,8 +73,16 @@ pub(crate) struct TemplateList {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "snapshot_id": "snapshot_001", "click": false }))]
 pub(crate) struct ApplyRequest {
-    /// The snapshot.
-    snapshot_id: String,
+    /// The snapshot. Without it one is taken of the screen as it is now, and kept.
+    #[serde(default)]
+    snapshot_id: Option<String>,
+    /// The monitor that is taken then; 0 is the primary one.
+    #[serde(default)]
+    monitor: Option<usize>,
+    /// The desktop that is taken then; without it the default one.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    target: Option<String>,
     /// Do its clicks as well.
     #[serde(default)]
     click: bool,
@@ -120,7 +129,7 @@ pub(crate) async fn delete(State(state): State<Rooms>, Path(id): Path<String>) -
     Ok(Answer(SuccessResponse::new("the template was deleted", Some(json!({ "id": id })))))
 }
 
-/// Reads a template's zones in a snapshot; with `click` it does its clicks as well.
+/// Reads a template's zones in a snapshot, or on the screen as it is now; with `click` it does its clicks as well.
 #[utoipa::path(post, path = "/api/snapshots/templates/{template_id}/apply", tag = "snapshots", operation_id = "snapshot_templates_apply", params(("template_id" = String, Path)), request_body = ApplyRequest, responses((status = 200, body = Applied), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse), (status = 504, body = ErrorResponse)))]
 pub(crate) async fn apply(
     State(state): State<Rooms>,
@@ -135,6 +144,18 @@ pub(crate) async fn apply(
     if request.click && !template.actions.is_empty() {
         cancel = state.enter(Name::ClickAutomation)?;
     }
-    let ApplyRequest { snapshot_id, click } = request;
+    let ApplyRequest { snapshot_id, monitor, target, click } = request;
+    let snapshot_id = match snapshot_id {
+        Some(_) if monitor.is_some() || target.is_some() => {
+            return Err(Error::invalid_at("/monitor", "a snapshot shows what it shows: leave out monitor and target, or snapshot_id"));
+        }
+        Some(snapshot_id) => snapshot_id,
+        None => {
+            state.enter(Name::LiveDesktop)?;
+            // Without loss, as it is read.
+            let wanted = SnapshotRequest { monitor: monitor.unwrap_or(0), region: None, quality: 85, format: ImageFormat::Png, target };
+            state.snapshots().create(&state.grant(), wanted).await?.snapshot_id
+        }
+    };
     Ok(Answer(state.snapshots().apply(&state.grant(), template, &snapshot_id, click, visit::control_token(), &cancel).await?))
 }

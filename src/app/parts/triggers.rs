@@ -63,7 +63,13 @@ impl Service for Armed {
 
     fn details(&self) -> String {
         let armed = self.triggers.armed();
-        let kinds = [("webhook", "webhook"), ("watch_folder", "watched folder"), ("schedule", "schedule"), ("startup", "start-up trigger")];
+        let kinds = [
+            ("webhook", "webhook"),
+            ("watch_folder", "watched folder"),
+            ("schedule", "schedule"),
+            ("screen", "screen trigger"),
+            ("startup", "start-up trigger"),
+        ];
         let counts: Vec<_> = kinds.iter().filter_map(|(kind, what)| Some(counted(*armed.get(*kind)?, what))).collect();
         if counts.is_empty() { "nothing armed".to_owned() } else { format!("{} armed", counts.join(", ")) }
     }

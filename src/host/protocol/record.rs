@@ -8,6 +8,7 @@ use crate::error::Failure;
 /// What happened in a run, in the order in which it happened.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "most records are the end of a step: a box for each costs more than the room it saves")]
 pub enum Record {
     /// A step began and is about to do something outside the engine, or takes long.
     StepStarted(StepStarted),
@@ -67,6 +68,9 @@ pub struct StepFinished {
     pub step: StepStarted,
     /// What came of it.
     pub outcome: StepOutcome,
+    /// Whether what was expected of it is so: its `result` and a `message`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expectation: Option<Json>,
     /// Microseconds since 1970.
     pub finished_at: i64,
 }

@@ -1,75 +1,95 @@
-//! Bash and its like: cut into commands and words, quotes and substitutions included.
+//! Bash and its like: parsed into commands and words, and each command held against the rules.
 
-use super::cut::cut;
+use super::parse::{Parsed, Simple, TooDeep, parse};
+use super::starters::started;
 use super::words::{is_disk, is_interpreter, is_root, is_system_file, program};
 use super::{Refusal, nested, read};
 
-/// Functions of a line that are looked at.
-const FUNCTIONS: usize = 100;
+/// Shells that read bash, or nearly.
+pub(super) const SHELLS: &[&str] = &["bash", "sh", "dash", "zsh", "ksh", "ash", "fish"];
 
-pub(super) fn check(line: &str, depth: usize) -> Result<(), Refusal> {
-    if is_fork_bomb(line) {
+/// For lines that were put together of words: what they come to when they run may differ, so that they are read as far as they go.
+const LOOSELY: &str = "zsh";
+
+/// A line of bash, or of a shell whose language is near it. `strict` refuses what its grammar does not know.
+pub(super) fn check(line: &str, depth: usize, strict: bool) -> Result<(), Refusal> {
+    let Parsed { commands, functions, whole } = parse(line).map_err(|TooDeep| Refusal::of("hidden_command"))?;
+    if functions.iter().any(|(name, body)| is_fork_bomb(name, body)) {
         return Err(Refusal::of("fork_bomb"));
     }
-    let mut from_web = false;
-    for simple in cut(line) {
-        for inner in &simple.inner {
-            read("bash", inner, depth)?;
+    all(&commands, depth)?;
+    // Last, so that what is plainly destructive in it is what is said of it.
+    if strict && !whole { Err(Refusal::of("not_parsed")) } else { Ok(()) }
+}
+
+/// Commands, one after the other.
+fn all(commands: &[Simple], depth: usize) -> Result<(), Refusal> {
+    let (mut from_web, mut said) = (false, None);
+    for simple in commands {
+        simple.inner.iter().try_for_each(|inner| all(inner, depth))?;
+        for target in simple.targets.iter().filter(|target| !target.reads) {
+            // What is added to a file of the system does not destroy it; a disk has no end to add to.
+            if !target.appends || is_disk(&target.word.text) || target.word.text == "/proc/sysrq-trigger" {
+                written(&target.word.text)?;
+            }
         }
-        for target in &simple.targets {
-            written(target)?;
-        }
-        let words = plain(&simple.words);
+        let texts = simple.texts();
+        let words = plain(&texts);
         let name = words.first().map(|word| program(word)).unwrap_or_default();
         let runs_text = is_interpreter(&name) || matches!(name.as_str(), "eval" | "source" | ".");
         if runs_text && ((simple.piped && from_web && reads_input(words)) || simple.inner.iter().any(|inner| fetches(inner))) {
             return Err(Refusal::of("pipe_from_web"));
         }
+        if SHELLS.contains(&name.as_str()) && reads_input(words) {
+            let piped = said.filter(|_| simple.piped);
+            simple.stdin.clone().or(piped).map_or(Ok(()), |script| read(LOOSELY, &script, depth))?;
+        }
         let fetching = matches!(name.as_str(), "curl" | "wget" | "fetch");
         from_web = fetching || (simple.piped && from_web);
-        command(words, depth)?;
+        said = matches!(name.as_str(), "echo" | "printf").then(|| words[1..].join(" ")).or_else(|| simple.stdin.clone());
+        argv(&texts, depth)?;
     }
     Ok(())
 }
 
 /// A program and its arguments.
 pub(super) fn argv(argv: &[String], depth: usize) -> Result<(), Refusal> {
+    split_by_env(argv).map_or(Ok(()), |line| read(LOOSELY, &line, depth))?;
     command(plain(argv), depth)
 }
 
 /// What stands before the program itself: assignments, keywords, programs that start another one.
 fn plain(words: &[String]) -> &[String] {
-    let mut at = 0;
-    while let Some(word) = words.get(at) {
+    let mut words = words;
+    while let Some(word) = words.first() {
         let assignment = word
             .split_once('=')
             .is_some_and(|(name, _)| !name.is_empty() && name.trim_end_matches('+').chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
-        let before =
-            ["!", "do", "then", "else", "elif", "if", "while", "until", "{", "time", "exec", "command", "builtin", "nohup", "setsid"];
-        match program(word).as_str() {
-            _ if assignment => at += 1,
-            name if before.contains(&name) => at += 1,
-            name @ ("sudo" | "doas" | "env" | "nice" | "ionice" | "timeout" | "stdbuf" | "xargs" | "busybox" | "chroot") => {
-                at += 1;
-                while let Some(option) = words.get(at) {
-                    let valued = matches!(option.as_str(), "-u" | "-g" | "-n" | "-c" | "-k" | "-s" | "-I" | "-L" | "-P" | "-C" | "-h");
-                    let duration = name == "timeout" && option.starts_with(|c: char| c.is_ascii_digit());
-                    if option.starts_with('-') && valued && name != "busybox" {
-                        at += 2;
-                    } else if option.starts_with('-') || option.contains('=') || duration {
-                        at += 1;
-                    } else {
-                        break;
-                    }
-                }
-                if name == "chroot" {
-                    at += 1;
-                }
-            }
-            _ => break,
+        let keyword = ["!", "do", "then", "else", "elif", "if", "while", "until", "{", "coproc", "not", "and", "or", "begin"];
+        words = if assignment || keyword.contains(&word.as_str()) {
+            &words[1..]
+        } else if let Some(started) = started(words) {
+            &words[started.at..]
+        } else {
+            break;
+        };
+    }
+    words
+}
+
+/// What `env -S` is given to split into words.
+fn split_by_env(words: &[String]) -> Option<String> {
+    let at = words.iter().position(|word| program(word) == "env")?;
+    let options = words[at + 1..].iter().take_while(|word| word.starts_with('-') || word.contains('='));
+    for (option, behind) in options.zip(at + 2..) {
+        let hanging = option.strip_prefix("--split-string=").or_else(|| option.strip_prefix("-S"));
+        if let Some(text) = hanging {
+            return Some(
+                [text].into_iter().chain(words.get(behind..).unwrap_or_default().iter().map(String::as_str)).collect::<Vec<_>>().join(" "),
+            );
         }
     }
-    &words[at.min(words.len())..]
+    None
 }
 
 /// Holds one command against the rules.
@@ -114,19 +134,55 @@ fn command(words: &[String], depth: usize) -> Result<(), Refusal> {
         "chmod" | "chown" | "chgrp" | "setfacl" if flag(&['R'], "recursive") && given(&is_root) => {
             return refuse("change_root_permissions");
         }
-        "eval" => return read("bash", &arguments.join(" "), depth),
+        "eval" => return read(LOOSELY, &arguments.join(" "), depth),
+        "watch" => {
+            let options = arguments.iter().take_while(|word| word.starts_with('-') || word.parse::<f64>().is_ok()).count();
+            return read(LOOSELY, &arguments[options..].join(" "), depth);
+        }
+        "trap" => arguments.first().map_or(Ok(()), |line| read(LOOSELY, line, depth))?,
+        "alias" => arguments.iter().filter_map(|word| word.split_once('=')).try_for_each(|(_, line)| read(LOOSELY, line, depth))?,
+        "su" | "runuser" | "script" => {
+            let lines = arguments.windows(2).filter(|pair| matches!(pair[0].as_str(), "-c" | "--command")).map(|pair| pair[1].as_str());
+            let hanging = arguments.iter().filter_map(|word| word.strip_prefix("--command="));
+            lines.chain(hanging).try_for_each(|line| read(LOOSELY, line, depth))?;
+        }
+        "find" => {
+            for (at, _) in arguments.iter().enumerate().filter(|(_, word)| executes(word)) {
+                let Some(depth) = depth.checked_sub(1) else { return refuse("hidden_command") };
+                argv(&arguments[at + 1..], depth)?;
+            }
+        }
+        "git" => git_commands(arguments).iter().try_for_each(|line| read(LOOSELY, line, depth))?,
         _ => {}
     }
     nested(&name, arguments, depth)
 }
 
+/// What `git` is told to start by a setting on its command line.
+fn git_commands(arguments: &[String]) -> Vec<String> {
+    let settings = arguments.windows(2).filter(|pair| pair[0] == "-c" || pair[0] == "--config").map(|pair| pair[1].as_str());
+    settings
+        .filter_map(|setting| {
+            let (name, value) = setting.split_once('=')?;
+            let name = name.to_ascii_lowercase();
+            let starts = ["pager", "editor", "sshcommand", "command", "fsmonitor", "askpass", "program", "helper", "hookspath"];
+            let alias = name.starts_with("alias.").then(|| value.strip_prefix('!')).flatten();
+            alias.or_else(|| starts.iter().any(|end| name.ends_with(end)).then_some(value)).map(str::to_owned)
+        })
+        .collect()
+}
+
+/// Whether an argument of `find` says that a program is started.
+pub(super) fn executes(word: &str) -> bool {
+    matches!(word, "-exec" | "-execdir" | "-ok" | "-okdir")
+}
+
 /// Whether `find` is told to delete what it finds.
 fn deletes(arguments: &[String]) -> bool {
-    let execs = |word: &str| matches!(word, "-exec" | "-execdir" | "-ok" | "-okdir");
     // A search that is narrowed down (by name, age, size) may be meant.
     let narrowed = |word: &str| word.contains("name") || word.contains("time") || word == "-size" || word == "-path" || word == "-regex";
     let removing = arguments.iter().any(|word| word == "-delete")
-        || arguments.windows(2).any(|pair| execs(&pair[0]) && matches!(program(&pair[1]).as_str(), "rm" | "shred" | "unlink"));
+        || arguments.windows(2).any(|pair| executes(&pair[0]) && matches!(program(&pair[1]).as_str(), "rm" | "shred" | "unlink"));
     removing && !arguments.iter().any(|word| narrowed(word))
 }
 
@@ -147,17 +203,12 @@ fn reads_input(words: &[String]) -> bool {
     words[1..].iter().all(|word| word.starts_with('-') || word == "/dev/stdin") || words.iter().any(|word| word == "-s")
 }
 
-fn fetches(line: &str) -> bool {
-    cut(line).iter().any(|simple| plain(&simple.words).first().is_some_and(|word| matches!(program(word).as_str(), "curl" | "wget")))
+fn fetches(commands: &[Simple]) -> bool {
+    commands.iter().any(|simple| plain(&simple.texts()).first().is_some_and(|word| matches!(program(word).as_str(), "curl" | "wget")))
 }
 
 /// `:(){ :|:& };:` under whatever name.
-fn is_fork_bomb(line: &str) -> bool {
-    let bare: String = line.chars().filter(|c| !c.is_whitespace()).collect();
-    bare.match_indices("(){").take(FUNCTIONS).any(|(at, _)| {
-        let name: String = bare[..at].chars().rev().take(64).take_while(|c| !matches!(c, ';' | '&' | '|' | '}' | '{')).collect();
-        let name: String = name.chars().rev().collect();
-        let name = name.strip_prefix("function").unwrap_or(&name);
-        !name.is_empty() && bare[at..].contains(&format!("{name}|{name}&")) && bare[at..].contains('}')
-    })
+fn is_fork_bomb(name: &str, body: &[Simple]) -> bool {
+    let calls = |simple: &Simple| simple.words.first().is_some_and(|word| word.text == name);
+    body.windows(2).any(|pair| pair[1].piped && calls(&pair[0]) && calls(&pair[1]))
 }

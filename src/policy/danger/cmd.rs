@@ -60,7 +60,7 @@ fn is_hive(word: &str) -> bool {
 }
 
 /// Cuts a line into commands, each into words; double quotes keep a word together and are dropped, `^` takes the next letter as it is.
-fn cut(line: &str) -> Vec<Vec<String>> {
+pub(super) fn cut(line: &str) -> Vec<Vec<String>> {
     let (mut done, mut words, mut word) = (Vec::new(), Vec::new(), String::new());
     let (mut quoted, mut letters) = (false, line.chars());
     while let Some(c) = letters.next() {

@@ -1,14 +1,24 @@
-//! Commands that destroy what nobody meant to lose: a deny-list, asked before anything starts.
+//! What may not be started: commands that destroy what nobody meant to lose, or everything but what a list allows.
 //!
-//! It reads a command line the way its shell would cut it into words, and holds the words against [`RULES`]. **It promises nothing.**
-//! A deny-list stops accidents, pasted mistakes and models that went astray; whoever wants to get past it will: by a variable, a
-//! script file, another language. What holds against those is what the run may not do at all (its grant), and the sandbox.
+//! It reads a command line as its shell would (bash by its grammar), and holds each command of it against [`RULES`]. **A deny-list promises
+//! nothing.** It stops accidents, pasted mistakes and models that went astray; whoever wants to get past it will: by a variable, a
+//! script file, another language. What holds against those is what the run may not do at all (its grant), and the sandbox. With a list of
+//! what is allowed ([`Commands::only`]) it is the other way round: what cannot be read with certainty is refused. That promises that
+//! nothing else is started by the line itself; what an allowed program does with its arguments is that program's business.
 
+mod allow;
 mod bash;
+mod certain;
 mod cmd;
-mod cut;
+mod parse;
 mod powershell;
+mod quotes;
+mod starters;
 mod words;
+
+use std::sync::Arc;
+
+use allow::Pattern;
 
 /// One kind of destruction.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,7 +40,8 @@ pub const RULES: &[Rule] = &[
     Rule { name: "kill_everything", reason: "ends every process there is" },
     Rule { name: "pipe_from_web", reason: "runs what another machine sends, unseen" },
     Rule { name: "change_root_permissions", reason: "changes owners or permissions of everything below a system folder" },
-    Rule { name: "hidden_command", reason: "hides what it runs in an encoding" },
+    Rule { name: "hidden_command", reason: "hides what it runs in an encoding, or in too many layers" },
+    Rule { name: "not_parsed", reason: "does not parse as a line of its shell, so that nothing can tell what it would start" },
 ];
 
 /// Why a command is refused.
@@ -44,8 +55,64 @@ pub struct Refusal {
 
 impl Refusal {
     fn of(name: &'static str) -> Self {
-        let reason = RULES.iter().find(|rule| rule.name == name).map_or("is dangerous", |rule| rule.reason);
+        let reason = RULES.iter().chain(RULES_OF_A_LIST).find(|rule| rule.name == name).map_or("is dangerous", |rule| rule.reason);
         Self { rule: name, reason }
+    }
+}
+
+/// The rules that are broken where only some commands are allowed.
+pub const RULES_OF_A_LIST: &[Rule] = &[
+    Rule { name: "not_allowed", reason: "starts something that SHELL_ALLOW does not list" },
+    Rule { name: "not_understood", reason: "cannot be told for certain from its text, and only what SHELL_ALLOW lists may run" },
+    Rule { name: "terminal", reason: "is a terminal, in which anything may be typed, and only what SHELL_ALLOW lists may run" },
+    Rule { name: "redirects", reason: "reads or writes a file through its shell, and only what SHELL_ALLOW lists may run" },
+];
+
+/// Which commands may be started: all but those that destroy, or only some.
+#[derive(Debug, Clone, Default)]
+pub struct Commands {
+    /// None where there is no list.
+    allowed: Option<Arc<[Pattern]>>,
+}
+
+impl Commands {
+    /// Only commands that match one of these: a program and its arguments, `*` for any part of one, and as the last word for all the rest:
+    /// `git status`, `echo *`, `make -j*`. No patterns at all allow everything that does not destroy.
+    ///
+    /// # Errors
+    /// A pattern that is none.
+    pub fn only(patterns: &[String]) -> Result<Self, String> {
+        if patterns.is_empty() {
+            return Ok(Self::default());
+        }
+        let patterns: Vec<Pattern> = patterns.iter().map(|pattern| Pattern::new(pattern)).collect::<Result<_, _>>()?;
+        Ok(Self { allowed: Some(patterns.into()) })
+    }
+
+    /// Whether `shell` may be given `command`.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn check(&self, shell: &str, command: &str) -> Result<(), Refusal> {
+        check(shell, command)?;
+        self.allowed.as_ref().map_or(Ok(()), |patterns| allow::line(patterns, shell, command))
+    }
+
+    /// The same for a program and its arguments, which no shell reads.
+    ///
+    /// # Errors
+    /// As [`Commands::check`].
+    pub fn check_argv(&self, argv: &[String]) -> Result<(), Refusal> {
+        check_argv(argv)?;
+        self.allowed.as_ref().map_or(Ok(()), |patterns| allow::argv(patterns, argv))
+    }
+
+    /// The same for a terminal, in which somebody may type anything.
+    ///
+    /// # Errors
+    /// Where only some commands are allowed.
+    pub fn check_terminal(&self) -> Result<(), Refusal> {
+        if self.allowed.is_some() { Err(Refusal::of("terminal")) } else { Ok(()) }
     }
 }
 
@@ -61,7 +128,7 @@ pub fn check(shell: &str, command: &str) -> Result<(), Refusal> {
 }
 
 /// The same for a program and its arguments, which no shell reads.
-pub(super) fn check_argv(argv: &[String]) -> Result<(), Refusal> {
+fn check_argv(argv: &[String]) -> Result<(), Refusal> {
     bash::argv(argv, DEEPEST)
 }
 
@@ -70,7 +137,9 @@ fn read(shell: &str, command: &str, depth: usize) -> Result<(), Refusal> {
     match shell {
         "cmd" => cmd::check(command, depth),
         "powershell" | "pwsh" => powershell::check(command, depth),
-        _ => bash::check(command, depth),
+        // Their languages have forms that bash's grammar does not know.
+        "zsh" | "fish" => bash::check(command, depth, false),
+        _ => bash::check(command, depth, true),
     }
 }
 
@@ -79,11 +148,12 @@ fn nested(program: &str, arguments: &[String], depth: usize) -> Result<(), Refus
     let program = program.trim_end_matches(".exe");
     let after = |flag: &dyn Fn(&str) -> bool| arguments.iter().position(|word| flag(word)).map(|at| arguments[at + 1..].join(" "));
     match program {
-        "bash" | "sh" | "dash" | "zsh" | "ksh" | "ash" => {
+        shell if bash::SHELLS.contains(&shell) => {
             // The first word after the flags is the script; the rest are its arguments.
-            let at = arguments.iter().position(|word| word.starts_with('-') && !word.starts_with("--") && word.contains('c'));
-            match at.and_then(|at| arguments.get(at + 1)) {
-                Some(script) => read("bash", script, depth),
+            let at = arguments.iter().position(|word| word == "--command" || (is_short(word) && word.contains('c')));
+            let flags = at.map_or(0, |at| arguments[at + 1..].iter().take_while(|word| is_short(word)).count());
+            match at.and_then(|at| arguments.get(at + 1 + flags)) {
+                Some(script) => read(shell, script, depth),
                 None => Ok(()),
             }
         }
@@ -99,6 +169,10 @@ fn nested(program: &str, arguments: &[String], depth: usize) -> Result<(), Refus
         }
         _ => Ok(()),
     }
+}
+
+fn is_short(word: &str) -> bool {
+    word == "--" || (word.starts_with(['-', '+']) && !word.starts_with("--"))
 }
 
 #[cfg(test)]

@@ -64,9 +64,9 @@ pub(super) fn is_encoded(word: &str) -> bool {
 }
 
 /// Cuts a line into commands and words; quotes are dropped, a backtick takes the next letter as it is.
-fn cut(line: &str) -> Vec<Vec<String>> {
+pub(super) fn cut(line: &str) -> Vec<Vec<String>> {
     let (mut done, mut words, mut word) = (Vec::new(), Vec::<String>::new(), String::new());
-    let (mut quote, mut letters) = (None, line.chars().peekable());
+    let (mut quote, mut letters) = (None, line.chars().map(as_typed).peekable());
     while let Some(c) = letters.next() {
         match (c, quote) {
             ('`', None | Some('"')) => word.extend(letters.next()),
@@ -85,6 +85,16 @@ fn cut(line: &str) -> Vec<Vec<String>> {
     done.extend((!words.is_empty()).then_some(words));
     mark_piped_removals(&mut done);
     done
+}
+
+/// PowerShell takes typographic quotes and dashes for plain ones.
+fn as_typed(c: char) -> char {
+    match c {
+        '\u{2018}'..='\u{201b}' => '\'',
+        '\u{201c}'..='\u{201e}' => '"',
+        '\u{2013}'..='\u{2015}' => '-',
+        other => other,
+    }
 }
 
 /// A listing whose result is removed is told so, since the removal itself names no path.

@@ -54,7 +54,27 @@ mod global {
     /// ```
     #[rhai_fn(name = "step", return_raw)]
     pub fn step_own(context: NativeCallContext, id: ImmutableString, work: FnPtr) -> Returned<Dynamic> {
-        run_of(&context)?.own_step(&context, &id, &work)
+        run_of(&context)?.own_step(&context, &id, &work, Map::new())
+    }
+
+    /// The same, with what is expected of the step once it has done its work: `expect` is a map with one of `text`, `regex`, `image` (a file's path),
+    /// `pixel` (`x`, `y`, `colour` as `"#rrggbb"`, `tolerance`), `window` (a part of its title), `file` and `change` (the screen shows something else than
+    /// before), with `within` (seconds, 5), `gone`, `min_score`, and where to look: `zone`, `in_window`, `monitor`, `x`, `y`, `width`, `height`.
+    ///
+    /// What is not so fails the step with what there is instead (`TIMEOUT`, `details.expectation == "unmet"`); what cannot be seen is a warning in
+    /// the log. The step's record has its `expectation`. Needs `screen = true`, or `read = ["…"]` for a file or picture.
+    ///
+    /// ```rhai
+    /// files::write("done.txt", "yes");
+    /// let got = step("wait for it", || 42, #{ expect: #{ file: "done.txt", within: 1 } });
+    /// assert(got == 42);
+    /// let caught = ();
+    /// try { step("in vain", || 42, #{ expect: #{ text: "nowhere", within: 0 } }); } catch (error) { caught = error; }
+    /// assert(caught.details.expectation == "unmet");
+    /// ```
+    #[rhai_fn(name = "step", return_raw)]
+    pub fn step_expecting(context: NativeCallContext, id: ImmutableString, work: FnPtr, settings: Map) -> Returned<Dynamic> {
+        run_of(&context)?.own_step(&context, &id, &work, settings)
     }
 
     /// A node of a graph that has no edge in and nothing to configure.
@@ -97,7 +117,7 @@ mod global {
     }
 
     /// A node of a graph with its config and settings: `retry` (`times`, `wait`, `backoff`), `timeout` (seconds), `on_error`
-    /// (`"stop"`, `"continue"`, `"route"`), `disabled`.
+    /// (`"stop"`, `"continue"`, `"route"`), `disabled`, `expect` (as of a step of the script's own).
     ///
     /// ```rhai
     /// step("start", "manual_trigger");

@@ -22,6 +22,7 @@ mod session;
 mod shell;
 mod system;
 mod time;
+mod vision;
 mod window;
 
 use rhai::{Engine, Module};
@@ -37,7 +38,7 @@ type Namespace = (&'static str, bool, fn() -> Module);
 /// Every namespace that `permissions` open, in alphabetical order.
 pub(super) fn namespaces(permissions: &Permissions) -> Vec<(&'static str, Module)> {
     let files = !permissions.read.is_empty() || !permissions.write.is_empty();
-    let all: [Namespace; 16] = [
+    let all: [Namespace; 17] = [
         ("clipboard", permissions.clipboard, clipboard::module),
         ("desktop", true, desktop::module),
         ("files", files, files::module),
@@ -53,6 +54,7 @@ pub(super) fn namespaces(permissions: &Permissions) -> Vec<(&'static str, Module
         ("shell", !permissions.shell.is_empty(), shell::module),
         ("system", true, system::module),
         ("time", true, time::module),
+        ("vision", permissions.screen, vision::module),
         ("window", permissions.screen || permissions.input, window::module),
     ];
     all.into_iter().filter(|(_, open, _)| *open).map(|(name, _, module)| (name, module())).collect()

@@ -3,9 +3,10 @@
 use rhai::Map;
 use rhai::plugin::*;
 
+use crate::error::{Failure, Kind};
 use crate::host::protocol::Call;
 use crate::script::steps::{call, call_with};
-use crate::script::values::Returned;
+use crate::script::values::{Returned, raise};
 
 pub(super) fn module() -> Module {
     rhai::exported_module!(functions)
@@ -26,9 +27,10 @@ mod functions {
         call_with(&context, point(x, y), Call::MouseClick)
     }
 
-    /// Clicks as described: `x`, `y`, `button` (`"left"`, `"right"`, `"middle"`), `clicks` (1–100), `duration` (seconds a click holds).
+    /// Clicks as described: `x`, `y`, `button` (`"left"`, `"right"`, `"middle"`), `clicks` (1–100), `duration` (seconds a click holds). With the name of
+    /// a `zone`, `x` and `y` count from its corner; without them the click is in its middle.
     ///
-    /// Needs `input = true`.
+    /// Needs `input = true`, and `screen = true` for a zone.
     ///
     /// ```rhai
     /// mouse::click(#{ x: 200, y: 100, button: "right" });
@@ -36,6 +38,7 @@ mod functions {
     /// ```
     #[rhai_fn(name = "click", return_raw)]
     pub fn click_as(context: NativeCallContext, options: Map) -> Returned<Dynamic> {
+        let options = super::in_zone(&context, options)?;
         call_with(&context, options, Call::MouseClick)
     }
 
@@ -128,6 +131,23 @@ mod functions {
     pub fn position(context: NativeCallContext) -> Returned<Dynamic> {
         call(&context, Call::MousePosition)
     }
+}
+
+/// A point that counts from the corner of a zone, as one of the virtual screen.
+fn in_zone(context: &NativeCallContext, mut options: Map) -> Returned<Map> {
+    let Some(name) = options.remove("zone").filter(|name| !name.is_unit()) else { return Ok(options) };
+    let refused = |message: &str| raise(Failure::new(Kind::ValidationError, message), context.call_position());
+    let name = name.into_immutable_string().map_err(|_| refused("`zone` is the name of a zone"))?;
+    let zone = super::screen::zone(context, &name)?;
+    let number = |name: &str| zone.get(name).and_then(|value| value.as_int().ok()).unwrap_or_default();
+    for (axis, middle) in [("x", "center_x"), ("y", "center_y")] {
+        let at = match options.get(axis).filter(|value| !value.is_unit()) {
+            None => number(middle),
+            Some(offset) => offset.as_int().map_err(|_| refused("x and y are whole numbers"))?.saturating_add(number(axis)),
+        };
+        options.insert(axis.into(), at.into());
+    }
+    Ok(options)
 }
 
 fn point(x: i64, y: i64) -> Map {

@@ -61,6 +61,21 @@ mod functions {
         call_for(&context, Call::ScreenCapture(capture)).map(Image)
     }
 
+    /// Where a zone that has a name is now: a map of `x`, `y`, `width`, `height`, `center_x`, `center_y`, in pixels of the virtual screen. A zone
+    /// has its name from `PUT /api/zones/…`, and may stand in a window, or beside a text or a picture.
+    ///
+    /// Raises `NOT_FOUND` where there is none of this name, or what it stands beside is not there. Needs `screen = true`.
+    ///
+    /// ```rhai
+    /// let caught = ();
+    /// try { screen::zone("no-such-zone"); } catch (error) { caught = error; }
+    /// assert(caught.code == "NOT_FOUND");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn zone(context: NativeCallContext, name: &str) -> Returned<Dynamic> {
+        super::zone(&context, name).map(|zone| zone.into())
+    }
+
     /// Saves a picture as a file; its ending says how: `.png`, `.jpg` or `.webp`. Gives `path` and `bytes`.
     ///
     /// Relative paths lie in the data folder's `files/`. Needs `write = ["…"]`.
@@ -120,6 +135,20 @@ mod methods {
         let region: Region = read(region).map_err(|failure| raise(failure, context.call_position()))?;
         call_for(&context, Call::ImageCrop { image: image.0.image, region }).map(Image)
     }
+}
+
+/// Where a zone is, with its middle.
+pub(super) fn zone(context: &NativeCallContext, name: &str) -> Returned<Map> {
+    let Region { x, y, width, height } = call_for(context, Call::ZoneFind { name: name.to_owned() })?;
+    let middle = |start: i32, length: u32| i64::from(start) + i64::from(length / 2);
+    Ok(Map::from([
+        ("x".into(), i64::from(x).into()),
+        ("y".into(), i64::from(y).into()),
+        ("width".into(), i64::from(width).into()),
+        ("height".into(), i64::from(height).into()),
+        ("center_x".into(), middle(x, width).into()),
+        ("center_y".into(), middle(y, height).into()),
+    ]))
 }
 
 fn save(context: &NativeCallContext, image: Image, path: &str) -> Returned<Dynamic> {

@@ -3,6 +3,7 @@
 //! One step without a call to the outside costs one record and no round trip; a step that asks the server for something is announced
 //! first, so that a crash finds it under way.
 
+mod expect;
 mod graph;
 mod loops;
 mod own;
@@ -167,6 +168,8 @@ struct Open {
     waits: u32,
     /// Attempts before it that failed.
     failed: u32,
+    /// Whether what was expected of it is so.
+    expectation: Option<Json>,
     /// The desktop that was meant before it, and is again after it.
     target: Option<ImmutableString>,
 }
@@ -417,15 +420,16 @@ impl Run {
     }
 
     fn close(&self, outcome: StepOutcome) {
-        if let Some(started) = self.leave() {
-            self.finish(started, outcome);
+        let expectation = self.open.borrow_mut().last_mut().and_then(|open| open.expectation.take());
+        if let Some(step) = self.leave() {
+            self.link.record(Record::StepFinished(StepFinished { step, outcome, expectation, finished_at: now() }));
         }
     }
 
     /// A step begins, after so many attempts that failed.
     fn enter(&self, started: StepStarted, announced: bool, failed: u32) {
         let target = self.target.borrow().clone();
-        self.open.borrow_mut().push(Open { started, announced, touched: false, waits: 0, failed, target });
+        self.open.borrow_mut().push(Open { started, announced, touched: false, waits: 0, failed, expectation: None, target });
     }
 
     /// The step that began last is over. What it meant by the desktop counts no longer: a run that goes on does not do it again.
@@ -436,7 +440,7 @@ impl Run {
     }
 
     fn finish(&self, step: StepStarted, outcome: StepOutcome) {
-        self.link.record(Record::StepFinished(StepFinished { step, outcome, finished_at: now() }));
+        self.link.record(Record::StepFinished(StepFinished { step, outcome, expectation: None, finished_at: now() }));
     }
 
     fn keep(&self, id: &ImmutableString, output: Dynamic, handle: Option<ImmutableString>) {

@@ -2,13 +2,14 @@
 
 use std::rc::Rc;
 
-use rhai::{Dynamic, FnPtr, ImmutableString, NativeCallContext};
+use rhai::{Dynamic, FnPtr, ImmutableString, Map, NativeCallContext};
 
+use super::expect::OwnSettings;
 use super::past::Went;
 use super::{Run, ended, raised};
 use crate::host::protocol::{StepInput, StepOutcome};
 use crate::script::error;
-use crate::script::values::Returned;
+use crate::script::values::{Returned, raise, read};
 
 impl Run {
     /// A step of a script's own: runs the function and puts it on record.
@@ -17,7 +18,9 @@ impl Run {
         context: &NativeCallContext,
         id: &ImmutableString,
         work: &FnPtr,
+        settings: Map,
     ) -> Returned<Dynamic> {
+        let settings: OwnSettings = read(settings).map_err(|failure| raise(failure, context.call_position()))?;
         if self.ending.get().is_some() {
             return Err(ended(context.call_position()));
         }
@@ -41,8 +44,14 @@ impl Run {
         }
         self.pause(context, &started, &Dynamic::UNIT)?;
         self.enter(started, false, 0);
+        let before = self.look_before(settings.expect.as_ref());
         match work.call_within_context::<Dynamic>(context, ()) {
             Ok(output) => {
+                if let Err(error) = self.look_after(context, settings.expect.as_ref(), before) {
+                    let unmet = raised(&error, context.call_position());
+                    self.close(StepOutcome::Failed { error, handle: None });
+                    return Err(unmet);
+                }
                 let done = self.succeed(context, id, output.clone(), None).map(|()| output);
                 *self.last.borrow_mut() = last;
                 done

@@ -1,7 +1,7 @@
 //! The settings that every node has, and what they say about its errors.
 
 use crate::error::Kind;
-use crate::host::protocol::ScriptError;
+use crate::host::protocol::{Expectation, ScriptError};
 
 /// The settings that every node has.
 #[derive(Default, serde::Deserialize)]
@@ -14,6 +14,8 @@ pub(super) struct StepSettings {
     /// What it puts out instead of running, where its run heeds that.
     pub(super) pinned: Option<serde_json::Value>,
     pub(super) on_interrupt: Option<OnInterrupt>,
+    /// What is to be so once it has done its work.
+    pub(super) expect: Option<Expectation>,
 }
 
 impl StepSettings {

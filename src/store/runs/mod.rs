@@ -127,10 +127,19 @@ pub struct StepEnd {
     pub error: Option<String>,
     /// What it would have done, as JSON.
     pub would: Option<String>,
+    /// Whether what was expected of it is so, as JSON.
+    pub expectation: Option<String>,
     /// Microseconds since 1970.
     pub finished_at: i64,
     /// The number of the event that says so.
     pub finish_event: i64,
+}
+
+impl StepEnd {
+    /// The end of a step of which there is nothing more to say.
+    pub fn bare(status: &'static str, finished_at: i64, finish_event: i64) -> Self {
+        Self { status, output: None, handle: None, error: None, would: None, expectation: None, finished_at, finish_event }
+    }
 }
 
 /// A line of log.
@@ -229,6 +238,8 @@ pub struct StepRow {
     pub error: Option<String>,
     /// What it would have done, as JSON.
     pub would: Option<Json>,
+    /// Whether what was expected of it is so, as JSON.
+    pub expectation: Option<Json>,
     /// Microseconds since 1970.
     pub started_at: i64,
     /// Microseconds since 1970.

@@ -91,11 +91,12 @@ fn step_row(row: &Row<'_>) -> rusqlite::Result<StepRow> {
         start_event: row.get(12)?,
         finish_event: row.get(13)?,
         would: json(row, 14)?,
+        expectation: json(row, 15)?,
     })
 }
 
 const STEP: &str = "step_id, node_id, node_type, attempt, status, input_of, input, output, handle, error, started_at, finished_at, \
-                    start_event, finish_event, would";
+                    start_event, finish_event, would, expectation";
 
 pub(super) fn find(connection: &Connection, run_id: &str) -> Result<Option<RunRow>, Error> {
     let sql = format!("SELECT {RUN} FROM runs WHERE run_id = ?");

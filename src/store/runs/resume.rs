@@ -245,6 +245,7 @@ fn steps(connection: &Connection, run: RunKey) -> Result<Vec<(StepRow, Option<Js
             handle: row.get(6)?,
             error: row.get(7)?,
             would: None,
+            expectation: None,
             started_at: row.get(8)?,
             finished_at: row.get(9)?,
             start_event: None,

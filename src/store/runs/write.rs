@@ -105,13 +105,13 @@ const RUN: &str = "INSERT INTO runs (key, run_id, kind, workflow_id, script, tri
                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const RUN_STARTED: &str = "UPDATE runs SET status = 'running', started_at = ? WHERE key = ?";
 const STEP: &str = "INSERT INTO steps (run, seq, step_id, node_id, node_type, attempt, input_of, input, started_at, start_event, \
-                    status, output, handle, error, finished_at, finish_event, again, would) VALUES ";
-const STEP_VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                    status, output, handle, error, finished_at, finish_event, again, would, expectation) VALUES ";
+const STEP_VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 /// So many steps are written by one statement.
 const TOGETHER: usize = 16;
 static STEP_ALONE: LazyLock<String> = LazyLock::new(|| format!("{STEP}{STEP_VALUES}"));
 static STEPS_TOGETHER: LazyLock<String> = LazyLock::new(|| format!("{STEP}{}", [STEP_VALUES; TOGETHER].join(", ")));
-const STEP_END: &str = "UPDATE steps SET status = ?, output = ?, handle = ?, error = ?, finished_at = ?, finish_event = ?, would = ? WHERE run = ? AND seq = ?";
+const STEP_END: &str = "UPDATE steps SET status = ?, output = ?, handle = ?, error = ?, finished_at = ?, finish_event = ?, would = ?, expectation = ? WHERE run = ? AND seq = ?";
 const STEP_NOTE: &str = "UPDATE steps SET note = ? WHERE run = ? AND seq = ?";
 const RUN_STATUS: &str = "UPDATE runs SET status = ?, owner = ? WHERE key = ? AND finished_at IS NULL";
 const RUN_LOOSE: &str = "UPDATE runs SET loose = 1 WHERE key = ?";
@@ -193,6 +193,7 @@ impl Write {
                     end.finished_at,
                     end.finish_event,
                     end.would,
+                    end.expectation,
                     run.0,
                     seq
                 ])?;
@@ -309,5 +310,6 @@ fn bind_step(row: &NewStep, mut bind: impl FnMut(&dyn ToSql) -> rusqlite::Result
     bind(&end.map(|end| end.finished_at))?;
     bind(&end.map(|end| end.finish_event))?;
     bind(&row.again)?;
-    bind(&end.and_then(|end| end.would.as_ref()))
+    bind(&end.and_then(|end| end.would.as_ref()))?;
+    bind(&end.and_then(|end| end.expectation.as_ref()))
 }

@@ -157,3 +157,31 @@ fn a_display_that_ends_is_noticed_without_being_asked() {
     assert!(desktops.tidy());
     assert!(!desktops.tidy());
 }
+
+#[test]
+fn a_part_has_the_same_number_as_long_as_it_shows_the_same() {
+    let (_desktops, desktop) = open();
+    let display = desktop.display().unwrap().to_owned();
+    super::display::managed(&display);
+    let (here, there) = (Window::open_on(&display, (300, 200), (20, 10), 0x12_34_56), Window::open_on(&display, (600, 500), (20, 10), 0));
+    let part = Region { x: 300, y: 200, width: 20, height: 10 };
+    let whole = Region { x: 0, y: 0, width: 800, height: 600 };
+    let number = |part| desktop.generation(part).unwrap().expect("an X server tells of changes");
+    // What the desktop draws when it starts is over once two looks in a row are the same.
+    let mut last = number(whole);
+    eventually("nothing to change any more", || {
+        std::thread::sleep(Duration::from_millis(300));
+        let now = number(whole);
+        (std::mem::replace(&mut last, now) == now).then_some(())
+    });
+    let before = number(part);
+    assert_eq!(number(part), before);
+    there.paint(0xff_ff_ff);
+    assert_eq!(number(part), before, "what changed is elsewhere");
+    assert!(number(whole) > before);
+    here.paint(0xff_ff_ff);
+    assert!(number(part) > before);
+    assert_eq!(number(part), number(part));
+    // Nothing is known of what is not on the screen.
+    assert_eq!(desktop.generation(Region { x: 5000, y: 0, width: 1, height: 1 }).unwrap(), None);
+}

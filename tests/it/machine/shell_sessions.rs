@@ -95,7 +95,6 @@ async fn output_is_told_apart_from_everything_else() {
         (&long, 0, &format!("{}\n", "x".repeat(100_000))),
         ("echo a # comment", 0, "a\n"),
         ("echo a; # comment", 0, "a\n"),
-        ("true &&", 2, "bash: …"),
         ("( exit 3 )", 3, ""),
         ("nope-not-a-program", 127, "bash: nope-not-a-program: command not found\n"),
         ("kill -TERM $BASHPID & wait $!", 143, "[1] …"),

@@ -122,7 +122,7 @@ pub fn begun(id: &str, input: StepInput, at: i64) -> StepStarted {
 
 pub fn done(id: &str, input: StepInput, output: &Value, at: i64) -> Record {
     let outcome = StepOutcome::Succeeded { output: json_text(output), handle: None };
-    Record::StepFinished(StepFinished { step: begun(id, input, at), outcome, finished_at: at + 5 })
+    Record::StepFinished(StepFinished { step: begun(id, input, at), outcome, expectation: None, finished_at: at + 5 })
 }
 
 pub fn log(message: &str, at: i64) -> Record {

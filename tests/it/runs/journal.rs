@@ -66,7 +66,12 @@ async fn a_failed_run_says_where_and_closes_what_was_open() {
         job.journal.record(Record::StepStarted(begun("a", StepInput::None, 1)));
         let error = trae::error::Failure::new(Kind::Timeout, "too slow").into();
         let outcome = StepOutcome::Failed { error, handle: None };
-        job.journal.record(Record::StepFinished(StepFinished { step: begun("b", StepInput::None, 2), outcome, finished_at: 3 }));
+        job.journal.record(Record::StepFinished(StepFinished {
+            step: begun("b", StepInput::None, 2),
+            outcome,
+            expectation: None,
+            finished_at: 3,
+        }));
         failed("no such thing")
     }));
     let run = runs.execute_graph(&chain(&["a", "b", "c"]), Execute::default()).await.unwrap().finished().await;

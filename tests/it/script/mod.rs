@@ -2,9 +2,11 @@
 
 mod cancel;
 mod limits;
+mod pictures;
 mod reference;
 mod sessions;
 mod steps;
+mod texts;
 mod windows;
 
 use std::sync::{Arc, Mutex};
@@ -17,6 +19,7 @@ use trae::error::{Failure, Kind};
 use trae::host::protocol::{Mode, NodeSource, Past, Pause, Program, Record, Start, Wait, WaitFor};
 use trae::host::{Answer, Capabilities, Host, Job, Journal, Outcome, Settings, Waited};
 use trae::policy::{Grant, Permissions};
+use trae::sight::Sight;
 use trae::{fetch, ocr, shell, system};
 
 /// A journal that only remembers: named fake, because `runs` keeps the real one.
@@ -88,17 +91,19 @@ pub fn host() -> Host {
 }
 
 pub fn capabilities() -> Capabilities {
+    let ocr = Arc::new(ocr::Ocr::new(ocr::Settings {
+        languages: vec!["eng".to_owned()],
+        timeout: Duration::from_secs(30),
+        confidence_threshold: 0.7,
+    }));
     Capabilities {
         desktops: Arc::new(Desktops::new(desktop::Settings {
             mode: desktop::Mode::Virtual,
             virtual_size: (1280, 800),
             ..Default::default()
         })),
-        ocr: Arc::new(ocr::Ocr::new(ocr::Settings {
-            languages: vec!["eng".to_owned()],
-            timeout: Duration::from_secs(30),
-            confidence_threshold: 0.7,
-        })),
+        sight: Sight::new(Arc::clone(&ocr)),
+        ocr,
         shells: Arc::new(shell::Shells::new(shell::Settings::default())),
         fetch: Arc::new(fetch::Fetch::new()),
         system: Arc::new(system::System::new()),

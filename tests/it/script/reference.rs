@@ -8,7 +8,7 @@ use trae::script::reference::reference;
 
 use super::{host, job, program};
 
-const NAMESPACES: [&str; 15] = [
+const NAMESPACES: [&str; 16] = [
     "clipboard",
     "files",
     "flow",
@@ -23,6 +23,7 @@ const NAMESPACES: [&str; 15] = [
     "shell",
     "system",
     "time",
+    "vision",
     "window",
 ];
 

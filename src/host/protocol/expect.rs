@@ -1,0 +1,82 @@
+//! What is expected of a step once it has done its work.
+
+use serde::{Deserialize, Serialize};
+
+/// What is to be so once a step has done its work: one of `text`, `regex`, `image`, `pixel`, `window`, `file` and `change`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Expectation {
+    /// A text is on the screen.
+    pub text: Option<String>,
+    /// A part of a line on the screen fits a regular expression.
+    pub regex: Option<String>,
+    /// A picture is on the screen: a file's path.
+    pub image: Option<String>,
+    /// A pixel has a colour.
+    pub pixel: Option<PixelColour>,
+    /// A window is there with this in its title.
+    pub window: Option<String>,
+    /// A file is there.
+    pub file: Option<String>,
+    /// The screen shows something else than before the step.
+    pub change: bool,
+    /// It is not so, instead.
+    pub gone: bool,
+    /// Seconds in which it becomes so; without it 5.
+    pub within: Option<f64>,
+    /// How much a text or picture must be like it, 0–1.
+    pub min_score: Option<f64>,
+    /// Look at the zone of this name.
+    pub zone: Option<String>,
+    /// Look at the window with this in its title.
+    pub in_window: Option<String>,
+    /// Look at this monitor.
+    pub monitor: Option<usize>,
+    /// Left edge of the part to look at; with `y`, `width` and `height`.
+    pub x: Option<i32>,
+    /// Top edge of it.
+    pub y: Option<i32>,
+    /// Width of it.
+    pub width: Option<u32>,
+    /// Height of it.
+    pub height: Option<u32>,
+}
+
+/// The colour of a pixel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PixelColour {
+    /// From the left of the virtual screen.
+    pub x: i32,
+    /// From the top.
+    pub y: i32,
+    /// As `#rrggbb`.
+    pub colour: String,
+    /// Shades by which red, green and blue may be off.
+    #[serde(default)]
+    pub tolerance: u8,
+}
+
+/// Whether what was expected is so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Met {
+    /// It is.
+    Met,
+    /// It is not.
+    Unmet,
+    /// It could not be seen.
+    Unknown,
+}
+
+/// What came of an expectation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Whether it is so.
+    pub result: Met,
+    /// The same as a sentence.
+    pub message: String,
+    /// What there is instead: as in the error of who waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<serde_json::Value>,
+}

@@ -1,0 +1,130 @@
+//! Why something was not seen.
+
+use serde_json::{Value, json};
+
+use crate::error::{Classify, Kind};
+use crate::{desktop, ocr, screen, vision, windows};
+
+/// Why something was not seen.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was asked for makes no sense.
+    #[error("{1}")]
+    Invalid(&'static str, String),
+    /// No window fits.
+    #[error("there is no window like {wanted}; those that are there: {}", list(titles))]
+    NoWindow {
+        /// What it was to be like.
+        wanted: String,
+        /// The titles of those there are.
+        titles: Vec<String>,
+    },
+    /// No zone has this name.
+    #[error("there is no zone {0:?}: GET /api/zones lists those there are")]
+    NoZone(String),
+    /// What a zone stands beside is not there.
+    #[error("the zone {zone:?} is not on the screen: {anchor}, which it stands beside, is not there")]
+    NoAnchor {
+        /// The zone.
+        zone: String,
+        /// What it stands beside, in words.
+        anchor: String,
+    },
+    /// A part that is on no screen.
+    #[error("that part lies outside of its zone, or of the screen: what it counts from is {}", super::described(*.0))]
+    Outside(crate::screen::Region),
+    /// A window of which nothing is on the screen.
+    #[error("the window {title:?} is not on the screen, or not that part of it: restore it, or move it there")]
+    Unseen {
+        /// Its number.
+        id: u32,
+        /// What stands in its title bar.
+        title: String,
+    },
+    /// It was looked for, and is not there.
+    #[error("{}", .0.message)]
+    Missed(Box<Missed>),
+    /// Somebody asked for it to stop.
+    #[error("it was cancelled while it looked at the screen")]
+    Cancelled,
+    /// Something ended without a word.
+    #[error("looking at the screen ended unexpectedly: the server's log has the reason")]
+    Ended,
+    /// The desktop cannot be used.
+    #[error(transparent)]
+    Desktop(#[from] desktop::Error),
+    /// The screen cannot be seen.
+    #[error(transparent)]
+    Screen(#[from] screen::Error),
+    /// The windows cannot be seen.
+    #[error(transparent)]
+    Windows(#[from] windows::Error),
+    /// The picture cannot be read.
+    #[error(transparent)]
+    Ocr(#[from] ocr::Error),
+    /// The picture cannot be looked for, or compared.
+    #[error(transparent)]
+    Vision(#[from] vision::Error),
+}
+
+/// What was looked for in vain, and what there was instead.
+#[derive(Debug)]
+pub struct Missed {
+    pub(super) kind: Kind,
+    pub(super) message: String,
+    pub(super) details: Value,
+}
+
+impl Error {
+    pub(super) fn invalid(path: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid(path, message.into())
+    }
+
+    /// Whether it may be otherwise in a moment: a window opens, or comes back.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::NoWindow { .. } | Self::NoAnchor { .. } | Self::Unseen { .. } | Self::Outside(_) => true,
+            Self::Windows(error) => error.kind() == Kind::NotFound,
+            _ => false,
+        }
+    }
+}
+
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Invalid(..) => Kind::ValidationError,
+            Self::NoWindow { .. } | Self::NoZone(_) | Self::NoAnchor { .. } => Kind::NotFound,
+            Self::Unseen { .. } | Self::Outside(_) => Kind::Conflict,
+            Self::Missed(missed) => missed.kind,
+            Self::Cancelled => Kind::Cancelled,
+            Self::Ended => Kind::Internal,
+            Self::Desktop(error) => error.kind(),
+            Self::Screen(error) => error.kind(),
+            Self::Windows(error) => error.kind(),
+            Self::Ocr(error) => error.kind(),
+            Self::Vision(error) => error.kind(),
+        }
+    }
+
+    fn details(&self) -> Option<Value> {
+        match self {
+            Self::Invalid(path, message) => Some(json!({ "errors": [{ "path": path, "message": message }] })),
+            Self::NoWindow { titles, .. } => Some(json!({ "kind": "window", "titles": titles })),
+            Self::NoZone(name) | Self::NoAnchor { zone: name, .. } => Some(json!({ "kind": "zone", "id": name })),
+            Self::Outside(region) => Some(json!({ "zone": region })),
+            Self::Unseen { id, .. } => Some(json!({ "kind": "window", "id": id })),
+            Self::Missed(missed) => Some(missed.details.clone()),
+            Self::Cancelled | Self::Ended => None,
+            Self::Desktop(error) => error.details(),
+            Self::Screen(error) => error.details(),
+            Self::Windows(error) => error.details(),
+            Self::Ocr(error) => error.details(),
+            Self::Vision(error) => error.details(),
+        }
+    }
+}
+
+fn list(titles: &[String]) -> String {
+    if titles.is_empty() { "none".to_owned() } else { titles.iter().map(|title| format!("{title:?}")).collect::<Vec<_>>().join(", ") }
+}

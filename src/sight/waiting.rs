@@ -1,0 +1,62 @@
+//! Looking again and again, until something is as it is wanted or the time is over.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::words::LONGEST_WAIT;
+use super::{Error, Inner, Sight};
+use crate::desktop::Desktop;
+
+/// Between two looks. Where nothing has changed one costs a question to the X server.
+const PACE: Duration = Duration::from_millis(100);
+
+/// One look: whether it is as it is wanted, and what there is.
+pub(super) type Look<T> = Arc<dyn Fn(&Inner, &Desktop, &CancellationToken) -> Result<(bool, T), Error> + Send + Sync>;
+
+/// How looking ended.
+pub(super) enum Ended<T> {
+    /// It is as it is wanted; or nobody waits for that.
+    Done(T),
+    /// The time is over, and it is not.
+    Late(T),
+}
+
+impl Sight {
+    /// Looks once; or where there is a time to `wait`, until it is as it is wanted or that is over. A window that is not there may come.
+    pub(super) async fn look_until<T: Send + 'static>(
+        &self,
+        desktop: &Arc<Desktop>,
+        wait: Option<Duration>,
+        cancel: &CancellationToken,
+        look: Look<T>,
+    ) -> Result<Ended<T>, Error> {
+        let started = Instant::now();
+        loop {
+            let again = Arc::clone(&look);
+            let looked = self.looking(desktop, cancel, move |inner, desktop, cancel| again(inner, desktop, cancel)).await;
+            let Some(wait) = wait else { return looked.map(|(_, seen)| Ended::Done(seen)) };
+            let left = wait.saturating_sub(started.elapsed());
+            match looked {
+                Ok((true, seen)) => return Ok(Ended::Done(seen)),
+                Ok((false, seen)) if left.is_zero() => return Ok(Ended::Late(seen)),
+                Err(error) if left.is_zero() || !error.may_pass() => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(Error::Cancelled),
+                () = tokio::time::sleep(PACE.min(left)) => {}
+            }
+        }
+    }
+}
+
+/// How long to wait, where that is a time.
+pub(super) fn time(seconds: Option<f64>) -> Result<Option<Duration>, Error> {
+    let Some(seconds) = seconds else { return Ok(None) };
+    let valid = Duration::try_from_secs_f64(seconds).ok().filter(|_| seconds <= LONGEST_WAIT);
+    let message = || format!("a timeout of {seconds} s is none: give 0 to {LONGEST_WAIT}");
+    valid.map(Some).ok_or_else(|| Error::invalid("/timeout", message()))
+}

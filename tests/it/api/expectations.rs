@@ -1,0 +1,126 @@
+//! What is expected of a step: met, unmet or unknown, in its record.
+
+use serde_json::{Value, json};
+
+use super::programs::Program;
+use super::served::{self, Server};
+use crate::desktop::display::{Window, managed};
+
+async fn start() -> (Server, String) {
+    let server = served::start().await;
+    let display = server.app.desktops.ready().await.unwrap().display().unwrap().to_owned();
+    managed(&display);
+    (server, display)
+}
+
+/// Runs a click of which something is expected.
+async fn clicked(server: &Server, config: Value, settings: Value) -> Value {
+    let nodes = json!([
+        { "id": "start", "type": "manual_trigger", "position": { "x": 0, "y": 0 }, "data": {} },
+        { "id": "click", "type": "click_action", "position": { "x": 0, "y": 0 }, "data": { "config": config, "settings": settings } },
+    ]);
+    let edges = json!([{ "id": "e", "source": "start", "target": "click" }]);
+    // Each time anew.
+    reqwest::Client::new().delete(server.url("/api/workflows/expect")).send().await.unwrap();
+    let (status, made) = server.post("/api/workflows/", &json!({ "id": "expect", "nodes": nodes, "edges": edges })).await;
+    assert!(status < 300, "{made}");
+    let (_, run) = server.post("/api/workflows/expect/execute", &json!({ "wait": true })).await;
+    run
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_that_changed_nothing_is_not_a_success() {
+    let (server, display) = start().await;
+    let wall = Window::open_on(&display, (0, 0), (1280, 800), 0x40_50_60);
+    let run = clicked(&server, json!({ "x": 100, "y": 100 }), json!({ "expect": { "change": true, "within": 0.3 } })).await;
+    assert_eq!((&run["status"], &run["error"]["code"]), (&json!("failed"), &json!("TIMEOUT")), "{run}");
+    let step = &run["steps"][1];
+    assert_eq!(step["expectation"]["result"], "unmet");
+    assert!(step["error"]["message"].as_str().unwrap().contains("did not change"), "{run}");
+    assert_eq!(step["error"]["details"]["expectation"], "unmet");
+    assert!(step["error"]["details"]["image"].as_str().unwrap().starts_with("data:image/"), "{run}");
+    // It was clicked all the same.
+    assert!(wall.story().iter().any(|told| told.starts_with("press 1 at 100,100")));
+
+    // Something that answers a click.
+    let answers = async {
+        let button = Window::open_on(&display, (300, 300), (60, 40), 0x80_80_80);
+        let pressed = crate::desktop::display::PATIENCE;
+        let end = tokio::time::Instant::now() + pressed;
+        while !button.story().iter().any(|told| told.starts_with("press 1")) {
+            assert!(tokio::time::Instant::now() < end, "it was not clicked");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        button.paint(0x20_c0_20);
+        button
+    };
+    let expect = json!({ "expect": { "change": true, "x": 290, "y": 290, "width": 80, "height": 60, "within": 10 } });
+    let (run, button) = tokio::join!(clicked(&server, json!({ "x": 320, "y": 320 }), expect), answers);
+    assert_eq!((&run["status"], &run["steps"][1]["expectation"]["result"]), (&json!("succeeded"), &json!("met")), "{run}");
+    // Its colour can be expected as well, and that it is another one.
+    for (expect, result) in [
+        (json!({ "pixel": { "x": 310, "y": 310, "colour": "#20c020" }, "within": 5 }), "met"),
+        (json!({ "pixel": { "x": 310, "y": 310, "colour": "#20c828", "tolerance": 8 }, "within": 5 }), "met"),
+        (json!({ "pixel": { "x": 310, "y": 310, "colour": "#ffffff" }, "within": 0.2 }), "unmet"),
+        (json!({ "pixel": { "x": 310, "y": 310, "colour": "#ffffff" }, "gone": true, "within": 0.2 }), "met"),
+        (json!({ "file": "out.txt", "within": 0.2 }), "unmet"),
+        (json!({ "file": "out.txt", "gone": true, "within": 0.2 }), "met"),
+        (json!({ "window": "no such window", "within": 0.2 }), "unmet"),
+        (json!({ "window": "no such window", "gone": true, "within": 0.2 }), "met"),
+    ] {
+        let run = clicked(&server, json!({ "x": 320, "y": 320 }), json!({ "expect": expect })).await;
+        assert_eq!(run["steps"][1]["expectation"]["result"], result, "{expect}: {run}");
+        assert_eq!(run["status"], if result == "met" { "succeeded" } else { "failed" }, "{expect}");
+    }
+    drop(button);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_and_windows_are_expected_and_retried_for() {
+    let (server, display) = start().await;
+    let opened = async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        Program::showing(&display, "Orders", "Order saved", "30x4+300+200")
+    };
+    let expect = json!({ "expect": { "text": "Order saved", "in_window": "Orders", "within": 30 } });
+    let (run, _window) = tokio::join!(clicked(&server, json!({ "x": 5, "y": 5 }), expect), opened);
+    assert_eq!((&run["status"], &run["steps"][1]["expectation"]["result"]), (&json!("succeeded"), &json!("met")), "{run}");
+    let run = clicked(&server, json!({ "x": 5, "y": 5 }), json!({ "expect": { "window": "orders", "within": 20 } })).await;
+    assert_eq!(run["steps"][1]["expectation"]["result"], "met", "{run}");
+    // Unmet, it is tried again, and what it met with is told.
+    let settings = json!({ "expect": { "text": "Order refused", "within": 0.2 }, "retry": { "times": 1, "wait": 0 } });
+    let run = clicked(&server, json!({ "x": 5, "y": 5 }), settings).await;
+    let attempts: Vec<_> = run["steps"].as_array().unwrap().iter().filter(|step| step["step_id"] == "click").collect();
+    assert_eq!((attempts.len(), &run["status"]), (2, &json!("failed")), "{run}");
+    assert!(attempts.iter().all(|step| step["expectation"]["result"] == "unmet"), "{run}");
+    assert!(run["error"]["details"]["seen"].as_str().unwrap().contains("Order saved"), "{run}");
+    // What cannot be looked at is not known, and fails nothing.
+    let run =
+        clicked(&server, json!({ "x": 5, "y": 5 }), json!({ "expect": { "text": "Order", "zone": "no-such-zone", "within": 0.2 } })).await;
+    assert_eq!((&run["status"], &run["steps"][1]["expectation"]["result"]), (&json!("succeeded"), &json!("unknown")), "{run}");
+    assert!(run["logs"].to_string().contains("is not known"), "{run}");
+    // A dry run expects nothing.
+    let (_, dry) = server.post("/api/workflows/expect/execute", &json!({ "wait": true, "dry_run": true })).await;
+    assert_eq!(dry["status"], "succeeded", "{dry}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_expected_is_a_problem_of_the_graph() {
+    let (server, _) = start().await;
+    for (expect, path) in [
+        (json!({}), "/nodes/1/data/settings/expect"),
+        (json!({ "text": "a", "change": true }), "/nodes/1/data/settings/expect"),
+        (json!({ "change": false }), "/nodes/1/data/settings/expect"),
+        (json!({ "text": "a", "within": -1 }), "/nodes/1/data/settings/expect/within"),
+        (json!({ "pixel": { "x": 1, "y": 1, "colour": "red" } }), "/nodes/1/data/settings/expect/pixel/colour"),
+        (json!({ "words": "a" }), "/nodes/1/data/settings/expect/words"),
+    ] {
+        let nodes = json!([
+            { "id": "start", "type": "manual_trigger", "position": { "x": 0, "y": 0 }, "data": {} },
+            { "id": "click", "type": "click_action", "position": { "x": 0, "y": 0 }, "data": { "config": { "x": 1, "y": 1 }, "settings": { "expect": expect } } },
+        ]);
+        let graph = json!({ "nodes": nodes, "edges": [{ "id": "e", "source": "start", "target": "click" }] });
+        let (_, answer) = server.post("/api/workflows/validate", &graph).await;
+        assert!(answer.to_string().contains(&format!("\"{path}\"")), "{expect}: {answer}");
+    }
+}

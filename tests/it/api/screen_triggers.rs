@@ -1,0 +1,100 @@
+//! `screen_trigger`: what appears on the server's own desktop starts runs.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::programs::Program;
+use super::served::{self, Server, node};
+use crate::desktop::display::{PATIENCE, Window, managed};
+
+async fn start() -> (Server, String) {
+    let server = served::start().await;
+    let display = server.app.desktops.ready().await.unwrap().display().unwrap().to_owned();
+    managed(&display);
+    (server, display)
+}
+
+/// Draws a trigger, and waits until it is armed and has looked.
+async fn watch(server: &Server, id: &str, config: Value) {
+    let graph = json!({ "id": id, "nodes": [node("eye", "screen_trigger", config)], "edges": [] });
+    let (status, made) = server.post("/api/workflows/", &graph).await;
+    assert_eq!(status, 201, "{made}");
+    let (_, trigger) = server.get(&format!("/api/triggers/{id}:eye")).await;
+    assert_eq!((&trigger["armed"], &trigger["type"]), (&json!(true), &json!("screen")), "{trigger}");
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+}
+
+/// The runs of a workflow, once there are so many that are over.
+async fn runs(server: &Server, id: &str, count: usize) -> Vec<Value> {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let (_, list) = server.get(&format!("/api/runs?workflow_id={id}")).await;
+        let over: Vec<Value> = list["runs"].as_array().unwrap().iter().filter(|run| run["status"] == "succeeded").cloned().collect();
+        if over.len() >= count {
+            return over;
+        }
+        assert!(tokio::time::Instant::now() < end, "{id} has {} of {count} runs: {list}", over.len());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_appears_and_one_that_changes_start_runs() {
+    let (server, display) = start().await;
+    watch(&server, "saved", json!({ "text": "Order saved", "every": 0.2, "pace": 0, "stable_seconds": 0.3 })).await;
+    watch(&server, "number", json!({ "regex": "Order ([0-9]+)", "event": "changes", "every": 0.2, "pace": 0, "stable_seconds": 0.6 }))
+        .await;
+    let first = Program::showing(&display, "Orders", "Order saved\nOrder 4711", "30x4+300+200");
+    let run = runs(&server, "saved", 1).await.remove(0);
+    assert_eq!((&run["trigger"], &run["result"]["event"]), (&json!("screen:saved:eye"), &json!("appears")), "{run}");
+    assert_eq!(run["result"]["seen"]["text"], "Order saved", "{run}");
+    let run = runs(&server, "number", 1).await.remove(0);
+    assert_eq!((&run["result"]["seen"]["groups"], &run["result"]["before"]), (&json!(["4711"]), &Value::Null), "{run}");
+    drop(first);
+    runs(&server, "number", 2).await;
+    let _second = Program::showing(&display, "Orders", "Order saved\nOrder 4712", "30x4+300+200");
+    // The newest first.
+    let run = runs(&server, "number", 3).await.remove(0);
+    assert_eq!(run["result"]["seen"]["groups"], json!(["4712"]), "{run}");
+    assert_eq!(runs(&server, "saved", 2).await.len(), 2);
+    let (_, trigger) = server.get("/api/triggers/saved:eye").await;
+    assert!(trigger["last_fired"].is_string(), "{trigger}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_the_screen_that_changes_starts_runs_and_the_rest_does_not() {
+    let (server, display) = start().await;
+    let wall = Window::open_on(&display, (0, 0), (1280, 800), 0x40_50_60);
+    let patch = Window::open_on(&display, (100, 100), (50, 50), 0x10_10_10);
+    let zone = json!({ "event": "changes", "x": 100, "y": 100, "width": 50, "height": 50, "every": 0.2, "pace": 0 });
+    watch(&server, "patch", zone).await;
+    let other = Window::open_on(&display, (600, 400), (50, 50), 0x10_10_10);
+    other.paint(0xff_ff_ff);
+    patch.paint(0xff_00_00);
+    let run = runs(&server, "patch", 1).await.remove(0);
+    assert_eq!((&run["result"]["event"], &run["result"]["seen"]["zone"]["x"]), (&json!("changes"), &json!(100)), "{run}");
+    patch.paint(0x00_ff_00);
+    assert_eq!(runs(&server, "patch", 2).await.len(), 2);
+    drop(wall);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_watched_is_not_armed_and_says_why() {
+    let (server, _) = start().await;
+    for (config, why) in [
+        (json!({}), "say what is to appear"),
+        (json!({ "text": "a", "regex": "b" }), "one of text, regex and image"),
+        (json!({ "text": "a", "every": 0.01 }), "every"),
+        (json!({ "text": "a", "x": 1 }), "together"),
+        (json!({ "text": "a", "zone": "a", "monitor": 0 }), "one of them"),
+        (json!({ "text": "a", "colour": "red" }), "colour"),
+    ] {
+        let (_, answer) =
+            server.post("/api/triggers", &json!({ "type": "screen", "source": { "workflow_id": "known" }, "config": config })).await;
+        assert_eq!(answer["error_code"], "VALIDATION_ERROR", "{config}: {answer}");
+        assert!(answer.to_string().contains(why), "{config}: {answer}");
+    }
+    // A zone that is not there yet: it is armed, and tried again.
+    watch(&server, "later", json!({ "text": "a", "zone": "no-such-zone", "every": 0.2 })).await;
+}
