@@ -174,7 +174,9 @@ pub fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::InvalidJson => StatusCode::BAD_REQUEST,
         Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Kind::PermissionDenied | Kind::UnsafeCommand | Kind::OriginNotAllowed | Kind::HostNotAllowed => StatusCode::FORBIDDEN,
+        Kind::PermissionDenied | Kind::UnsafeCommand | Kind::ApprovalRequired | Kind::OriginNotAllowed | Kind::HostNotAllowed => {
+            StatusCode::FORBIDDEN
+        }
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Kind::Conflict => StatusCode::CONFLICT,

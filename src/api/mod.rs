@@ -57,6 +57,11 @@ mod workflow_automation;
 mod workflows;
 mod zones;
 
+/// Whether a text is a message of `/ws/desktop-stream`, and of `/ws/workflow-automation`: what reads them there, without a socket.
+pub fn understands(text: &str) -> [bool; 2] {
+    [desktop_stream::understands(text), workflow_automation::understands(text)]
+}
+
 pub use door::Door;
 pub use router::{door, openapi, routes};
 pub use server::serve;

@@ -136,8 +136,10 @@ fn table() -> Table {
         .add(routes!(workflows::list, workflows::create))
         .add(routes!(workflows::status))
         .add(routes!(workflows::validate))
+        .add(routes!(workflows::import))
         .add(routes!(workflows::get, workflows::update, workflows::delete))
         .add(routes!(workflows::execute))
+        .add(routes!(workflows::approve))
         .add(routes!(workflows::script))
         .add(routes!(versions::deleted))
         .add(routes!(versions::of_workflow))
@@ -150,6 +152,7 @@ fn table() -> Table {
         .add(routes!(scripts::check))
         .add(routes!(scripts::get, scripts::put, scripts::delete))
         .add(routes!(scripts::run))
+        .shares(routes!(scripts::approve))
         .add(routes!(versions::of_script))
         .add(routes!(versions::source))
         .add(routes!(versions::restore_script))
@@ -279,6 +282,13 @@ impl Table {
         self
     }
 
+    /// Describes a route that another one's handler takes.
+    fn shares(mut self, line: Line) -> Self {
+        self.routed.insert(line.path.trim_end_matches('/').to_owned());
+        self.described.push(line.described);
+        self
+    }
+
     fn describe(self) -> utoipa::openapi::OpenApi {
         let mut whole = Description::openapi();
         for (schemas, paths, _) in self.described.into_iter().map(|described| described()) {
@@ -295,7 +305,7 @@ fn routed(path: &str) -> String {
     match path.trim_end_matches('/') {
         "/api/webhooks/{path}" => "/api/webhooks/{*path}".to_owned(),
         "/api/webhooks-test/{path}" => "/api/webhooks-test/{*path}".to_owned(),
-        "/api/scripts/{path}" | "/api/scripts/{path}/run" => "/api/scripts/{*path}".to_owned(),
+        "/api/scripts/{path}" | "/api/scripts/{path}/run" | "/api/scripts/{path}/approve" => "/api/scripts/{*path}".to_owned(),
         "" => "/".to_owned(),
         path => path.to_owned(),
     }

@@ -91,6 +91,11 @@ pub(crate) async fn open_below_api(state: State<super::State>, request: Request)
     open(state, request).await
 }
 
+/// Whether a text is one of its messages.
+pub(super) fn understands(text: &str) -> bool {
+    extract::read::<Said>(text.as_bytes()).is_ok()
+}
+
 async fn converse(mut socket: Socket, state: super::State) -> Ended {
     let mut followed: SelectAll<BoxStream<'static, Event>> = SelectAll::new();
     loop {

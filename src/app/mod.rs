@@ -414,7 +414,8 @@ fn recording_settings(config: &Config) -> recordings::Settings {
 fn run_settings(config: &Config, files: &Path, allowed: Permissions) -> runs::Settings {
     let config::Runs { max, max_queued, kept, kept_for, .. } = config.runs;
     let versions_kept = config.storage.versions_kept;
-    runs::Settings { max_runs: max, max_queued, kept, kept_for, versions_kept, ..runs::Settings::new(files, allowed) }
+    let script_approval = config.storage.script_approval;
+    runs::Settings { max_runs: max, max_queued, kept, kept_for, versions_kept, script_approval, ..runs::Settings::new(files, allowed) }
 }
 
 /// Which commands may be started.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use trae::app::{App, Programs};
 use trae::error::Kind;
 use trae::host::protocol::Mode;
-use trae::policy::Permissions;
+use trae::policy::{Learned, Permissions};
 use trae::runs::{Decide, Event, Execute, Happening, Library as _, Run as Record, RunStatus, Stepper, Ticket};
 use trae::script::header::ScriptHeader;
 
@@ -51,6 +51,9 @@ pub(super) struct Run {
     /// Grant everything
     #[arg(long)]
     allow_all: bool,
+    /// Grant everything for this run, note what it asks for, and print the manifest that declares it
+    #[arg(long, conflicts_with_all = ["json", "dry_run"])]
+    learn: bool,
     #[command(flatten)]
     place: Place,
 }
@@ -65,7 +68,7 @@ impl Run {
         let config = Place { data_dir: self.place.data_dir.clone() }.config(BTreeMap::new())?;
         let _log = log_to_stderr(&config);
         let source = print::read(&self.file)?;
-        let mut lent = if self.allow_all { Permissions::all() } else { Permissions::default() };
+        let mut lent = if self.allow_all || self.learn { Permissions::all() } else { Permissions::default() };
         self.allow.iter().for_each(|more| lent.merge(more));
         if !is_graph(&self.file) {
             // A header that cannot be read is reported where the script is.
@@ -77,9 +80,13 @@ impl Run {
             let mode = Mode { attended: true, pinned: true, stepwise: self.step, dry: self.dry_run, ..Mode::default() };
             let stepper = self.step.then(|| Arc::new(AtTerminal::default()));
             let asked = stepper.clone().map(|stepper| stepper as Arc<dyn Stepper>);
-            let execute = Execute { parameters, lent, mode, stepper: asked, ..Execute::default() };
+            let learned = self.learn.then(Learned::default);
+            let execute = Execute { parameters, lent, mode, learned: learned.clone(), stepper: asked, ..Execute::default() };
             let ended = self.on(&app, &source, execute, stepper.as_deref()).await;
             app.shutdown().await;
+            if let Some(learned) = learned {
+                print::result(&manifest(&learned.permissions()));
+            }
             ended
         })
     }
@@ -179,6 +186,16 @@ impl Run {
             None => exit::code(failure.code),
         }
     }
+}
+
+/// The header that declares what a run asked for.
+fn manifest(asked: &Permissions) -> String {
+    let lines = asked.lines();
+    if lines.is_empty() {
+        return "This run asked for nothing: the script needs no [permissions].".to_owned();
+    }
+    let lines = lines.into_iter().map(|line| format!("//! {line}\n"));
+    format!("//! ---\n//! [permissions]\n{}//! ---", lines.collect::<String>())
 }
 
 /// A question that the run asks is asked at the terminal, where there is one. Only the answer is waited for, not by the run's events.

@@ -15,7 +15,7 @@ pub struct Deed {
     pub details: Value,
 }
 
-/// What a call does to the machine; none where it does nothing to it, or no more than move the pointer.
+/// What a call does to the machine, or which secret it is given; none where it does nothing, or no more than move the pointer.
 pub(super) fn of(call: &Call) -> Option<Deed> {
     let (target, details) = match call {
         Call::ImageSave { path, .. } | Call::FileRemove { path } => (Some(path.clone()), Value::Null),
@@ -38,6 +38,8 @@ pub(super) fn of(call: &Call) -> Option<Deed> {
         Call::ShellSend { session_id, text } => (Some(session_id.clone()), json!({ "characters": text.chars().count() })),
         Call::ShellClose { session_id } => (Some(session_id.clone()), Value::Null),
         Call::HttpRequest(request) => (Some(address(&request.url)), json!({ "method": request.method })),
+        // It changes nothing, but whoever looks for a leak wants to know.
+        Call::SecretGet { name } => (Some(name.clone()), Value::Null),
         Call::SystemKill { pid, force, tree } => (Some(pid.to_string()), json!({ "force": force, "tree": tree })),
         Call::DesktopTargets
         | Call::DesktopUse { .. }
@@ -71,7 +73,6 @@ pub(super) fn of(call: &Call) -> Option<Deed> {
         | Call::SystemEnv { .. }
         | Call::ExpectBefore(_)
         | Call::Expect { .. }
-        | Call::SecretGet { .. }
         | Call::Wait(_)
         | Call::FlowPause(_)
         | Call::FlowRounds { .. }

@@ -23,6 +23,7 @@ pub mod snapshots;
 mod targets;
 pub mod templates;
 pub mod triggers;
+pub mod trust;
 pub mod versions;
 pub mod workflows;
 mod writer;

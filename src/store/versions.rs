@@ -165,9 +165,16 @@ impl Store {
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub async fn restore_workflow(&self, row: WorkflowRow, index: WorkflowIndex, version: NewVersion) -> Result<WorkflowRow, Error> {
+    pub async fn restore_workflow(
+        &self,
+        row: WorkflowRow,
+        index: WorkflowIndex,
+        version: NewVersion,
+        maker: Maker,
+    ) -> Result<WorkflowRow, Error> {
         self.transact(move |connection| {
             let changed = super::workflows::put(connection, &row, &index)?;
+            super::trust::changed(connection, Versioned::Workflow, &row.id, &maker)?;
             add(connection, &version)?;
             Ok(changed)
         })

@@ -17,6 +17,7 @@ mod permissions;
 mod plan;
 mod schema;
 mod settings;
+mod taint;
 mod template;
 mod trigger;
 

@@ -2,6 +2,7 @@
 //!
 //! The table below is the one of `src/README.md`, as data: who may use whom. Whoever adds a room adds a line to both.
 
+mod limits;
 mod source;
 
 use std::collections::BTreeSet;
@@ -184,12 +185,15 @@ const TOP: &[&str] = &[
     "Dockerfile",
     "LICENSE-APACHE",
     "LICENSE-MIT",
+    "LIMITS.md",
     "Makefile",
     "README.md",
+    "SECURITY.md",
     "benches",
     "clippy.toml",
     "deny.toml",
     "examples",
+    "fuzz",
     "rustfmt.toml",
     "scripts",
     "src",

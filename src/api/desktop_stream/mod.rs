@@ -40,6 +40,11 @@ use used::{Used, deed};
 /// What others are told who has mouse and keyboard.
 const WHO: &str = "somebody at a desktop stream";
 
+/// Whether a text is one of its messages.
+pub(super) fn understands(text: &str) -> bool {
+    said::read(text).is_ok()
+}
+
 /// Opens the socket, for the format `jpeg`, and for `binary`, which is described below.
 #[utoipa::path(
     get,

@@ -29,8 +29,8 @@ struct Row {
 
 /// What a field or a query parameter that takes an id is called.
 const NAMES: &[&str] = &["id", "node_type", "script", "before"];
-/// Fields that are called so and take something else: a folder that commands start in, a label in messages.
-const NO_IDS: &[(&str, &str)] = &[("/api/shell/cd", "path"), ("/api/scripts/check", "path")];
+/// Fields that are called so and take something else: a folder that commands start in, a label in messages, an id that is not kept.
+const NO_IDS: &[(&str, &str)] = &[("/api/shell/cd", "path"), ("/api/scripts/check", "path"), ("/api/workflows/import", "id")];
 /// What only narrows a list: nothing fits it.
 const FILTERS: &[(&str, &str)] = &[
     ("/api/runs", "workflow_id"),

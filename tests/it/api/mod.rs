@@ -48,6 +48,7 @@ mod socket;
 mod sockets;
 mod tls;
 mod triggers;
+mod trust;
 mod versions;
 mod workflows;
 mod workflows_drawn;
