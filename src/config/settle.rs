@@ -1,14 +1,14 @@
 //! Every variable with its name, its default and its range, and how they fit together.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::read::Reader;
 use super::value::{Host, HotKey, LogFile, LogLevel, ScreenCorner, Secret, Size, Words};
 use super::{
-    Application, Config, Corner, Cors, Desktop, DisplayMode, LogFormat, Logging, Ocr, Proxmox, Recordings, Runs, Security, Server, Services,
-    Shell, Snapshots, Sources, Storage, WebSockets,
+    Application, Config, Corner, Cors, Desktop, DisplayMode, LogFormat, Logging, Ocr, Proxmox, Recordings, Runs, Security, Server,
+    Services, Shell, Snapshots, Sources, Storage, WebSockets,
 };
 
 /// Every variable there is, in the order in which `trae config` shows them.

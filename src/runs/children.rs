@@ -14,7 +14,6 @@ use super::{Error, Execute, Timestamp};
 use crate::error::{Failure, Kind};
 use crate::failpoint;
 use crate::host::protocol::{Json, PastWait, ScriptError, WaitFor};
-use crate::policy::Permissions;
 use crate::store::runs::RunRow;
 
 /// So many runs may stand above one another.

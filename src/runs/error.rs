@@ -64,7 +64,7 @@ pub enum Error {
         /// The middle of the sentence.
         why: String,
         /// What it asks for.
-        permissions: Permissions,
+        permissions: Box<Permissions>,
     },
     /// Whoever approves may not do themselves what they approve of.
     #[error("the {kind} {id:?} asks for more than your key allows: have it approved by somebody whose key does")]
@@ -74,7 +74,7 @@ pub enum Error {
         /// Its id or path.
         id: String,
         /// What it asks for.
-        permissions: Permissions,
+        permissions: Box<Permissions>,
     },
     /// Too many runs wait.
     #[error("{waiting} runs wait already: try again in {retry_after} s, or cancel some")]

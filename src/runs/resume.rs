@@ -190,12 +190,7 @@ impl Runs {
             mode,
             ..Execute::default()
         };
-        let place = Place {
-            within: self.held_to(ceiling),
-            by: self.by.clone(),
-            retry_of: Some(run_id.to_owned()),
-            ..Place::default()
-        };
+        let place = Place { within: self.held_to(ceiling), by: self.by.clone(), retry_of: Some(run_id.to_owned()), ..Place::default() };
         let (live, mut drive) = inner.make(order, execute, place)?;
         let ticket = Ticket::of(&live);
         // In the order of the queue: the run's own row is written first.

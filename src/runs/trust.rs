@@ -75,9 +75,12 @@ impl PreparedGraph {
     /// Refuses what waits for approval.
     pub(super) fn check_trust(&self, id: &str) -> Result<(), Error> {
         match self.standing.trust {
-            Trust::Untrusted => {
-                Err(Error::Untrusted { kind: "workflow", id: id.to_owned(), why: FROM_ELSEWHERE.to_owned(), permissions: self.declared() })
-            }
+            Trust::Untrusted => Err(Error::Untrusted {
+                kind: "workflow",
+                id: id.to_owned(),
+                why: FROM_ELSEWHERE.to_owned(),
+                permissions: Box::new(self.declared()),
+            }),
             Trust::Trusted | Trust::Limited => Ok(()),
         }
     }
@@ -122,7 +125,8 @@ impl Inner {
         let hash = content_of_script(&prepared.program);
         let approved = row.as_ref().and_then(|row| row.approved.as_ref());
         let as_it_is = approved.is_some_and(|approved| approved.hash == hash);
-        let untrusted = |why: String| Error::Untrusted { kind: "script", id: path.to_owned(), why, permissions: declared.clone() };
+        let untrusted =
+            |why: String| Error::Untrusted { kind: "script", id: path.to_owned(), why, permissions: Box::new(declared.clone()) };
         if let Some(why) = self.programs.library.exposed(path).filter(|_| !as_it_is) {
             return Err(untrusted(why));
         }
@@ -196,7 +200,9 @@ impl Runs {
 
     fn may_grant(&self, kind: &'static str, id: &str, asked: &Permissions) -> Result<(), Error> {
         match &self.within {
-            Some(within) if !within.covers(asked) => Err(Error::MayNotApprove { kind, id: id.to_owned(), permissions: asked.clone() }),
+            Some(within) if !within.covers(asked) => {
+                Err(Error::MayNotApprove { kind, id: id.to_owned(), permissions: Box::new(asked.clone()) })
+            }
             _ => Ok(()),
         }
     }

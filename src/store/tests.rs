@@ -203,9 +203,9 @@ async fn a_change_that_is_refused_makes_no_version() {
         Err(Error::Taken { .. })
     ));
     assert_eq!(store.versions(Versioned::Workflow, "w", 10, None).await.unwrap().1, 1);
-    store.update_workflow(row("w"), WorkflowIndex::default(), changed()).await.unwrap();
+    store.update_workflow(row("w"), WorkflowIndex::default(), changed(), Maker::default()).await.unwrap();
     store.delete_workflow("w").await.unwrap();
-    assert!(store.update_workflow(row("w"), WorkflowIndex::default(), version("w")).await.is_err());
+    assert!(store.update_workflow(row("w"), WorkflowIndex::default(), version("w"), Maker::default()).await.is_err());
     // The deletion takes nothing with it, and the workflow goes on where it was when it is made anew.
     assert_eq!(store.versions(Versioned::Workflow, "w", 10, None).await.unwrap().1, 2);
     let deleted = store.deleted_workflows(10, None).await.unwrap();

@@ -112,7 +112,14 @@ pub(super) fn changed(connection: &Connection, kind: Versioned, thing: &str, mak
     if known == 0 { made(connection, kind, thing, maker) } else { Ok(()) }
 }
 
-/// Something is gone.
+/// Something is gone. That it came from elsewhere stays known: it may be brought back.
+pub(super) fn gone(connection: &Connection, kind: Versioned, thing: &str) -> Result<(), Error> {
+    let sql = "DELETE FROM trust WHERE kind = ? AND thing = ? AND imported = 0";
+    connection.prepare_cached(sql)?.execute(params![kind.as_str(), thing])?;
+    Ok(())
+}
+
+/// Nothing is known of it any more.
 pub(super) fn forget(connection: &Connection, kind: Versioned, thing: &str) -> Result<(), Error> {
     connection.prepare_cached("DELETE FROM trust WHERE kind = ? AND thing = ?")?.execute(params![kind.as_str(), thing])?;
     Ok(())

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use sha2::{Digest, Sha256};
 
+use super::trust::Maker;
 use super::workflows::{WorkflowIndex, WorkflowRow};
 use super::{Error, Store};
 
@@ -16,7 +17,7 @@ pub enum Versioned {
 }
 
 impl Versioned {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Workflow => "workflow",
             Self::Script => "script",

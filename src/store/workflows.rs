@@ -96,7 +96,7 @@ impl Store {
         let id = id.to_owned();
         self.transact(move |connection| {
             super::triggers::forget_workflow(connection, &id)?;
-            trust::forget(connection, Versioned::Workflow, &id)?;
+            trust::gone(connection, Versioned::Workflow, &id)?;
             match connection.prepare_cached("DELETE FROM workflows WHERE id = ?")?.execute([&id])? {
                 0 => Err(missing(&id)),
                 _ => Ok(()),

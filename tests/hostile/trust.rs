@@ -32,8 +32,8 @@ async fn an_imported_workflow_does_nothing_until_it_is_approved_as_it_is() {
     let id = imported["id"].as_str().unwrap().to_owned();
     assert_ne!(id, "taken");
     assert_eq!(server.get("/api/workflows/taken").await.1["name"], "Taken");
-    let execute = async || server.post(&format!("/api/workflows/{id}/execute"), &json!({ "wait": true })).await;
-    assert_eq!(execute().await.1["error_code"], "APPROVAL_REQUIRED");
+    let execute = async |server: &Server| server.post(&format!("/api/workflows/{id}/execute"), &json!({ "wait": true })).await;
+    assert_eq!(execute(&server).await.1["error_code"], "APPROVAL_REQUIRED");
     // Longer than its schedule waits.
     tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
     let (_, runs) = server.get(&format!("/api/runs?workflow_id={id}")).await;
@@ -47,7 +47,7 @@ async fn an_imported_workflow_does_nothing_until_it_is_approved_as_it_is() {
         200
     );
     assert_eq!(server.post(&format!("/api/workflows/{id}/approve"), &json!({})).await.1["trust"], "trusted");
-    assert_eq!(execute().await.1["status"], "succeeded");
+    assert_eq!(execute(&server).await.1["status"], "succeeded");
     assert_eq!(
         server
             .put(&format!("/api/workflows/{id}"), &json!({ "name": "y", "nodes": drawn("true")["nodes"], "edges": drawn("true")["edges"] }))
@@ -55,7 +55,7 @@ async fn an_imported_workflow_does_nothing_until_it_is_approved_as_it_is() {
             .0,
         200
     );
-    assert_eq!(execute().await.1["error_code"], "APPROVAL_REQUIRED", "a byte of it changed");
+    assert_eq!(execute(&server).await.1["error_code"], "APPROVAL_REQUIRED", "a byte of it changed");
     server.survived("a change").await;
 }
 
