@@ -24,7 +24,7 @@ fn with(text: &str) -> Value {
 
 #[tokio::test]
 async fn no_text_of_a_graph_is_ever_code() {
-    let mut server = Server::start(&[]).measured();
+    let mut server = Server::start(&[("MAX_BODY_BYTES", "33554432")]).measured();
     let texts: Value = serde_json::from_str(include_str!("texts.json")).unwrap();
     let mut texts: Vec<String> = serde_json::from_value(texts["texts"].clone()).unwrap();
     texts.push("a".repeat(1 << 20));
