@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 
 use super::visit;
 use crate::error::{Classify, Failure, Kind};
+use crate::mask;
 
 /// The body of every answer that is not a success.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -135,8 +136,11 @@ impl IntoResponse for Error {
                 map.insert("request_id".to_owned(), json!(request_id));
             }
         }
+        if let Some(details) = &mut details {
+            mask::value(details);
+        }
         let retry_after = details.as_ref().and_then(|details| details.get("retry_after")?.as_u64());
-        let body = ErrorResponse { error: failure.message, error_code: failure.code.code(), details, timestamp: now() };
+        let body = ErrorResponse { error: mask::string(failure.message), error_code: failure.code.code(), details, timestamp: now() };
         let mut response = (status, axum::Json(body)).into_response();
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -171,7 +175,9 @@ pub fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::InvalidJson => StatusCode::BAD_REQUEST,
         Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Kind::PermissionDenied | Kind::UnsafeCommand | Kind::OriginNotAllowed | Kind::HostNotAllowed => StatusCode::FORBIDDEN,
+        Kind::PermissionDenied | Kind::UnsafeCommand | Kind::ApprovalRequired | Kind::OriginNotAllowed | Kind::HostNotAllowed => {
+            StatusCode::FORBIDDEN
+        }
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Kind::Conflict => StatusCode::CONFLICT,

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error, so that `trae run … > result.json` holds a result only.
 
 mod attach;
+mod audit;
 mod check;
 mod doctor;
 mod exit;
@@ -14,6 +15,7 @@ mod print;
 mod progress;
 mod run;
 mod runs;
+mod secrets;
 mod serve;
 mod shell;
 mod step;
@@ -60,6 +62,12 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Set, list and remove secrets
+    #[command(subcommand)]
+    Secrets(secrets::Secrets),
+    /// List who did what, and check that nobody changed that
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// List, show and export what ran
     #[command(subcommand)]
     Runs(runs::Runs),
@@ -102,6 +110,8 @@ pub(super) fn main() -> ExitCode {
         Command::Docs { json } => docs(json),
         Command::New(new) => new.execute(),
         Command::Keys(keys) => keys.execute(),
+        Command::Audit(audit) => audit.execute(),
+        Command::Secrets(secrets) => secrets.execute(),
         Command::Runs(runs) => runs.execute(),
         Command::Shell(shell) => shell.execute(),
         Command::Doctor(doctor) => doctor.execute(),

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::controls::{self, Standstill};
 use super::protocol::{Call, ImageRef, Json, Record, Wait, WaitFor};
 use super::terminals::Opened;
-use super::{Encoder, Gate, Job, Journal, Pictures, Waited, dry};
+use super::{Around, Encoder, Job, Journal, Pictures, Waited, deeds, dry};
 use crate::desktop::{Desktop, Desktops, Lease, Stopped, Who};
 use crate::error::{Failure, Kind};
 use crate::failpoint;
@@ -50,7 +50,7 @@ type Held = (Arc<Desktop>, Lease);
 pub(super) struct Broker {
     run_id: String,
     pub(super) capabilities: Capabilities,
-    gate: Arc<dyn Gate>,
+    around: Around,
     grant: Grant,
     journal: Arc<dyn Journal>,
     /// Stops the whole run.
@@ -73,12 +73,12 @@ pub(super) struct Broker {
 }
 
 impl Broker {
-    pub(super) fn new(run_id: String, capabilities: Capabilities, gate: Arc<dyn Gate>, job: &Job, encoder: Option<&Arc<Encoder>>) -> Self {
+    pub(super) fn new(run_id: String, capabilities: Capabilities, around: Around, job: &Job, encoder: Option<&Arc<Encoder>>) -> Self {
         Self {
             run_id,
             opened: Arc::new(Opened::new(Arc::clone(&capabilities.shells))),
             capabilities,
-            gate,
+            around,
             grant: job.grant.clone(),
             journal: Arc::clone(&job.journal),
             run: job.cancel.clone(),
@@ -117,7 +117,7 @@ impl Broker {
             ..Self::new(
                 self.run_id.clone(),
                 self.capabilities.clone(),
-                Arc::clone(&self.gate),
+                self.around.clone(),
                 job,
                 self.pictures.as_ref().map(Pictures::encoder),
             )
@@ -130,7 +130,7 @@ impl Broker {
             return self.describe(&Call::Wait(wait)).map(Waited::Over);
         }
         let call = Call::Wait(wait.clone());
-        let session = self.gate.enter(&call)?;
+        let session = self.around.gate.enter(&call)?;
         if call.has_effect() {
             self.journal.durable().await?;
         }
@@ -173,8 +173,9 @@ impl Broker {
         if self.dry && call.has_effect() {
             return self.describe(&call);
         }
-        let session = self.gate.enter(&call)?;
-        let has_effect = call.has_effect();
+        let session = self.around.gate.enter(&call)?;
+        let (has_effect, action) = (call.has_effect(), deeds::action(&call));
+        let deed = deeds::of(&call).map(|deed| self.around.witness.begins(&self.run_id, deed)).transpose()?;
         if has_effect {
             self.journal.durable().await?;
             failpoint::here("effect.before");
@@ -192,6 +193,11 @@ impl Broker {
         };
         if has_effect {
             failpoint::here("effect.after");
+        }
+        match (deed, &done) {
+            (Some(deed), done) => self.around.witness.ended(deed, done.as_ref().map(drop)),
+            (None, Err(failure)) if failure.code == Kind::PermissionDenied => self.around.witness.denied(&self.run_id, action, failure),
+            (None, _) => {}
         }
         self.heed(&done);
         done
@@ -325,6 +331,10 @@ impl Broker {
             Call::SystemEnv { name } => {
                 self.grant.env(&name)?;
                 json(&std::env::var(name).ok())
+            }
+            Call::SecretGet { name } => {
+                let secret = self.grant.secret(&name)?;
+                json(&self.around.secrets.get(secret).await?)
             }
             Call::FlowPause(pause) => {
                 self.journal.pause(pause).await?;

@@ -244,6 +244,12 @@ pub enum Call {
         before: Option<u64>,
     },
 
+    // secrets
+    /// → text
+    SecretGet {
+        name: String,
+    },
+
     // flow
     /// → whatever the wait is for. Answered with [`Reply::Rest`] where the run is let go meanwhile.
     Wait(Wait),
@@ -295,6 +301,7 @@ impl Call {
             | Self::SystemLoad
             | Self::SystemProcesses
             | Self::SystemEnv { .. }
+            | Self::SecretGet { .. }
             | Self::ShellSession { .. }
             | Self::ShellScreen { .. }
             | Self::FlowPause(_)

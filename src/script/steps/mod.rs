@@ -288,7 +288,11 @@ impl Run {
 
     /// Asks the server to do something. Steps that are under way are announced first.
     pub(in crate::script) fn call(&self, call: Call) -> Result<Json, Failure> {
-        if !matches!(call, Call::DesktopUse { .. } | Call::FlowPause(_) | Call::FlowRounds { .. } | Call::FlowNextRound { .. }) {
+        // A secret is asked for again where the run goes on: it may be another one by then, and should be.
+        if !matches!(
+            call,
+            Call::SecretGet { .. } | Call::DesktopUse { .. } | Call::FlowPause(_) | Call::FlowRounds { .. } | Call::FlowNextRound { .. }
+        ) {
             self.touch();
         }
         self.send(call)
