@@ -29,7 +29,7 @@ pub fn load_as(url: &str, connections: usize, body: Option<&str>, key: Option<&s
     let request = body.map_or_else(String::new, |body| {
         format!("wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/json\"\nwrk.body = [==[{body}]==]\n")
     });
-    let request = key.map_or_else(String::new, |key| format!("wrk.headers[\"X-API-Key\"] = \"{key}\"\n")) + &request;
+    let request = key.map_or_else(String::new, |key| format!("wrk.headers[\"X-API-Key\"] = \"{key}\"\n")) + request.as_str();
     let report = "function done(summary, latency, requests)\n\
                   io.write(string.format(\"FIGURES %d %d %d %d %d\\n\", summary.requests, summary.duration, latency:percentile(50), \
                   latency:percentile(99), summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout))\n\

@@ -127,7 +127,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = self.status();
         let Inner { failure, headers, .. } = *self.0;
-        let mut details = with_errors(failure.code, failure.details);
+        let mut details = with_errors(failure.code, &failure.message, failure.details);
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             // By this whoever reports it and whoever reads the log speak of the same request.
             let request_id = visit::request_id();
@@ -153,8 +153,9 @@ impl IntoResponse for Error {
     }
 }
 
-/// A room that refuses one value says where in `details.path`; the wire always has the list.
-fn with_errors(kind: Kind, details: Option<Value>) -> Option<Value> {
+/// A room that refuses one value says where in `details.path`, and why in `details.message` or its message as a whole; the wire always has
+/// the list.
+fn with_errors(kind: Kind, said: &str, details: Option<Value>) -> Option<Value> {
     if kind != Kind::ValidationError {
         return details;
     }
@@ -163,7 +164,7 @@ fn with_errors(kind: Kind, details: Option<Value>) -> Option<Value> {
         && !map.contains_key("errors")
     {
         let path = map.get("path").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let message = map.get("message").and_then(Value::as_str).unwrap_or("is not accepted").to_owned();
+        let message = map.get("message").and_then(Value::as_str).unwrap_or(said).to_owned();
         map.insert("errors".to_owned(), json!([{ "path": path, "message": message }]));
     }
     Some(details)

@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use super::controls::{self, Standstill};
 use super::protocol::{Call, ImageRef, Json, Record, Wait, WaitFor};
 use super::terminals::Opened;
-use super::{Around, Encoder, Job, Journal, Pictures, Waited, controls, deeds, dry};
+use super::{Around, Encoder, Job, Journal, Pictures, Waited, deeds, dry};
 use crate::desktop::{Desktop, Desktops, Lease, Stopped, Who};
 use crate::error::{Failure, Kind};
 use crate::failpoint;
@@ -60,6 +61,7 @@ pub(super) struct Broker {
     images: Arc<Mutex<Images>>,
     pub(super) opened: Arc<Opened>,
     lease: Arc<tokio::sync::Mutex<Option<Held>>>,
+    pub(super) standstill: Standstill,
     /// The desktop that the script means; none is the default one.
     target: Option<String>,
     /// Effects are described, not done.
@@ -83,6 +85,7 @@ impl Broker {
             cancel: job.cancel.child_token(),
             images: Arc::default(),
             lease: Arc::default(),
+            standstill: Standstill::default(),
             target: None,
             dry: job.start.mode.dry,
             pictures: encoder.map(|encoder| Pictures::new(Arc::clone(encoder), Arc::clone(&job.journal))),
@@ -110,6 +113,7 @@ impl Broker {
             images: Arc::clone(&self.images),
             opened: Arc::clone(&self.opened),
             lease: Arc::clone(&self.lease),
+            standstill: self.standstill.clone(),
             ..Self::new(
                 self.run_id.clone(),
                 self.capabilities.clone(),
@@ -382,7 +386,7 @@ impl Broker {
         // Whoever goes to another desktop gives up its place at this one.
         let held = place.take().filter(|(held, _)| held.name() == desktop.name());
         let lease = held.map_or_else(|| self.place(&desktop), |(_, lease)| lease);
-        let acting = controls::turn(&lease, &*self.journal, &self.cancel).await?;
+        let acting = controls::turn(&lease, &*self.journal, &self.standstill, &self.cancel).await?;
         // Only once it came: who waits no longer stands in nobody's way.
         *place = Some((Arc::clone(&desktop), lease));
         if let Some(pictures) = &mut self.pictures {

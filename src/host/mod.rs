@@ -344,17 +344,21 @@ impl Host {
                     broker.turn_to(target);
                     computing = computing.saturating_sub(since.elapsed());
                     let within = within.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
+                    let standstill = broker.standstill.clone();
+                    let stood = standstill.total();
                     let reply = tokio::select! {
                         biased;
                         () = job.cancel.cancelled() => return Outcome::Cancelled,
                         reply = self.reply(&job, &mut broker, rounds.as_ref(), call, within) => reply,
                         // A runner that waits for an answer has nothing to say: it died, and nobody wants the answer.
                         _ = lease.runner.receive() => return died(lease, &job.program).await,
-                        () = tokio::time::sleep(within.unwrap_or(Duration::MAX)) => {
+                        () = standstill.without(within.unwrap_or(Duration::MAX)) => {
                             Reply::Failed(Failure::new(Kind::Timeout, "the step took longer than its settings allow"))
                         }
                     };
-                    if let Err(failure) = lease.runner.send(&ToRunner::Reply(reply)).await {
+                    if let Err(failure) =
+                        lease.runner.send(&ToRunner::Reply { reply, stood: standstill.total().saturating_sub(stood) }).await
+                    {
                         return Outcome::Failed(failure.into());
                     }
                     since = Instant::now();

@@ -81,7 +81,7 @@ fn serve(stream: UnixStream, size: &Size, landlock: Option<i32>) {
                 };
                 link.send(&result.map_or(FromRunner::Resting, FromRunner::Finished));
             }
-            ToRunner::Reply(_) => {}
+            ToRunner::Reply { .. } => {}
         }
     }
 }
