@@ -7,6 +7,7 @@ mod check;
 mod doctor;
 mod exit;
 mod keys;
+mod models;
 mod new;
 mod parameters;
 mod permit;
@@ -60,6 +61,9 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Install the neural engine, which reads beside Tesseract
+    #[command(subcommand)]
+    Models(models::Models),
     /// List, show and export what ran
     #[command(subcommand)]
     Runs(runs::Runs),
@@ -102,6 +106,7 @@ pub(super) fn main() -> ExitCode {
         Command::Docs { json } => docs(json),
         Command::New(new) => new.execute(),
         Command::Keys(keys) => keys.execute(),
+        Command::Models(models) => models.execute(),
         Command::Runs(runs) => runs.execute(),
         Command::Shell(shell) => shell.execute(),
         Command::Doctor(doctor) => doctor.execute(),

@@ -19,8 +19,26 @@ pub struct Reading {
     pub whitelist: Option<String>,
     /// What is done to the picture first.
     pub preprocess: Preprocess,
+    /// What reads it; without it Tesseract.
+    pub engine: Option<Engine>,
     /// From which confidence on the text is accepted, 0–1; without it the configured one.
     pub confidence_threshold: Option<f64>,
+}
+
+/// What reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = OCREngine, example = "tesseract")]
+pub enum Engine {
+    /// Tesseract.
+    #[default]
+    Tesseract,
+    /// Neural networks on ONNX Runtime, which `trae models install` brings: better at small and coloured text, and slower.
+    Onnx,
+    /// Another name of `onnx`.
+    Easyocr,
+    /// Both, and of what they read the better: the one with the higher confidence. Only Tesseract where the other is not installed.
+    Auto,
 }
 
 /// What is done to a picture before it is read: `"auto"`, `"none"`, or a list of steps.
@@ -132,7 +150,7 @@ pub struct Text {
     pub words: Vec<Word>,
     /// The language it was read in.
     pub language: String,
-    /// The engine that read it.
+    /// The engine that read it: `tesseract` or `onnx`.
     pub engine: String,
     /// Seconds it took.
     pub execution_time: f64,

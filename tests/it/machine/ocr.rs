@@ -107,7 +107,12 @@ fn xterm(colours: [&str; 2]) -> Shown {
 }
 
 fn ocr() -> Ocr {
-    Ocr::new(Settings { languages: vec!["eng".to_owned()], timeout: Duration::from_secs(60), confidence_threshold: 0.7 })
+    Ocr::new(Settings {
+        languages: vec!["eng".to_owned()],
+        timeout: Duration::from_secs(60),
+        confidence_threshold: 0.7,
+        models: "no-models".into(),
+    })
 }
 
 fn read(picture: &GrayImage, reading: &Reading) -> Text {
@@ -223,7 +228,12 @@ fn a_cancelled_reading_answers_at_once() {
 
 #[test]
 fn a_reading_that_takes_too_long_times_out() {
-    let ocr = Ocr::new(Settings { languages: vec!["eng".to_owned()], timeout: Duration::from_millis(1), confidence_threshold: 0.7 });
+    let ocr = Ocr::new(Settings {
+        languages: vec!["eng".to_owned()],
+        timeout: Duration::from_millis(1),
+        confidence_threshold: 0.7,
+        models: "no-models".into(),
+    });
     let picture = GrayImage::from_pixel(3000, 3000, Luma([255]));
     assert_eq!(ocr.read(&picture, &Reading::default(), &CancellationToken::new()).unwrap_err().kind(), Kind::Timeout);
 }
