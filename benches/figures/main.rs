@@ -32,6 +32,7 @@ mod sessions;
 mod shell;
 mod sight;
 mod stream;
+mod venv;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_trae");
 const ROUNDS: usize = 5;

@@ -62,6 +62,8 @@ fn hint(language: &str) -> String {
 
 /// The command that brings the neural engine.
 pub(super) fn install(folder: &std::path::Path) -> String {
+    // Whoever types it may be elsewhere.
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     format!("trae models install --to {}", folder.display())
 }
 

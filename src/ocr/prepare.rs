@@ -14,6 +14,9 @@ pub(super) const LONGEST: u32 = 32_000;
 /// Pixels of an enlarged picture at most; larger ones are read as they are.
 const ENLARGED: u64 = 100_000_000;
 
+/// Pixels of height that hold a few lines at most.
+const FEW_LINES: u32 = 64;
+
 /// Steps of one pipeline at most, how much it may enlarge, and how wide a border may be.
 const MOST: usize = 16;
 const SCALES: std::ops::RangeInclusive<u32> = 1..=4;
@@ -35,9 +38,17 @@ pub(super) struct Prepared<'a> {
     original: (u32, u32),
 }
 
-/// How a picture is segmented that says nothing else: one block, or sparse text where it is as large as a screen.
+/// How a picture is segmented that says nothing else. A few lines are one block (6): the smaller a picture, the more likely a closer look at
+/// its layout takes it for no text at all. What is larger is text of several sizes (4): as one block, a form or a table loses whole rows to
+/// its frames. What is as large as a screen is sparse text (11).
 pub(super) fn default_segmentation(width: u32, height: u32) -> u8 {
-    if u64::from(width) * u64::from(height) > 640 * 480 { 11 } else { 6 }
+    if u64::from(width) * u64::from(height) > 640 * 480 {
+        11
+    } else if height > FEW_LINES {
+        4
+    } else {
+        6
+    }
 }
 
 /// What is wrong with a pipeline.

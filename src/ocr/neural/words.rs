@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(text, "left right\nbelow it");
         assert!((confidence - 0.9).abs() < 1e-9);
         assert_eq!(words.iter().map(|word| word.line).collect::<Vec<_>>(), [0, 0, 1, 1]);
-        assert_eq!((words[2].x, words[3].x, words[3].width), (20, 78, 21));
+        assert_eq!((words[2].x, words[3].x, words[3].width), (20, 79, 21));
     }
 
     #[test]
