@@ -3,12 +3,13 @@
 # make serve   the server on http://127.0.0.1:8007
 # make bench   the figures of this machine
 # make bench-ocr   how well screens are read, by each engine, and by what one would take instead
+# make fuzz    the fuzz targets for SECONDS=60 each, where cargo-fuzz and a nightly toolchain are there
 # make crash   the server killed with -9 over and over, and what it promised looked after: ROUNDS=500, or SEED=… for one round again
 #
 # Each says what it is about to do. On Debian and Ubuntu missing system packages are installed (with sudo where needed);
 # elsewhere their names are printed, and the rest goes on. `make PACKAGES=skip …` installs nothing.
 
-.PHONY: demo test serve bench bench-ocr crash packages-build packages-desktop packages-clients packages-shells packages-bench packages-reading packages-pip packages-pip-debian packages-curl tools
+.PHONY: demo test serve bench bench-ocr crash fuzz packages-build packages-desktop packages-clients packages-shells packages-bench packages-reading packages-pip packages-pip-debian packages-curl tools
 .DEFAULT_GOAL := help
 
 export LANG := C.UTF-8
@@ -108,6 +109,18 @@ ROUNDS ?= $(if $(SEED),1,500)
 crash: packages-build packages-desktop
 	@echo "==> rounds of the crash harness: $(ROUNDS), about 2 s each"
 	CRASH_ROUNDS=$(ROUNDS) CRASH_SEED=$(SEED) cargo test --locked --test crash -- --nocapture nothing_acknowledged
+
+SECONDS ?= 60
+
+fuzz: packages-build
+	@if command -v cargo-fuzz >/dev/null && cargo +nightly --version >/dev/null 2>&1; then \
+		for target in graph header shell socket; do \
+			echo "==> fuzzing $$target for $(SECONDS) s"; \
+			(cd fuzz && cargo +nightly fuzz run "$$target" -- -max_total_time=$(SECONDS)) || exit 1; \
+		done; \
+	else \
+		echo "==> skipped: fuzzing (rustup toolchain install nightly && cargo install cargo-fuzz); make test runs the same entry points"; \
+	fi
 
 packages-build:
 	$(call install,$(BUILD))

@@ -25,6 +25,8 @@ pub enum Kind {
     PermissionDenied,
     /// A shell command was refused as dangerous; it was not started.
     UnsafeCommand,
+    /// It came from elsewhere, or asks for more than was approved: somebody has to approve of it first.
+    ApprovalRequired,
     /// A browser page of another origin.
     OriginNotAllowed,
     /// A `Host` header this server does not answer to.

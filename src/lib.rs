@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod app;
+pub mod audit;
 pub mod clipboard;
 pub mod config;
 pub mod desktop;
@@ -18,6 +19,7 @@ pub mod input;
 pub mod integrations;
 pub mod keys;
 pub mod logging;
+pub mod mask;
 pub mod ocr;
 pub mod policy;
 pub mod recordings;
@@ -26,6 +28,7 @@ pub mod sandbox;
 pub mod schedule;
 pub mod screen;
 pub mod script;
+pub mod secrets;
 pub mod services;
 pub mod shell;
 pub mod sight;

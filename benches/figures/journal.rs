@@ -39,7 +39,7 @@ pub fn measure() {
 }
 
 /// Keeps nothing.
-struct Nothing;
+pub struct Nothing;
 
 impl Journal for Nothing {
     fn record(&self, record: Record) {
@@ -120,7 +120,8 @@ fn cost() {
     store.close();
 }
 
-fn capabilities() -> Capabilities {
+/// What scripts use, with no desktop.
+pub fn capabilities() -> Capabilities {
     let ocr = ocr::Settings {
         languages: vec!["eng".to_owned()],
         timeout: Duration::from_secs(30),

@@ -19,11 +19,17 @@ pub fn missing() -> Option<&'static str> {
 
 /// Loads `url` for two seconds over `connections`, with a `POST` of `body` where there is one. Any answer but a success ends the bench.
 pub fn load(url: &str, connections: usize, body: Option<&str>) -> Load {
+    load_as(url, connections, body, None)
+}
+
+/// The same for whoever shows that key.
+pub fn load_as(url: &str, connections: usize, body: Option<&str>, key: Option<&str>) -> Load {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("load.lua");
     let request = body.map_or_else(String::new, |body| {
         format!("wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/json\"\nwrk.body = [==[{body}]==]\n")
     });
+    let request = key.map_or_else(String::new, |key| format!("wrk.headers[\"X-API-Key\"] = \"{key}\"\n")) + request.as_str();
     let report = "function done(summary, latency, requests)\n\
                   io.write(string.format(\"FIGURES %d %d %d %d %d\\n\", summary.requests, summary.duration, latency:percentile(50), \
                   latency:percentile(99), summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout))\n\

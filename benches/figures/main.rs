@@ -32,6 +32,7 @@ mod sessions;
 mod shell;
 mod sight;
 mod stream;
+mod trust;
 mod venv;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_trae");
@@ -40,7 +41,7 @@ const ROUNDS: usize = 5;
 /// A group of figures, and the word that asks for it.
 type Group = (&'static str, fn());
 
-const GROUPS: [Group; 12] = [
+const GROUPS: [Group; 13] = [
     ("chains", chains::measure),
     ("journal", journal::measure),
     ("server", server::measure),
@@ -53,6 +54,7 @@ const GROUPS: [Group; 12] = [
     ("history", history::measure),
     ("reload", reload::measure),
     ("sight", sight::measure),
+    ("trust", trust::measure),
 ];
 
 fn main() {
@@ -60,7 +62,8 @@ fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let Some(unknown) = asked.iter().find(|word| !GROUPS.iter().any(|(name, _)| name == word)) {
         println!(
-            "there is no group {unknown:?}: chains, journal, server, desktop, stream, peers, cancel, shell, sessions, history, reload, sight"
+            "there is no group {unknown:?}: chains, journal, server, desktop, stream, peers, cancel, shell, sessions, history, reload, sight, \
+             trust"
         );
         std::process::exit(2);
     }

@@ -17,12 +17,18 @@ pub struct Served {
 impl Served {
     /// Starts a server and waits for its first healthy answer. `display`: the X display it works on.
     pub fn start(data: &Path, display: Option<&str>) -> Self {
+        Self::with(data, display, &[])
+    }
+
+    /// The same with these settings.
+    pub fn with(data: &Path, display: Option<&str>, settings: &[(&str, &str)]) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new(BINARY);
         command.args(["serve", "--port", &port.to_string(), "--data-dir"]).arg(data).current_dir(data);
         command.env("DISPLAY_MODE", if display.is_some() { "local" } else { "none" }).env("LOG_LEVEL", "warn");
         // Runs of a made-up past stay.
         command.env("RUNS_KEPT_DAYS", "0");
+        command.envs(settings.iter().copied());
         if let Some(display) = display {
             command.env("DISPLAY", display);
         }

@@ -27,6 +27,8 @@ const ADMIN: Need = Need::Scope(Scope::Admin);
 
 /// Path, what looking needs, what changing needs.
 const TABLE: &[(&str, Need, Need)] = &[
+    // A link opens a session.
+    ("/", Need::Open, Need::Open),
     ("/api/approvals", READ, WORKFLOWS),
     ("/api/audit", ADMIN, ADMIN),
     ("/api/auth", Need::Key, Need::Key),

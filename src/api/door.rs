@@ -15,7 +15,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY,
     SEC_WEBSOCKET_PROTOCOL, UPGRADE, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::uri::Authority;
@@ -29,18 +29,24 @@ use tower_http::normalize_path::NormalizePath;
 
 use super::access::{self, Need};
 use super::error::{self, Error};
-use super::limits::{Rate, Who, WrongKeys, network};
+use super::limits::{Class, Rate, Who, WrongKeys, network};
+use super::noted::Asked;
+use super::owner::Stranger;
+use super::passes::Passes;
+use super::shown::{self, Shown};
 use super::visit::{self, Caller, REQUEST_ID, Visit};
 use super::{peer, request_log};
+use crate::audit::Audit;
 use crate::config::{Config, Network};
 use crate::error::{Failure, Kind};
 use crate::keys::{self, Keys};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-/// How a browser's WebSocket, which can set no header, shows its key: as a subprotocol that begins so.
-const BEARER_PROTOCOL: &str = "bearer.";
 const HTML: &str = "text/html";
+/// What a page of ours may load.
+const PAGE: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+/// Anything else is no page, also where it is opened as one: a picture or a file may hold what somebody else put into it.
+const ANSWER: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
 /// The whole API behind its door; what a server serves.
 #[derive(Clone)]
@@ -59,6 +65,8 @@ struct Rules {
     /// Whether a key is wanted.
     wanted: bool,
     keys: Option<Arc<Keys>>,
+    audit: Option<Arc<Audit>>,
+    passes: Arc<Passes>,
     wrong: WrongKeys,
     rate: Option<Rate>,
 }
@@ -67,11 +75,12 @@ struct Rules {
 struct Looked {
     need: Need,
     client: IpAddr,
-    credential: Option<String>,
+    shown: Option<Shown>,
+    path: String,
     /// It changes nothing.
     looks: bool,
-    /// It counts among the requests of its minute.
-    counts: bool,
+    /// Among which requests of its minute it counts.
+    class: Option<Class>,
 }
 
 /// An origin that a browser named and that may read the answer: listed, or (`None`) the server's own.
@@ -88,16 +97,20 @@ impl Door {
             proxies: config.server.trusted_proxies.clone(),
             wanted: config.security.api_key_enabled,
             keys: None,
+            audit: None,
+            passes: Arc::default(),
             wrong: WrongKeys::default(),
             rate: config.security.rate_limit_enabled.then(|| Rate::new(config.security.rate_limit_requests_per_minute)),
         };
         Self { rules: Arc::new(rules), inside: NormalizePath::trim_trailing_slash(routes) }
     }
 
-    /// The same door, which knows these keys.
-    pub(crate) fn with(mut self, keys: &Arc<Keys>) -> Self {
+    /// The same door, which knows these keys and keeps account of who goes through.
+    pub(crate) fn with(mut self, keys: &Arc<Keys>, audit: &Arc<Audit>, passes: &Arc<Passes>) -> Self {
         if let Some(rules) = Arc::get_mut(&mut self.rules) {
+            rules.passes = Arc::clone(passes);
             rules.keys = Some(Arc::clone(keys));
+            rules.audit = Some(Arc::clone(audit));
         }
         self
     }
@@ -105,20 +118,34 @@ impl Door {
     /// The answer to one request.
     async fn answer(mut self, request: Request, visit: &Visit) -> Response {
         let rules = Arc::clone(&self.rules);
-        let offered = protocols(&request).next().and_then(|protocol| HeaderValue::try_from(protocol).ok());
+        let offered = shown::protocols(&request).next().and_then(|protocol| HeaderValue::try_from(protocol).ok());
+        let looked = rules.look(&request);
+        let asked = Asked::new(request.method(), request.uri().path(), looked.client, request.headers().contains_key(UPGRADE));
+        let audit = rules.audit.as_ref();
+        let refuse = |error: Error, showed: bool| {
+            asked.refused(audit, visit, error.failure(), showed);
+            error.into_response()
+        };
         let (mut response, reader) = match rules.admit(&request) {
-            Err(error) => (error.into_response(), None),
+            Err(error) => (refuse(error, true), None),
             Ok(reader) if is_preflight(&request) => (rules.preflight(), reader),
-            Ok(reader) => match rules.identify(rules.look(&request)).await {
-                Err(error) => (error.into_response(), reader),
-                Ok(caller) => {
-                    visit.admit(caller);
-                    match AssertUnwindSafe(self.inside.call(request)).catch_unwind().await {
-                        Ok(Ok(response)) => (response, reader),
-                        Err(panic) => (error::panicked(panic), reader),
-                    }
+            Ok(reader) => {
+                let showed = looked.shown.is_some();
+                match rules.identify(looked, visit).await {
+                    Err(error) => (refuse(error, showed), reader),
+                    Ok(()) => match asked.begin(audit, visit).await {
+                        Err(error) => (error.into_response(), reader),
+                        Ok(noted) => {
+                            let done = AssertUnwindSafe(self.inside.call(request)).catch_unwind().await;
+                            let response = done.map_or_else(error::panicked, |Ok(response)| response);
+                            if let Some(noted) = noted {
+                                noted.end(&response);
+                            }
+                            (response, reader)
+                        }
+                    },
                 }
-            },
+            }
         };
         // A browser that offers protocols and is told none gives up.
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(protocol)) = (response.status(), offered) {
@@ -157,7 +184,19 @@ impl Rules {
     /// Lets in what was sent to this server, by itself or by a page that may.
     fn admit(&self, request: &Request) -> Result<Reader, Error> {
         let authority = self.host(request)?;
-        self.origin(request, &authority)
+        let reader = self.origin(request, &authority)?;
+        self.neighbour(request)?;
+        Ok(reader)
+    }
+
+    /// Where no key is wanted, other users of this machine are refused, but a proxy that the settings name.
+    fn neighbour(&self, request: &Request) -> Result<(), Error> {
+        if self.wanted || request.extensions().get::<Stranger>().is_none() || peer::is_proxy(request, &self.proxies) {
+            return Ok(());
+        }
+        let message = "another user of this machine made this connection, and this server wants no keys, so that it serves its own user \
+                       only: set API_KEY_ENABLED=true and give them a key, or name their proxy in TRUSTED_PROXIES";
+        Err(Error::new(Kind::PermissionDenied, message))
     }
 
     /// The one host that the request names.
@@ -233,40 +272,63 @@ impl Rules {
         Looked {
             need: access::need(request.method(), path),
             client: network(peer::client(request, &self.proxies)),
-            credential: self.wanted.then(|| credential(request)).flatten(),
+            shown: self.wanted.then(|| shown::shown(request)).flatten(),
+            path: path.to_owned(),
             looks: request.method().is_safe(),
-            counts: !access::is_health(path),
+            class: (!access::is_health(path)).then(|| Class::of(request.method(), path)),
         }
     }
 
     /// Who sent it: known where a key is wanted, not too often, and with the scope that the route needs.
-    async fn identify(&self, looked: Looked) -> Result<Caller, Error> {
+    async fn identify(&self, looked: Looked, visit: &Visit) -> Result<(), Error> {
         let caller = match (self.wanted, looked.need) {
             (false, _) => Ok(Caller::anyone()),
             (true, Need::Open) => Ok(Caller::nobody()),
             (true, Need::Key | Need::Scope(_)) => self.recognise(&looked).await,
         };
-        if let Some(rate) = self.rate.as_ref().filter(|_| looked.counts) {
+        if let Some((rate, class)) = self.rate.as_ref().zip(looked.class) {
             let key = caller.as_ref().ok().and_then(|caller| Some(Who::Key(caller.known.as_ref()?.key.id.as_str().into())));
-            rate.spend(&key.unwrap_or(Who::Peer(looked.client)))?;
+            rate.spend(&key.unwrap_or(Who::Peer(looked.client)), class)?;
         }
         let caller = caller?;
-        match looked.need {
-            Need::Scope(scope) => caller.require(scope)?,
-            Need::Open | Need::Key => {}
-        }
-        Ok(caller)
+        let allowed = match looked.need {
+            Need::Scope(scope) => caller.require(scope),
+            Need::Open | Need::Key => Ok(()),
+        };
+        // Also of who is refused it is known who that was.
+        visit.admit(caller);
+        allowed
     }
 
     /// Whose key or token the request shows.
     async fn recognise(&self, looked: &Looked) -> Result<Caller, Error> {
-        let (Some(credential), Some(keys)) = (&looked.credential, &self.keys) else {
+        let (Some(shown), Some(keys)) = (&looked.shown, &self.keys) else {
             let message = "this server wants a key (API_KEY_ENABLED=true): send it as `Authorization: Bearer …` or `X-API-Key`";
             return Err(Error::new(Kind::Unauthenticated, message));
         };
         self.wrong.check(looked.client)?;
-        match keys.identify(credential).await {
-            Ok(known) => Ok(Caller::known(known, looked.looks)),
+        let mut repeats = None;
+        let known = match shown {
+            Shown::Key(key) => keys.identify(key).await,
+            Shown::Ticket(ticket) => match self.passes.of_ticket(ticket, &looked.path) {
+                Some(known) => keys.still(&known).await,
+                None => Err(keys::Error::Unknown),
+            },
+            Shown::Cookie(cookie) => {
+                // One that has ended is no guess at a key.
+                let ended = || Error::new(Kind::Unauthenticated, "this session has ended: begin a new one with POST /api/auth/session");
+                let (known, csrf) = self.passes.of_cookie(&cookie.value).ok_or_else(ended)?;
+                cookie.check(looked.looks, &csrf)?;
+                repeats = Some(csrf);
+                keys.still(&known).await
+            }
+        };
+        match known {
+            Ok(known) => {
+                let mut caller = Caller::known(known, looked.looks);
+                caller.csrf = repeats;
+                Ok(caller)
+            }
             Err(error) => {
                 if matches!(error, keys::Error::Unknown) {
                     self.wrong.note(looked.client);
@@ -300,15 +362,9 @@ impl Rules {
                 headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
             }
         }
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         let html = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(HTML.as_bytes()));
-        if html {
-            headers.insert(
-                HeaderName::from_static("content-security-policy"),
-                HeaderValue::from_static(
-                    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-                ),
-            );
-        }
+        headers.insert(HeaderName::from_static("content-security-policy"), HeaderValue::from_static(if html { PAGE } else { ANSWER }));
     }
 }
 
@@ -316,24 +372,6 @@ fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS
         && request.headers().contains_key(ORIGIN)
         && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-/// The key or token that a request shows. Never one in the URL, which ends up in logs and histories.
-fn credential(request: &Request) -> Option<String> {
-    let text = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    if let Some((scheme, key)) = text(AUTHORIZATION).and_then(|value| value.split_once(' '))
-        && scheme.eq_ignore_ascii_case("bearer")
-    {
-        return Some(key.trim().to_owned());
-    }
-    text(X_API_KEY).map(str::to_owned).or_else(|| protocols(request).find_map(|name| name.strip_prefix(BEARER_PROTOCOL).map(str::to_owned)))
-}
-
-/// The subprotocols that a WebSocket's handshake offers.
-fn protocols(request: &Request) -> impl Iterator<Item = &str> {
-    let upgrades = request.headers().contains_key(UPGRADE);
-    let named = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter(move |_| upgrades);
-    named.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim).filter(|name| !name.is_empty())
 }
 
 fn stranger(host: &str) -> Error {

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 
 use super::visit;
 use crate::error::{Classify, Failure, Kind};
+use crate::mask;
 
 /// The body of every answer that is not a success.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -126,7 +127,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = self.status();
         let Inner { failure, headers, .. } = *self.0;
-        let mut details = with_errors(failure.code, failure.details);
+        let mut details = with_errors(failure.code, &failure.message, failure.details);
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             // By this whoever reports it and whoever reads the log speak of the same request.
             let request_id = visit::request_id();
@@ -135,8 +136,11 @@ impl IntoResponse for Error {
                 map.insert("request_id".to_owned(), json!(request_id));
             }
         }
+        if let Some(details) = &mut details {
+            mask::value(details);
+        }
         let retry_after = details.as_ref().and_then(|details| details.get("retry_after")?.as_u64());
-        let body = ErrorResponse { error: failure.message, error_code: failure.code.code(), details, timestamp: now() };
+        let body = ErrorResponse { error: mask::string(failure.message), error_code: failure.code.code(), details, timestamp: now() };
         let mut response = (status, axum::Json(body)).into_response();
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -149,8 +153,9 @@ impl IntoResponse for Error {
     }
 }
 
-/// A room that refuses one value says where in `details.path`; the wire always has the list.
-fn with_errors(kind: Kind, details: Option<Value>) -> Option<Value> {
+/// A room that refuses one value says where in `details.path`, and why in `details.message` or its message as a whole; the wire always has
+/// the list.
+fn with_errors(kind: Kind, said: &str, details: Option<Value>) -> Option<Value> {
     if kind != Kind::ValidationError {
         return details;
     }
@@ -159,7 +164,7 @@ fn with_errors(kind: Kind, details: Option<Value>) -> Option<Value> {
         && !map.contains_key("errors")
     {
         let path = map.get("path").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let message = map.get("message").and_then(Value::as_str).unwrap_or("is not accepted").to_owned();
+        let message = map.get("message").and_then(Value::as_str).unwrap_or(said).to_owned();
         map.insert("errors".to_owned(), json!([{ "path": path, "message": message }]));
     }
     Some(details)
@@ -170,7 +175,9 @@ pub fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::InvalidJson => StatusCode::BAD_REQUEST,
         Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Kind::PermissionDenied | Kind::UnsafeCommand | Kind::OriginNotAllowed | Kind::HostNotAllowed => StatusCode::FORBIDDEN,
+        Kind::PermissionDenied | Kind::UnsafeCommand | Kind::ApprovalRequired | Kind::OriginNotAllowed | Kind::HostNotAllowed => {
+            StatusCode::FORBIDDEN
+        }
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Kind::Conflict => StatusCode::CONFLICT,

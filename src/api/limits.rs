@@ -1,4 +1,4 @@
-//! How often somebody may knock: requests a minute for each key or peer, and wrong keys for each peer.
+//! How often somebody may knock: requests a minute of each class for each key or peer, and wrong keys for each peer.
 //!
 //! Both tables are bounded: where too many peers come at once, the newest share one place.
 
@@ -9,8 +9,8 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::http::HeaderValue;
 use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, Method};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde_json::json;
@@ -34,11 +34,37 @@ pub(crate) enum Who {
     Peer(IpAddr),
 }
 
-/// Requests a minute.
+/// What is counted by itself: whoever moves the pointer a lot may still do everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Class {
+    /// Looking.
+    Look,
+    /// Changing something.
+    Change,
+    /// Mouse, keyboard and clipboard, but the pointer's moves.
+    Input,
+    /// Moving the pointer.
+    Pointer,
+}
+
+impl Class {
+    /// The class of a request.
+    pub(crate) fn of(method: &Method, path: &str) -> Self {
+        let path = path.trim_matches('/');
+        match path.strip_prefix("api/automation/") {
+            _ if method.is_safe() => Self::Look,
+            Some("mouse/move") => Self::Pointer,
+            Some(_) => Self::Input,
+            None => Self::Change,
+        }
+    }
+}
+
+/// Requests a minute, of each class.
 pub(crate) struct Rate {
     quota: Quota,
     clock: DefaultClock,
-    each: Places<Who, Arc<DefaultDirectRateLimiter>>,
+    each: Places<(Who, Class), Arc<DefaultDirectRateLimiter>>,
 }
 
 /// Wrong keys a minute.
@@ -92,13 +118,14 @@ impl Rate {
     }
 
     /// Counts one request.
-    pub(crate) fn spend(&self, who: &Who) -> Result<(), Error> {
-        let common = Who::Peer(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
-        let limiter = self.each.with(who, &common, || Arc::new(RateLimiter::direct(self.quota)), |limiter| Arc::clone(limiter));
+    pub(crate) fn spend(&self, who: &Who, class: Class) -> Result<(), Error> {
+        let common = (Who::Peer(IpAddr::V6(Ipv6Addr::UNSPECIFIED)), class);
+        let limiter =
+            self.each.with(&(who.clone(), class), &common, || Arc::new(RateLimiter::direct(self.quota)), |limiter| Arc::clone(limiter));
         limiter.check().map_err(|early| {
             let wait = early.wait_time_from(self.clock.now());
             let limit = self.quota.burst_size().get();
-            let message = format!("more than {limit} requests a minute: wait, or raise RATE_LIMIT_REQUESTS_PER_MINUTE");
+            let message = format!("more than {limit} requests of this kind a minute: wait, or raise RATE_LIMIT_REQUESTS_PER_MINUTE");
             later(message, wait)
         })
     }
@@ -163,23 +190,44 @@ mod tests {
         let rate = Rate::new(3);
         let (one, other) = (Who::Key("one".into()), Who::Key("other".into()));
         for _ in 0..3 {
-            rate.spend(&one).unwrap();
+            rate.spend(&one, Class::Look).unwrap();
         }
-        assert_eq!(rate.spend(&one).unwrap_err().failure().code, Kind::RateLimited);
-        rate.spend(&other).unwrap();
-        rate.spend(&Who::Peer(peer(1))).unwrap();
+        assert_eq!(rate.spend(&one, Class::Look).unwrap_err().failure().code, Kind::RateLimited);
+        rate.spend(&other, Class::Look).unwrap();
+        rate.spend(&Who::Peer(peer(1)), Class::Look).unwrap();
+    }
+
+    #[test]
+    fn moving_the_pointer_leaves_the_rest_of_the_budget_alone() {
+        let rate = Rate::new(2);
+        let who = Who::Peer(peer(1));
+        let ask = |method: Method, path: &str| rate.spend(&who, Class::of(&method, path));
+        for _ in 0..2 {
+            ask(Method::POST, "/api/automation/mouse/move/").unwrap();
+        }
+        assert!(ask(Method::POST, "/api/automation/mouse/move").is_err());
+        for (method, path) in [
+            (Method::POST, "/api/automation/mouse/click"),
+            (Method::POST, "/api/workflows/"),
+            (Method::GET, "/api/automation/mouse/position"),
+        ] {
+            ask(method, path).unwrap();
+        }
+        // A click and a key are of one kind.
+        ask(Method::POST, "/api/automation/keyboard/type").unwrap();
+        assert!(ask(Method::POST, "/api/automation/mouse/click").is_err());
     }
 
     #[test]
     fn the_tables_do_not_grow_without_end() {
         let (rate, wrong) = (Rate::new(1), WrongKeys::default());
         for number in 0..(MOST as u32 + 50) {
-            let _ = rate.spend(&Who::Peer(peer(number)));
+            let _ = rate.spend(&Who::Peer(peer(number)), Class::Look);
             wrong.note(peer(number));
         }
         assert!(rate.each.lock().len() <= MOST + 1 && wrong.peers.lock().len() <= MOST + 1);
         // Those without a place share one, which is spent.
-        assert!(rate.spend(&Who::Peer(peer(u32::MAX))).is_err());
+        assert!(rate.spend(&Who::Peer(peer(u32::MAX)), Class::Look).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 pub mod access;
 mod approvals;
+mod audit;
 mod auth;
 mod automation;
 mod body;
@@ -25,6 +26,9 @@ mod limits;
 mod metrics;
 mod node_configs;
 mod node_templates;
+mod noted;
+mod owner;
+mod passes;
 mod peer;
 mod queue;
 mod recordings;
@@ -33,10 +37,12 @@ mod router;
 mod run_files;
 mod runs;
 mod scripts;
+mod secrets;
 mod secured;
 pub mod server;
 mod shell;
 mod shell_terminal;
+mod shown;
 mod snapshots;
 mod socket;
 mod state;
@@ -50,6 +56,11 @@ mod webhooks;
 mod workflow_automation;
 mod workflows;
 mod zones;
+
+/// Whether a text is a message of `/ws/desktop-stream`, and of `/ws/workflow-automation`: what reads them there, without a socket.
+pub fn understands(text: &str) -> [bool; 2] {
+    [desktop_stream::understands(text), workflow_automation::understands(text)]
+}
 
 pub use door::Door;
 pub use router::{door, openapi, routes};

@@ -13,6 +13,16 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
+/// The port that the client connected to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Port(pub(crate) u16);
+
+/// Whether a proxy that is trusted is at the other end.
+pub(crate) fn is_proxy(request: &Request, proxies: &[Network]) -> bool {
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.to_canonical());
+    peer.is_some_and(|peer| proxies.iter().any(|proxy| proxy.contains(peer)))
+}
+
 /// The client's address. What `X-Forwarded-For` says counts only as far as proxies that are trusted wrote it: from the right.
 pub(crate) fn client(request: &Request, proxies: &[Network]) -> IpAddr {
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.to_canonical());

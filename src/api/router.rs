@@ -17,9 +17,9 @@ use super::door::Door;
 use super::state::State;
 use super::visit;
 use super::{
-    approvals, auth, automation, describe, desktop, desktop_stream, docs, echo, error, filesystem, health, keys, metrics, node_configs,
-    node_templates, queue, recordings, run_files, runs, scripts, shell, shell_terminal, snapshots, triggers, versions, webhooks,
-    workflow_automation, workflows, zones,
+    approvals, audit, auth, automation, describe, desktop, desktop_stream, docs, echo, error, filesystem, health, keys, metrics,
+    node_configs, node_templates, queue, recordings, run_files, runs, scripts, secrets, shell, shell_terminal, snapshots, triggers,
+    versions, webhooks, workflow_automation, workflows, zones,
 };
 
 /// A route at once, and its description when somebody asks: a server that nobody asks for it never makes it.
@@ -48,8 +48,15 @@ fn table() -> Table {
         .add(routes!(metrics::metrics))
         // keys
         .add(routes!(auth::token))
+        .add(routes!(auth::session, auth::begin_session, auth::end_session))
+        .add(routes!(auth::link))
+        .add(routes!(auth::ticket))
+        .add(routes!(auth::enter))
         .add(routes!(keys::list, keys::create))
         .add(routes!(keys::revoke))
+        .add(routes!(audit::list))
+        .add(routes!(secrets::list))
+        .add(routes!(secrets::set, secrets::remove))
         // desktop
         .add(routes!(desktop::streaming::status))
         .add(routes!(desktop::streaming::configure))
@@ -129,8 +136,10 @@ fn table() -> Table {
         .add(routes!(workflows::list, workflows::create))
         .add(routes!(workflows::status))
         .add(routes!(workflows::validate))
+        .add(routes!(workflows::import))
         .add(routes!(workflows::get, workflows::update, workflows::delete))
         .add(routes!(workflows::execute))
+        .add(routes!(workflows::approve))
         .add(routes!(workflows::script))
         .add(routes!(versions::deleted))
         .add(routes!(versions::of_workflow))
@@ -143,6 +152,7 @@ fn table() -> Table {
         .add(routes!(scripts::check))
         .add(routes!(scripts::get, scripts::put, scripts::delete))
         .add(routes!(scripts::run))
+        .shares(routes!(scripts::approve))
         .add(routes!(versions::of_script))
         .add(routes!(versions::source))
         .add(routes!(versions::restore_script))
@@ -217,7 +227,7 @@ pub fn door(state: State) -> Door {
         .method_not_allowed_fallback(error::no_such_method)
         .layer(metrics::Counting(Arc::clone(state.answered())))
         .with_state(state.clone());
-    Door::new(routes, state.config()).with(state.keys())
+    Door::new(routes, state.config()).with(state.keys(), state.audit(), state.passes())
 }
 
 /// The description of every route.
@@ -272,6 +282,13 @@ impl Table {
         self
     }
 
+    /// Describes a route that another one's handler takes.
+    fn shares(mut self, line: Line) -> Self {
+        self.routed.insert(line.path.trim_end_matches('/').to_owned());
+        self.described.push(line.described);
+        self
+    }
+
     fn describe(self) -> utoipa::openapi::OpenApi {
         let mut whole = Description::openapi();
         for (schemas, paths, _) in self.described.into_iter().map(|described| described()) {
@@ -288,7 +305,8 @@ fn routed(path: &str) -> String {
     match path.trim_end_matches('/') {
         "/api/webhooks/{path}" => "/api/webhooks/{*path}".to_owned(),
         "/api/webhooks-test/{path}" => "/api/webhooks-test/{*path}".to_owned(),
-        "/api/scripts/{path}" | "/api/scripts/{path}/run" => "/api/scripts/{*path}".to_owned(),
+        "/api/scripts/{path}" | "/api/scripts/{path}/run" | "/api/scripts/{path}/approve" => "/api/scripts/{*path}".to_owned(),
+        "" => "/".to_owned(),
         path => path.to_owned(),
     }
 }

@@ -22,7 +22,7 @@ use super::visit;
 use crate::error::{Failure, Kind};
 use crate::host::protocol::Limits;
 use crate::policy::Permissions;
-use crate::runs::Author;
+use crate::runs::{ApprovedScript, Author};
 use crate::script::{Candidate, Catalog, LibraryError, ScriptFile};
 use crate::services::Name;
 use crate::workflow::NodeType;
@@ -224,10 +224,15 @@ pub(super) async fn store(state: &super::State, candidate: Candidate, author: Au
         return Err(LibraryError { path: candidate.path, line, column, message }.into());
     }
     let (library, versions, stored) = (Arc::clone(state.library()), state.runs().versions(), candidate.path.clone());
+    let makers = state.runs();
     blocking(move || {
         let Candidate { path, source, .. } = &candidate;
-        let keep = || versions.keep_script(path, source, author).map_err(|failure| failure.message);
-        Ok(library.save(path, source, keep)?)
+        let keep = || {
+            versions.keep_script(path, source, author)?;
+            // Before it is live: it may do no more than whoever writes it.
+            makers.made_script(path)
+        };
+        Ok(library.save(path, source, || keep().map_err(|failure| failure.message))?)
     })
     .await?;
     // What imports it is live with it, unless that takes long because much else is compiled.
@@ -241,7 +246,12 @@ pub(crate) async fn delete(State(state): State<super::State>, Path(path): Path<S
     state.enter(Name::Scripts)?;
     let path = whole(path);
     let (library, removed) = (Arc::clone(state.library()), path.clone());
-    blocking(move || Ok(library.remove(&removed)?)).await?;
+    let runs = state.runs();
+    blocking(move || {
+        library.remove(&removed)?;
+        runs.forget_script(&removed)
+    })
+    .await?;
     Ok(Answer(SuccessResponse::new("the script was deleted", Some(json!({ "path": path })))))
 }
 
@@ -252,6 +262,10 @@ pub(crate) async fn run(
     Path(path): Path<String>,
     OptionalJson(request): OptionalJson<ExecuteRequest>,
 ) -> Result<Response> {
+    // Nothing can stand behind the rest of a path, so that both share one route.
+    if let Some(path) = path.strip_suffix("/approve") {
+        return approve(State(state), Path(path.to_owned())).await.map(IntoResponse::into_response);
+    }
     let Some(path) = path.strip_suffix("/run") else {
         let error = Error::new(Kind::MethodNotAllowed, format!("{path:?} does not take POST: a script is run with POST …/run"));
         return Err(error.with_header(ALLOW, HeaderValue::from_static("GET, PUT, DELETE")));
@@ -267,6 +281,14 @@ pub(crate) async fn run(
     let (runs, execute) = (state.runs(), request.execute()?);
     let ticket = request.start(&state, None, runs.execute_script(&path, execute)).await?;
     request.answer(ticket).await
+}
+
+/// Approves of a script as it is live now: it may run, and do all that it declares. Bound to its text and to what it imports. Only for
+/// whoever may do themselves what it declares.
+#[utoipa::path(post, path = "/api/scripts/{path}/approve", tag = "scripts", operation_id = "scripts_approve", params(("path" = String, Path, description = "Such as `reports/daily.rhai`")), responses((status = 200, body = ApprovedScript), (status = 403, body = ErrorResponse), (status = 404, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+pub(crate) async fn approve(State(state): State<super::State>, Path(path): Path<String>) -> Result<Answer<ApprovedScript>> {
+    state.enter(Name::Scripts)?;
+    Ok(Answer(state.runs().approve_script(&whole(path), visit::name()).await?))
 }
 
 /// Checks a script; nothing of it runs or is stored.

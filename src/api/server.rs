@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,8 @@ use tokio_util::task::TaskTracker;
 use tower::util::MapRequest;
 use tower::{Service, ServiceExt};
 
-use super::peer::Peer;
+use super::owner::{self, Stranger};
+use super::peer::{Peer, Port};
 use super::tls::Tls;
 
 /// How long a request's head may take, and how long a connection may be idle.
@@ -56,7 +58,7 @@ where
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
-            Ok((stream, address)) => (stream, Peer(address.ip())),
+            Ok((stream, address)) => (stream, address),
             Err(error) => {
                 pause_after(&error).await;
                 continue;
@@ -84,24 +86,36 @@ where
     }
 }
 
+/// Where a connection comes from.
+#[derive(Clone, Copy)]
+struct Source {
+    peer: Peer,
+    port: Port,
+    is_strangers: bool,
+}
+
 /// One connection: encrypted first, if it is to be.
-async fn admit<S>(stream: TcpStream, peer: Peer, tls: Option<Tls>, service: S, shutdown: CancellationToken)
+async fn admit<S>(stream: TcpStream, peer: SocketAddr, tls: Option<Tls>, service: S, shutdown: CancellationToken)
 where
     S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
     // Answers are small and wanted at once.
     let _ = stream.set_nodelay(true);
-    let Some(Tls(tls)) = tls else { return converse(stream, peer, service, shutdown).await };
+    let Ok(local) = stream.local_addr() else { return };
+    // Before anything is read: who has gone by the time it is looked at could have been anybody.
+    let looked = tokio::task::spawn_blocking(move || owner::is_strangers(peer, local)).await;
+    let from = Source { peer: Peer(peer.ip()), port: Port(local.port()), is_strangers: looked.unwrap_or(true) };
+    let Some(Tls(tls)) = tls else { return converse(stream, from, service, shutdown).await };
     match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
-        Ok(Ok(stream)) => converse(stream, peer, service, shutdown).await,
+        Ok(Ok(stream)) => converse(stream, from, service, shutdown).await,
         Ok(Err(error)) => tracing::debug!(%error, "a connection was not encrypted"),
         Err(_) => tracing::debug!("a connection took too long to be encrypted"),
     }
 }
 
 /// One connection, from its first request to its last.
-async fn converse<S, T>(stream: T, peer: Peer, service: S, shutdown: CancellationToken)
+async fn converse<S, T>(stream: T, from: Source, service: S, shutdown: CancellationToken)
 where
     S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
@@ -109,7 +123,11 @@ where
 {
     let service: MapRequest<S, _> = service.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(from.peer);
+        request.extensions_mut().insert(from.port);
+        if from.is_strangers {
+            request.extensions_mut().insert(Stranger);
+        }
         request
     });
     let connection = http1::Builder::new()

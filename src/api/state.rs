@@ -7,8 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::{Error, Result};
 use super::metrics::Answered;
+use super::passes::Passes;
 use super::socket::Sockets;
 use super::visit;
+use crate::audit::Audit;
 use crate::config::Config;
 use crate::desktop::{Desktop, Desktops};
 use crate::error::{Failure, Kind};
@@ -19,6 +21,7 @@ use crate::policy::{Grant, Permissions};
 use crate::recordings::Recordings;
 use crate::runs::{NodeConfigs, Runs, Workflows};
 use crate::script::{Catalog, Library};
+use crate::secrets::Vault;
 use crate::services::{Name, Services};
 use crate::shell::Shells;
 use crate::sight::Sight;
@@ -33,6 +36,7 @@ pub struct State(Arc<Inner>);
 struct Inner {
     parts: Parts,
     sockets: Arc<Sockets>,
+    passes: Arc<Passes>,
     answered: Arc<Answered>,
     description: OnceLock<String>,
 }
@@ -49,6 +53,10 @@ pub struct Parts {
     pub grant: Grant,
     /// API keys.
     pub keys: Arc<Keys>,
+    /// Secrets.
+    pub secrets: Arc<Vault>,
+    /// Who did what.
+    pub audit: Arc<Audit>,
     /// Stored workflows.
     pub workflows: Workflows,
     /// Runs.
@@ -83,7 +91,7 @@ impl State {
     /// Puts the rooms together.
     pub fn new(parts: Parts) -> Self {
         let sockets = Arc::new(Sockets::new(parts.config.websockets.max_connections));
-        Self(Arc::new(Inner { parts, sockets, answered: Arc::default(), description: OnceLock::new() }))
+        Self(Arc::new(Inner { parts, sockets, passes: Arc::default(), answered: Arc::default(), description: OnceLock::new() }))
     }
 
     /// The settings.
@@ -104,6 +112,16 @@ impl State {
     /// API keys.
     pub fn keys(&self) -> &Arc<Keys> {
         &self.0.parts.keys
+    }
+
+    /// Who did what.
+    pub fn audit(&self) -> &Arc<Audit> {
+        &self.0.parts.audit
+    }
+
+    /// Secrets.
+    pub fn secrets(&self) -> &Vault {
+        &self.0.parts.secrets
     }
 
     /// What the caller of the request that this task serves may do. Where nobody is known, and keys are wanted: nothing.
@@ -138,7 +156,7 @@ impl State {
 
     /// Runs: those that are started through this may do no more than the caller of the request that this task serves.
     pub fn runs(&self) -> Runs {
-        let all = &self.0.parts.runs;
+        let all = &self.0.parts.runs.by(&visit::actor());
         match visit::caller() {
             Some(caller) => caller.for_runs().map_or_else(|| all.clone(), |permissions| all.within(permissions)),
             None if self.config().security.api_key_enabled => all.within(Permissions::default()),
@@ -214,6 +232,11 @@ impl State {
     /// The sockets that are open, and how many more may be.
     pub(crate) fn sockets(&self) -> &Arc<Sockets> {
         &self.0.sockets
+    }
+
+    /// What browsers show in place of keys.
+    pub(crate) fn passes(&self) -> &Arc<Passes> {
+        &self.0.passes
     }
 
     /// The requests that were answered.

@@ -48,6 +48,8 @@ pub(crate) struct Caller {
     scopes: Scopes,
     /// The request only looks.
     looks: bool,
+    /// What the page of a session has to repeat; none where a key was shown.
+    pub(crate) csrf: Option<Arc<str>>,
 }
 
 impl Visit {
@@ -112,6 +114,20 @@ pub(crate) fn name() -> Option<String> {
     Some(caller()?.known?.key.name.clone())
 }
 
+/// What the caller is called in the audit log.
+pub(crate) fn actor() -> String {
+    actor_of(caller().as_ref())
+}
+
+/// The same of a caller that may not be known yet.
+pub(crate) fn actor_of(caller: Option<&Caller>) -> String {
+    match caller {
+        Some(Caller { known: Some(known), .. }) => format!("key:{}", known.key.name),
+        Some(caller) if caller.scopes == Scopes::all() => "local".to_owned(),
+        Some(_) | None => "anonymous".to_owned(),
+    }
+}
+
 /// What was shown to prove that the caller is at the controls of the desktop.
 pub(crate) fn control_token() -> Option<Token> {
     VISIT.try_with(|visit| visit.control.clone()).ok().flatten()
@@ -133,17 +149,17 @@ pub(crate) fn note_route(request: Request) -> Request {
 impl Caller {
     /// Whoever calls a server that wants no keys.
     pub(crate) fn anyone() -> Self {
-        Self { known: None, scopes: Scopes::all(), looks: false }
+        Self { known: None, scopes: Scopes::all(), looks: false, csrf: None }
     }
 
     /// Whoever uses what is open to all, on a server that wants keys.
     pub(crate) fn nobody() -> Self {
-        Self { known: None, scopes: Scopes::default(), looks: false }
+        Self { known: None, scopes: Scopes::default(), looks: false, csrf: None }
     }
 
     /// Somebody with a key; `looks` where the request changes nothing.
     pub(crate) fn known(known: Known, looks: bool) -> Self {
-        Self { scopes: known.scopes, known: Some(known), looks }
+        Self { scopes: known.scopes, known: Some(known), looks, csrf: None }
     }
 
     /// Refuses who has not this scope.

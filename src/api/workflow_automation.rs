@@ -15,6 +15,7 @@ use super::error::{ErrorResponse, Result};
 use super::extract;
 use super::socket::{Ended, Handshake, Socket, pong};
 use super::visit;
+use crate::audit::{Deed, Outcome};
 use crate::error::{Failure, Kind};
 use crate::keys::Scope;
 use crate::runs::{Event, Execute};
@@ -90,6 +91,11 @@ pub(crate) async fn open_below_api(state: State<super::State>, request: Request)
     open(state, request).await
 }
 
+/// Whether a text is one of its messages.
+pub(super) fn understands(text: &str) -> bool {
+    extract::read::<Said>(text.as_bytes()).is_ok()
+}
+
 async fn converse(mut socket: Socket, state: super::State) -> Ended {
     let mut followed: SelectAll<BoxStream<'static, Event>> = SelectAll::new();
     loop {
@@ -121,7 +127,7 @@ async fn answer(
     let done = match said {
         Said::Ping {} => return socket.say(pong().to_string()).await,
         Said::Cancel { run_id } => match visit::require(Scope::Workflows) {
-            Ok(()) => state.runs().cancel(&run_id).await,
+            Ok(()) => cancel(state, &run_id).await,
             Err(refused) => Err(refused),
         },
         Said::Subscribe { run_id, after } => follow(state, followed, &run_id, after.unwrap_or(0)).await,
@@ -186,4 +192,18 @@ fn has_room(followed: &SelectAll<BoxStream<'static, Event>>) -> Result<(), Failu
         Kind::RateLimited,
         format!("this socket follows {FOLLOWED} runs already: wait for one to end, or open another socket"),
     ))
+}
+
+/// Stops a run; on record before, as a call of the API is, where that can be kept.
+async fn cancel(state: &super::State, run_id: &str) -> Result<(), Failure> {
+    let details = json!({ "request_id": visit::request_id() });
+    let deed = Deed { actor: visit::actor(), action: "run.cancel".to_owned(), target: Some(run_id.to_owned()), details };
+    let noted = state.audit().begin(deed).await;
+    let done = state.runs().cancel(run_id).await;
+    let outcome = if done.is_ok() { Outcome::Ok } else { Outcome::Refused };
+    match noted {
+        Ok(noted) => state.audit().end(noted, outcome, json!({})),
+        Err(error) => tracing::error!(%error, run_id, "the cancelling of a run is not in the audit log"),
+    }
+    done
 }

@@ -15,7 +15,7 @@ use super::execute::{ExecuteRequest, Started};
 use super::extract::{Json, OptionalJson, Path, Query, Written};
 use super::success::SuccessResponse;
 use super::visit;
-use crate::runs::{Author, Checked, Run, RunFilter, RunStatus, Workflow, WorkflowPage, Workflows};
+use crate::runs::{Author, Checked, Run, RunFilter, RunStatus, Trust, Workflow, WorkflowPage, Workflows};
 use crate::services::{Name, Status};
 use crate::workflow::{Drawing, Graph, Problem, WorkflowSettings};
 
@@ -92,7 +92,8 @@ pub(crate) struct WorkflowEdge {
 #[schema(example = json!({
     "id": "0199c3a0-5f0e-7c3a-9b1e-0d2f4a6b8c03", "name": "My Workflow", "description": "Automated task workflow",
     "nodes": [{ "id": "node1", "type": "manual_trigger", "position": { "x": 100, "y": 100 }, "data": {} }], "edges": [], "metadata": {},
-    "created_at": "2026-01-31T12:00:00.000000Z", "updated_at": "2026-01-31T12:00:00.000000Z", "problems": []
+    "created_at": "2026-01-31T12:00:00.000000Z", "updated_at": "2026-01-31T12:00:00.000000Z", "problems": [],
+    "trust": "trusted", "enabled": true, "capabilities": []
 }))]
 pub(crate) struct WorkflowResponse {
     /// Its id.
@@ -117,6 +118,16 @@ pub(crate) struct WorkflowResponse {
     /// All that is wrong with it; left out in lists. With an error among them it cannot run.
     #[schema(required = false)]
     problems: Vec<Problem>,
+    /// `trusted`: it may do what it declares. `limited`: no more than whoever drew it may do themselves. `untrusted`: it came from
+    /// elsewhere, or changed since it was approved, and does not run. Left out in lists, as the two below.
+    #[schema(required = false)]
+    trust: Trust,
+    /// False while it waits for approval: it is not run, and its triggers do not fire.
+    #[schema(required = false)]
+    enabled: bool,
+    /// What it does, in a line each: what it may touch, and what starts it.
+    #[schema(required = false)]
+    capabilities: Vec<String>,
 }
 
 /// A list of workflows.
@@ -204,9 +215,9 @@ fn drawing(graph: Graph, text: &[u8]) -> Result<Drawing> {
     drawing.map_err(|error| Error::invalid_at("", format!("this is no graph: {error}")))
 }
 
-/// The stored workflows, for whoever calls: the versions that are made say so.
+/// The stored workflows, for whoever calls: the versions that are made say so, and what they draw may do no more than they.
 pub(crate) fn by_caller(state: &super::State) -> Workflows {
-    state.workflows().by(Author { api_key: visit::name(), restored_from: None })
+    state.runs().workflows().by(Author { api_key: visit::name(), restored_from: None })
 }
 
 pub(crate) fn fifty() -> u32 {
@@ -243,6 +254,23 @@ pub(crate) async fn create(
     Written(Drawn(graph), text): Written<Drawn>,
 ) -> Result<(StatusCode, axum::Json<Workflow>)> {
     Ok((StatusCode::CREATED, axum::Json(by_caller(&state).create_drawn(drawing(graph, &text)?).await?)))
+}
+
+/// Stores a workflow that comes from elsewhere, under a new id, whatever `id` it has and whatever it says of its trust. It is `untrusted`
+/// and does not run, nor do its triggers fire, until it is approved.
+#[utoipa::path(post, path = "/api/workflows/import", tag = "workflows", operation_id = "workflows_import", request_body = WorkflowDefinition, responses((status = 201, body = WorkflowResponse), (status = 422, body = ErrorResponse)))]
+pub(crate) async fn import(
+    State(state): State<super::State>,
+    Written(Drawn(graph), text): Written<Drawn>,
+) -> Result<(StatusCode, axum::Json<Workflow>)> {
+    Ok((StatusCode::CREATED, axum::Json(by_caller(&state).import(drawing(graph, &text)?).await?)))
+}
+
+/// Approves of a workflow as it is now: it may run, and do all that it declares. Bound to its content: once it is changed, it waits for
+/// approval again where it came from elsewhere. Only for whoever may do themselves what it declares.
+#[utoipa::path(post, path = "/api/workflows/{workflow_id}/approve", tag = "workflows", operation_id = "workflows_approve", params(("workflow_id" = String, Path)), responses((status = 200, body = WorkflowResponse), (status = 403, body = ErrorResponse), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse)))]
+pub(crate) async fn approve(State(state): State<super::State>, Path(id): Path<String>) -> Result<axum::Json<Workflow>> {
+    Ok(axum::Json(state.runs().approve_workflow(&id, visit::name()).await?))
 }
 
 /// A stored workflow.
@@ -282,7 +310,7 @@ pub(crate) async fn script(State(state): State<super::State>, Path(id): Path<Str
 }
 
 /// Starts a workflow; with `wait` the answer is the finished run.
-#[utoipa::path(post, path = "/api/workflows/{workflow_id}/execute", tag = "workflows", operation_id = "workflows_execute", params(("workflow_id" = String, Path)), request_body = ExecuteRequest, responses((status = 200, description = "The finished run", body = Run), (status = 202, body = Started), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse), (status = 504, body = ErrorResponse)))]
+#[utoipa::path(post, path = "/api/workflows/{workflow_id}/execute", tag = "workflows", operation_id = "workflows_execute", params(("workflow_id" = String, Path)), request_body = ExecuteRequest, responses((status = 200, description = "The finished run", body = Run), (status = 202, body = Started), (status = 403, description = "It waits for approval", body = ErrorResponse), (status = 404, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse), (status = 504, body = ErrorResponse)))]
 pub(crate) async fn execute(
     State(state): State<super::State>,
     Path(id): Path<String>,

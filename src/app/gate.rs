@@ -75,6 +75,7 @@ fn part(call: &Call) -> Option<Name> {
         | Call::SystemProcesses
         | Call::SystemKill { .. }
         | Call::SystemEnv { .. }
+        | Call::SecretGet { .. }
         | Call::Wait(_)
         | Call::FlowPause(_)
         | Call::FlowRounds { .. }

@@ -8,7 +8,9 @@ mod kept_zones;
 pub mod models;
 mod parts;
 mod programs;
+mod secrets;
 mod shell_history;
+mod witness;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Parts, State, Tls};
+use crate::audit::{self, Audit};
 use crate::config::{self, Config, DisplayMode};
 use crate::desktop::control::Corner;
 use crate::desktop::{self, Desktops};
@@ -31,12 +34,13 @@ use crate::policy::{Commands, Grant, Permissions};
 use crate::recordings::{self, Recordings};
 use crate::runs::{self, Runs, Workflows};
 use crate::script::{self, Library};
+use crate::secrets::Vault;
 use crate::services::Services;
 use crate::sight::Sight;
 use crate::snapshots::{self, Snapshots};
 use crate::store::Store;
 use crate::triggers::{self, SystemClock, Triggers};
-use crate::{api, fetch, ocr, shell, system};
+use crate::{api, fetch, mask, ocr, shell, system};
 
 pub use programs::Programs;
 
@@ -66,6 +70,10 @@ pub struct App {
     pub shells: Arc<shell::Shells>,
     /// API keys.
     pub keys: Arc<Keys>,
+    /// Secrets.
+    pub secrets: Arc<Vault>,
+    /// Who did what.
+    pub audit: Arc<Audit>,
     ocr: Arc<ocr::Ocr>,
     sight: Sight,
     system: Arc<system::System>,
@@ -110,13 +118,19 @@ impl App {
         let tls = Tls::load(&config.server)?;
         let store = Store::open(&data.join("trae.db"))?;
         let keys = Arc::new(open_keys(&config, store.clone())?);
+        let audit = Arc::new(Audit::open(store.clone(), data)?);
+        mask::learn(config.secrets());
+        let secrets = Arc::new(Vault::new(store.clone(), secrets::settings(&config, data)));
+        if let Err(error) = secrets.learn().await {
+            tracing::error!(%error, "what is secret is not masked where it is shown before it was used, and cannot be used");
+        }
         let targets = kept_targets::read(&store).await?;
         let desktops = Desktops::new(desktop_settings(&config)?).kept(Arc::new(kept_targets::Kept(store.clone())), targets);
         let desktops = Arc::new(desktops);
         let ocr = Arc::new(ocr::Ocr::new(ocr_settings(&config)));
         let zones = kept_zones::read(&store).await?;
         let sight = Sight::with_zones(Arc::clone(&ocr), Arc::new(kept_zones::Kept(store.clone())), zones);
-        let history = Arc::new(shell_history::Kept(store.clone()));
+        let history = Arc::new(shell_history::Kept { store: store.clone(), audit: Arc::clone(&audit) });
         if !config.shell.sandbox {
             tracing::warn!("SHELL_SANDBOX=false: commands of scripts and workflows may touch whatever the server may");
         }
@@ -135,7 +149,8 @@ impl App {
         let settings = host::Settings { runner: options.runner, max_runners: config.runs.max };
         let host = Host::new(capabilities, settings)
             .map_err(|error| Failure::new(Kind::Internal, format!("no thread could be started: {error}")))?;
-        let host = host.behind(Arc::new(gate::Gate(Arc::clone(&services))));
+        let host = host.behind(Arc::new(gate::Gate(Arc::clone(&services)))).knowing(Arc::new(secrets::Kept(Arc::clone(&secrets))));
+        let host = host.watched_by(Arc::new(witness::Watching(Arc::clone(&audit))));
         let host = Arc::new(if config.runs.step_images { host.picturing() } else { host });
         let library = Arc::new(Library::open(script_settings(&config)));
         let programs = Arc::new(Programs::new(Arc::clone(&library)));
@@ -176,6 +191,8 @@ impl App {
             recordings,
             services,
             keys,
+            secrets,
+            audit,
             ocr,
             sight,
             shells,
@@ -199,10 +216,16 @@ impl App {
             tracing::error!(%error, "the recordings that were left behind cannot be read");
         }
         self.runs.tend(self.shutdown.clone());
+        let details = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id() });
+        let deed = audit::Deed { actor: "server".to_owned(), action: "server.start".to_owned(), target: None, details };
+        self.audit.note(deed, audit::Outcome::Ok);
+        tokio::spawn(Arc::clone(&self.audit).keep(self.shutdown.clone()));
         let state = State::new(Parts {
             config: Arc::clone(&self.config),
             grant: Grant::new(vec![Permissions::all()], self.files.clone()).with_commands(self.commands.clone()),
             keys: Arc::clone(&self.keys),
+            secrets: Arc::clone(&self.secrets),
+            audit: Arc::clone(&self.audit),
             ocr: Arc::clone(&self.ocr),
             sight: self.sight.clone(),
             shells: Arc::clone(&self.shells),
@@ -236,6 +259,10 @@ impl App {
         self.triggers.disarm().await;
         self.runs.shutdown().await;
         self.recordings.shutdown().await;
+        // While the database still takes something: it rests with the services.
+        if let Err(error) = self.audit.sign().await {
+            tracing::error!(%error, "the end of the audit log is not signed");
+        }
         self.services.stop().await;
         self.host.settled().await;
         self.host.shutdown();
@@ -251,6 +278,26 @@ impl App {
 pub fn keys(config: &Config) -> Result<Keys, Failure> {
     prepare(&config.storage.data_dir)?;
     open_keys(config, Store::open(&config.storage.data_dir.join("trae.db"))?)
+}
+
+/// The secrets of the data folder, for whoever starts nothing else: `trae secrets`. The folder is made if it is not there.
+///
+/// # Errors
+/// As [`keys`].
+pub fn secrets(config: &Config) -> Result<Vault, Failure> {
+    let data = &config.storage.data_dir;
+    prepare(data)?;
+    Ok(Vault::new(Store::open(&data.join("trae.db"))?, secrets::settings(config, data)))
+}
+
+/// The audit log of the data folder, for whoever starts nothing else: `trae audit`. The folder is made if it is not there.
+///
+/// # Errors
+/// As [`keys`].
+pub fn audit(config: &Config) -> Result<Audit, Failure> {
+    let data = &config.storage.data_dir;
+    prepare(data)?;
+    Ok(Audit::open(Store::open(&data.join("trae.db"))?, data)?)
 }
 
 /// The runs of the data folder, for whoever only looks at them: nothing can be run, and nothing is started. The folder is made if it is
@@ -369,7 +416,8 @@ fn recording_settings(config: &Config) -> recordings::Settings {
 fn run_settings(config: &Config, files: &Path, allowed: Permissions) -> runs::Settings {
     let config::Runs { max, max_queued, kept, kept_for, .. } = config.runs;
     let versions_kept = config.storage.versions_kept;
-    runs::Settings { max_runs: max, max_queued, kept, kept_for, versions_kept, ..runs::Settings::new(files, allowed) }
+    let script_approval = config.storage.script_approval;
+    runs::Settings { max_runs: max, max_queued, kept, kept_for, versions_kept, script_approval, ..runs::Settings::new(files, allowed) }
 }
 
 /// Which commands may be started.

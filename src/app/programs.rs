@@ -63,6 +63,10 @@ impl crate::runs::Library for Programs {
         Some(Arc::new(load(&catalog, &script)))
     }
 
+    fn exposed(&self, path: &str) -> Option<String> {
+        self.library.exposed(path)
+    }
+
     fn script_triggers(&self) -> Vec<(String, Vec<(String, Value)>)> {
         let catalog = self.library.catalog();
         let declared = catalog.scripts().filter(|script| !script.header.triggers.is_empty());

@@ -33,6 +33,7 @@ fn number(kind: Kind) -> u8 {
         | Kind::Unauthenticated
         | Kind::PermissionDenied
         | Kind::UnsafeCommand
+        | Kind::ApprovalRequired
         | Kind::OriginNotAllowed
         | Kind::HostNotAllowed
         | Kind::NotFound

@@ -10,9 +10,11 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use trae::app;
 use trae::config::Config;
+use trae::error::Failure;
 use trae::keys::{Key, Scope};
 use trae::runs::Timestamp;
 
+use super::audit::noted;
 use super::serve::failed;
 use super::{Place, log_to_stderr, print, runtime};
 
@@ -62,7 +64,8 @@ impl Keys {
             Self::Create(Create { name, scopes, place }) => with(place, |config| async move {
                 let wanted = config.security.api_key_enabled;
                 let keys = app::keys(&config).map_err(|failure| failed(&failure))?;
-                let (key, made) = keys.create(&name, scopes.into_iter().collect()).await.map_err(|error| failed(&error.into()))?;
+                let make = async { Ok::<_, Failure>(keys.create(&name, scopes.into_iter().collect()).await?) };
+                let (key, made) = noted(&config, "key.create", &name, make).await?;
                 print::result(&key);
                 print::note(&format!("key {} ({}), with the scopes {}; it is not shown again", made.id, made.name, made.scopes));
                 if !wanted {
@@ -82,7 +85,7 @@ impl Keys {
             }),
             Self::Revoke(Revoke { id, place }) => with(place, |config| async move {
                 let keys = app::keys(&config).map_err(|failure| failed(&failure))?;
-                keys.revoke(&id).await.map_err(|error| failed(&error.into()))?;
+                noted(&config, "key.revoke", &id, async { Ok(keys.revoke(&id).await?) }).await?;
                 print::note(&format!("the key {id} is revoked"));
                 Ok(ExitCode::SUCCESS)
             }),

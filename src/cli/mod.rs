@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error, so that `trae run … > result.json` holds a result only.
 
 mod attach;
+mod audit;
 mod check;
 mod doctor;
 mod exit;
@@ -15,6 +16,7 @@ mod print;
 mod progress;
 mod run;
 mod runs;
+mod secrets;
 mod serve;
 mod shell;
 mod step;
@@ -61,6 +63,12 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Set, list and remove secrets
+    #[command(subcommand)]
+    Secrets(secrets::Secrets),
+    /// List who did what, and check that nobody changed that
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Install the neural engine, which reads beside Tesseract
     #[command(subcommand)]
     Models(models::Models),
@@ -106,6 +114,8 @@ pub(super) fn main() -> ExitCode {
         Command::Docs { json } => docs(json),
         Command::New(new) => new.execute(),
         Command::Keys(keys) => keys.execute(),
+        Command::Audit(audit) => audit.execute(),
+        Command::Secrets(secrets) => secrets.execute(),
         Command::Models(models) => models.execute(),
         Command::Runs(runs) => runs.execute(),
         Command::Shell(shell) => shell.execute(),

@@ -12,7 +12,7 @@ use serde_json::Value;
 use trae::app::{App, Programs};
 use trae::error::Kind;
 use trae::host::protocol::Mode;
-use trae::policy::Permissions;
+use trae::policy::{Learned, Permissions};
 use trae::runs::{Decide, Event, Execute, Happening, Library as _, Run as Record, RunStatus, Stepper, Ticket};
 use trae::script::header::ScriptHeader;
 
@@ -20,7 +20,7 @@ use super::check::{graph, is_graph};
 use super::progress::Progress;
 use super::serve::{asked_to_end, failed};
 use super::step::AtTerminal;
-use super::{Place, exit, log_to_stderr, parameters, permit, print, runtime, table};
+use super::{Place, audit, exit, log_to_stderr, parameters, permit, print, runtime, table};
 
 /// Run a workflow or a script.
 #[derive(Args)]
@@ -51,6 +51,9 @@ pub(super) struct Run {
     /// Grant everything
     #[arg(long)]
     allow_all: bool,
+    /// Grant everything for this run, note what it asks for, and print the manifest that declares it
+    #[arg(long, conflicts_with_all = ["json", "dry_run"])]
+    learn: bool,
     #[command(flatten)]
     place: Place,
 }
@@ -65,7 +68,7 @@ impl Run {
         let config = Place { data_dir: self.place.data_dir.clone() }.config(BTreeMap::new())?;
         let _log = log_to_stderr(&config);
         let source = print::read(&self.file)?;
-        let mut lent = if self.allow_all { Permissions::all() } else { Permissions::default() };
+        let mut lent = if self.allow_all || self.learn { Permissions::all() } else { Permissions::default() };
         self.allow.iter().for_each(|more| lent.merge(more));
         if !is_graph(&self.file) {
             // A header that cannot be read is reported where the script is.
@@ -77,9 +80,13 @@ impl Run {
             let mode = Mode { attended: true, pinned: true, stepwise: self.step, dry: self.dry_run, ..Mode::default() };
             let stepper = self.step.then(|| Arc::new(AtTerminal::default()));
             let asked = stepper.clone().map(|stepper| stepper as Arc<dyn Stepper>);
-            let execute = Execute { parameters, lent, mode, stepper: asked, ..Execute::default() };
+            let learned = self.learn.then(Learned::default);
+            let execute = Execute { parameters, lent, mode, learned: learned.clone(), stepper: asked, ..Execute::default() };
             let ended = self.on(&app, &source, execute, stepper.as_deref()).await;
             app.shutdown().await;
+            if let Some(learned) = learned {
+                print::result(&manifest(&learned.permissions()));
+            }
             ended
         })
     }
@@ -94,9 +101,9 @@ impl Run {
             if !checked.valid {
                 return Err(exit::DATA.into());
             }
-            app.runs.execute_graph(&graph, execute).await
+            app.runs.by(&audit::actor()).execute_graph(&graph, execute).await
         } else {
-            app.runs.execute_source(&self.file.display().to_string(), source, execute).await
+            app.runs.by(&audit::actor()).execute_source(&self.file.display().to_string(), source, execute).await
         };
         let ticket = started.map_err(|failure| self.refused(&failure, source))?;
         let run = self.follow(app, ticket, steps, stepper).await?;
@@ -179,6 +186,16 @@ impl Run {
             None => exit::code(failure.code),
         }
     }
+}
+
+/// The header that declares what a run asked for.
+fn manifest(asked: &Permissions) -> String {
+    let lines = asked.lines();
+    if lines.is_empty() {
+        return "This run asked for nothing: the script needs no [permissions].".to_owned();
+    }
+    let lines = lines.into_iter().map(|line| format!("//! {line}\n"));
+    format!("//! ---\n//! [permissions]\n{}//! ---", lines.collect::<String>())
 }
 
 /// A question that the run asks is asked at the terminal, where there is one. Only the answer is waited for, not by the run's events.

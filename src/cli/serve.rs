@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use trae::api::Tls;
 use trae::app::App;
 use trae::config::Config;
-use trae::logging;
+use trae::{logging, mask};
 
 use super::{Place, exit, print, runtime};
 
@@ -40,7 +40,8 @@ impl Serve {
             print::complaint(&failure.message);
             ExitCode::from(exit::CONFIG)
         })?;
-        let _log = logging::to_file(&config.logging, secrets(&config)).map_err(|error| failed(&error.into()))?;
+        mask::learn(config.secrets());
+        let _log = logging::to_file(&config.logging).map_err(|error| failed(&error.into()))?;
         runtime(config.server.workers)?.block_on(async {
             let address = SocketAddr::new(config.server.host, config.server.port);
             let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -62,12 +63,6 @@ impl Serve {
             Ok(ExitCode::SUCCESS)
         })
     }
-}
-
-/// What is not to appear in the log.
-fn secrets(config: &Config) -> Vec<String> {
-    let configured = [&config.security.jwt_secret_key, &config.proxmox.password];
-    configured.into_iter().flatten().map(|secret| secret.0.clone()).collect()
 }
 
 /// Says what whoever listens to the network could read, where that is so.

@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use super::controls::{self, Standstill};
 use super::protocol::{Call, ImageRef, Json, Record, Wait, WaitFor};
 use super::terminals::Opened;
-use super::{Encoder, Gate, Job, Journal, Pictures, Waited, controls, dry};
+use super::{Around, Encoder, Job, Journal, Pictures, Waited, deeds, dry};
 use crate::desktop::{Desktop, Desktops, Lease, Stopped, Who};
 use crate::error::{Failure, Kind};
 use crate::failpoint;
@@ -49,7 +50,7 @@ type Held = (Arc<Desktop>, Lease);
 pub(super) struct Broker {
     run_id: String,
     pub(super) capabilities: Capabilities,
-    gate: Arc<dyn Gate>,
+    around: Around,
     grant: Grant,
     journal: Arc<dyn Journal>,
     /// Stops the whole run.
@@ -60,6 +61,7 @@ pub(super) struct Broker {
     images: Arc<Mutex<Images>>,
     pub(super) opened: Arc<Opened>,
     lease: Arc<tokio::sync::Mutex<Option<Held>>>,
+    pub(super) standstill: Standstill,
     /// The desktop that the script means; none is the default one.
     target: Option<String>,
     /// Effects are described, not done.
@@ -71,18 +73,19 @@ pub(super) struct Broker {
 }
 
 impl Broker {
-    pub(super) fn new(run_id: String, capabilities: Capabilities, gate: Arc<dyn Gate>, job: &Job, encoder: Option<&Arc<Encoder>>) -> Self {
+    pub(super) fn new(run_id: String, capabilities: Capabilities, around: Around, job: &Job, encoder: Option<&Arc<Encoder>>) -> Self {
         Self {
             run_id,
             opened: Arc::new(Opened::new(Arc::clone(&capabilities.shells))),
             capabilities,
-            gate,
+            around,
             grant: job.grant.clone(),
             journal: Arc::clone(&job.journal),
             run: job.cancel.clone(),
             cancel: job.cancel.child_token(),
             images: Arc::default(),
             lease: Arc::default(),
+            standstill: Standstill::default(),
             target: None,
             dry: job.start.mode.dry,
             pictures: encoder.map(|encoder| Pictures::new(Arc::clone(encoder), Arc::clone(&job.journal))),
@@ -110,10 +113,11 @@ impl Broker {
             images: Arc::clone(&self.images),
             opened: Arc::clone(&self.opened),
             lease: Arc::clone(&self.lease),
+            standstill: self.standstill.clone(),
             ..Self::new(
                 self.run_id.clone(),
                 self.capabilities.clone(),
-                Arc::clone(&self.gate),
+                self.around.clone(),
                 job,
                 self.pictures.as_ref().map(Pictures::encoder),
             )
@@ -126,7 +130,7 @@ impl Broker {
             return self.describe(&Call::Wait(wait)).map(Waited::Over);
         }
         let call = Call::Wait(wait.clone());
-        let session = self.gate.enter(&call)?;
+        let session = self.around.gate.enter(&call)?;
         if call.has_effect() {
             self.journal.durable().await?;
         }
@@ -169,8 +173,9 @@ impl Broker {
         if self.dry && call.has_effect() {
             return self.describe(&call);
         }
-        let session = self.gate.enter(&call)?;
-        let has_effect = call.has_effect();
+        let session = self.around.gate.enter(&call)?;
+        let (has_effect, action) = (call.has_effect(), deeds::action(&call));
+        let deed = deeds::of(&call).map(|deed| self.around.witness.begins(&self.run_id, deed)).transpose()?;
         if has_effect {
             self.journal.durable().await?;
             failpoint::here("effect.before");
@@ -188,6 +193,11 @@ impl Broker {
         };
         if has_effect {
             failpoint::here("effect.after");
+        }
+        match (deed, &done) {
+            (Some(deed), done) => self.around.witness.ended(deed, done.as_ref().map(drop)),
+            (None, Err(failure)) if failure.code == Kind::PermissionDenied => self.around.witness.denied(&self.run_id, action, failure),
+            (None, _) => {}
         }
         self.heed(&done);
         done
@@ -322,6 +332,10 @@ impl Broker {
                 self.grant.env(&name)?;
                 json(&std::env::var(name).ok())
             }
+            Call::SecretGet { name } => {
+                let secret = self.grant.secret(&name)?;
+                json(&self.around.secrets.get(secret).await?)
+            }
             Call::FlowPause(pause) => {
                 self.journal.pause(pause).await?;
                 json(&())
@@ -372,7 +386,7 @@ impl Broker {
         // Whoever goes to another desktop gives up its place at this one.
         let held = place.take().filter(|(held, _)| held.name() == desktop.name());
         let lease = held.map_or_else(|| self.place(&desktop), |(_, lease)| lease);
-        let acting = controls::turn(&lease, &*self.journal, &self.cancel).await?;
+        let acting = controls::turn(&lease, &*self.journal, &self.standstill, &self.cancel).await?;
         // Only once it came: who waits no longer stands in nobody's way.
         *place = Some((Arc::clone(&desktop), lease));
         if let Some(pictures) = &mut self.pictures {

@@ -86,6 +86,7 @@ fn allowed(call: &Call, grant: &Grant) -> Result<(), Failure> {
         | Call::SystemLoad
         | Call::SystemProcesses
         | Call::SystemEnv { .. }
+        | Call::SecretGet { .. }
         | Call::ShellSession { .. }
         | Call::ShellScreen { .. }
         | Call::FlowPause(_)

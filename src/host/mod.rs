@@ -5,6 +5,7 @@
 
 mod broker;
 mod controls;
+mod deeds;
 mod dry;
 mod expecting;
 mod pictures;
@@ -24,13 +25,14 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Failure, Kind};
-use crate::policy::Grant;
+use crate::policy::{AllowedSecret, Grant};
 use broker::Broker;
 use pool::{Lease, Pool};
 use protocol::{Asked, Call, FromRunner, Json, Past, Pause, Program, Record, Reply, ScriptError, Start, ToRunner, Wait};
 use rounds::Worker;
 
 pub use broker::Capabilities;
+pub use deeds::Deed;
 use pictures::{Encoder, Pictures};
 pub use pictures::{Moment, StepPicture};
 pub use protocol::Answer;
@@ -114,7 +116,7 @@ pub struct Settings {
 pub struct Host {
     capabilities: Capabilities,
     pool: Arc<Pool>,
-    gate: Arc<dyn Gate>,
+    around: Around,
     /// None where steps have no pictures.
     encoder: Option<Arc<Encoder>>,
 }
@@ -137,6 +139,57 @@ impl Gate for Open {
     }
 }
 
+/// Gives the values of secrets to runs that may use them.
+pub trait Secrets: Send + Sync {
+    /// The value of one.
+    fn get(&self, secret: AllowedSecret) -> BoxFuture<'_, Result<String, Failure>>;
+}
+
+/// Keeps account of what runs do to the machine.
+pub trait Witness: Send + Sync {
+    /// A run is about to do something. That is kept in order with what its journal keeps, so that it is on record as soon as the journal
+    /// is. Gives a number for [`Witness::ended`].
+    ///
+    /// # Errors
+    /// Where it cannot be kept: then nothing is done.
+    fn begins(&self, run_id: &str, deed: Deed) -> Result<i64, Failure>;
+    /// What came of it.
+    fn ended(&self, deed: i64, outcome: Result<(), &Failure>);
+    /// A run was refused something that would have done nothing to the machine.
+    fn denied(&self, run_id: &str, action: &'static str, failure: &Failure);
+}
+
+/// What stands beside a run's dealings with the machine.
+#[derive(Clone)]
+struct Around {
+    gate: Arc<dyn Gate>,
+    secrets: Arc<dyn Secrets>,
+    witness: Arc<dyn Witness>,
+}
+
+/// For a host that nobody watches.
+struct Nobody;
+
+impl Witness for Nobody {
+    fn begins(&self, _: &str, _: Deed) -> Result<i64, Failure> {
+        Ok(0)
+    }
+
+    fn ended(&self, _: i64, _: Result<(), &Failure>) {}
+
+    fn denied(&self, _: &str, _: &'static str, _: &Failure) {}
+}
+
+/// For a host that was given none.
+struct Unknown;
+
+impl Secrets for Unknown {
+    fn get(&self, secret: AllowedSecret) -> BoxFuture<'_, Result<String, Failure>> {
+        let failure = Failure::new(Kind::NotFound, format!("there is no secret {:?} here", secret.name()));
+        Box::pin(async { Err(failure) })
+    }
+}
+
 /// What the runners do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Runners {
@@ -150,13 +203,29 @@ impl Host {
     /// A host that acts through `capabilities`. No runner is started yet.
     pub fn new(capabilities: Capabilities, settings: Settings) -> std::io::Result<Self> {
         let pool = Pool::new(settings.runner, settings.max_runners, Arc::clone(&capabilities.system))?;
-        Ok(Self { capabilities, pool, gate: Arc::new(Open), encoder: None })
+        let around = Around { gate: Arc::new(Open), secrets: Arc::new(Unknown), witness: Arc::new(Nobody) };
+        Ok(Self { capabilities, pool, around, encoder: None })
     }
 
     /// The same host, which asks `gate` before each call.
     #[must_use]
-    pub fn behind(self, gate: Arc<dyn Gate>) -> Self {
-        Self { gate, ..self }
+    pub fn behind(mut self, gate: Arc<dyn Gate>) -> Self {
+        self.around.gate = gate;
+        self
+    }
+
+    /// The same host, which `witness` keeps account of.
+    #[must_use]
+    pub fn watched_by(mut self, witness: Arc<dyn Witness>) -> Self {
+        self.around.witness = witness;
+        self
+    }
+
+    /// The same host, which knows these secrets.
+    #[must_use]
+    pub fn knowing(mut self, secrets: Arc<dyn Secrets>) -> Self {
+        self.around.secrets = secrets;
+        self
     }
 
     /// The same host, which takes pictures of the screen around what steps do with mouse and keyboard.
@@ -174,7 +243,7 @@ impl Host {
 
     /// Runs a job to its end. Whatever the script or its runner does, this returns with a reason.
     pub async fn run(&self, job: Job) -> Outcome {
-        let broker = Broker::new(job.start.run_id.clone(), self.capabilities.clone(), Arc::clone(&self.gate), &job, self.encoder.as_ref());
+        let broker = Broker::new(job.start.run_id.clone(), self.capabilities.clone(), self.around.clone(), &job, self.encoder.as_ref());
         self.work(job, broker, None).await
     }
 
@@ -275,17 +344,21 @@ impl Host {
                     broker.turn_to(target);
                     computing = computing.saturating_sub(since.elapsed());
                     let within = within.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
+                    let standstill = broker.standstill.clone();
+                    let stood = standstill.total();
                     let reply = tokio::select! {
                         biased;
                         () = job.cancel.cancelled() => return Outcome::Cancelled,
                         reply = self.reply(&job, &mut broker, rounds.as_ref(), call, within) => reply,
                         // A runner that waits for an answer has nothing to say: it died, and nobody wants the answer.
                         _ = lease.runner.receive() => return died(lease, &job.program).await,
-                        () = tokio::time::sleep(within.unwrap_or(Duration::MAX)) => {
+                        () = standstill.without(within.unwrap_or(Duration::MAX)) => {
                             Reply::Failed(Failure::new(Kind::Timeout, "the step took longer than its settings allow"))
                         }
                     };
-                    if let Err(failure) = lease.runner.send(&ToRunner::Reply(reply)).await {
+                    if let Err(failure) =
+                        lease.runner.send(&ToRunner::Reply { reply, stood: standstill.total().saturating_sub(stood) }).await
+                    {
                         return Outcome::Failed(failure.into());
                     }
                     since = Instant::now();

@@ -13,6 +13,8 @@ mod record;
 mod start;
 mod wait;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -242,6 +244,12 @@ pub enum Call {
         before: Option<u64>,
     },
 
+    // secrets
+    /// → text
+    SecretGet {
+        name: String,
+    },
+
     // flow
     /// → whatever the wait is for. Answered with [`Reply::Rest`] where the run is let go meanwhile.
     Wait(Wait),
@@ -293,6 +301,7 @@ impl Call {
             | Self::SystemLoad
             | Self::SystemProcesses
             | Self::SystemEnv { .. }
+            | Self::SecretGet { .. }
             | Self::ShellSession { .. }
             | Self::ShellScreen { .. }
             | Self::FlowPause(_)
@@ -363,7 +372,12 @@ pub enum ToRunner {
     /// Run the loaded program once.
     Start(Start),
     /// The answer to the one open call.
-    Reply(Reply),
+    Reply {
+        /// What became of it.
+        reply: Reply,
+        /// For how long of it a person held the run up: that counts for no step's limit.
+        stood: Duration,
+    },
     /// Compile this and say what is wrong with it; nothing is kept. Answered by `Checked`.
     Check(Program),
 }

@@ -182,6 +182,15 @@ impl Keys {
         Ok(self.find(|table| table.by_id.get(id).cloned()).await?.is_some())
     }
 
+    /// Who that is now, who showed a key earlier: with no more than the key opens by now.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] where the key is revoked; [`Error::Store`] where it cannot be looked up.
+    pub async fn still(&self, known: &Known) -> Result<Known, Error> {
+        let key = self.find(|table| table.by_id.get(&known.key.id).cloned()).await?.ok_or(Error::Unknown)?;
+        Ok(Known { scopes: known.scopes.and(key.scopes), key, by_token: known.by_token })
+    }
+
     /// A token that stands for `known` for [`TOKEN_SECONDS`].
     pub fn token(&self, known: &Known) -> String {
         self.signer.make(&known.key.id, known.scopes, now() / 1_000_000, TOKEN_SECONDS)

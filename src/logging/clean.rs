@@ -1,45 +1,24 @@
 //! What no line of the log may hold: secrets, and characters that would do something to the terminal that shows them.
 
-/// Makes lines harmless.
-pub(super) struct Cleaner {
-    secrets: Vec<String>,
-}
+use crate::mask::{self, MASK};
 
-/// What stands in place of a secret.
-const MASK: &str = "***";
-/// A secret that is shorter would mask half of the log.
-const SHORTEST: usize = 6;
-
-impl Cleaner {
-    /// Masks these beside what looks like a key or a token.
-    pub(super) fn new(mut secrets: Vec<String>) -> Self {
-        secrets.retain(|secret| secret.len() >= SHORTEST);
-        Self { secrets }
-    }
-
-    /// The line without secrets and without control characters but its own line break.
-    pub(super) fn clean(&self, line: &[u8]) -> Vec<u8> {
-        let text = String::from_utf8_lossy(line);
-        let (text, end) = text.strip_suffix('\n').map_or((&*text, ""), |text| (text, "\n"));
-        let mut masked = masked(text);
-        for secret in &self.secrets {
-            if masked.contains(secret.as_str()) {
-                masked = masked.replace(secret.as_str(), MASK);
-            }
+/// The line without secrets and without control characters but its own line break.
+pub(super) fn clean(line: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(line);
+    let (text, end) = text.strip_suffix('\n').map_or((&*text, ""), |text| (text, "\n"));
+    let masked = mask::string(masked(text));
+    let mut clean = String::with_capacity(masked.len() + 1);
+    for c in masked.chars() {
+        match c {
+            '\t' => clean.push(c),
+            // Also those that reorder what is read after them.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' => clean.extend(c.escape_unicode()),
+            c if c.is_control() => clean.extend(c.escape_default()),
+            c => clean.push(c),
         }
-        let mut clean = String::with_capacity(masked.len() + 1);
-        for c in masked.chars() {
-            match c {
-                '\t' => clean.push(c),
-                // Also those that reorder what is read after them.
-                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' => clean.extend(c.escape_unicode()),
-                c if c.is_control() => clean.extend(c.escape_default()),
-                c => clean.push(c),
-            }
-        }
-        clean.push_str(end);
-        clean.into_bytes()
     }
+    clean.push_str(end);
+    clean.into_bytes()
 }
 
 /// The text with everything masked that looks like one of our keys (`trae_…`) or like a token (`eyJ….….…`).
@@ -72,8 +51,8 @@ mod tests {
     use super::*;
 
     fn clean(line: &str) -> String {
-        let cleaner = Cleaner::new(vec!["hunter2".to_owned(), "x".to_owned()]);
-        String::from_utf8(cleaner.clean(line.as_bytes())).unwrap()
+        mask::learn(["hunter2", "x"]);
+        String::from_utf8(super::clean(line.as_bytes())).unwrap()
     }
 
     #[test]
@@ -91,6 +70,6 @@ mod tests {
     fn nothing_in_a_line_acts_on_a_terminal_or_looks_like_another_line() {
         assert_eq!(clean("a\u{1b}]52;c;x\u{7}b\r\nc\td\u{9b}e\u{202e}\n"), "a\\u{1b}]52;c;x\\u{7}b\\r\\nc\td\\u{9b}e\\u{202e}\n");
         assert_eq!(clean("grüße €\n"), "grüße €\n");
-        assert_eq!(Cleaner::new(Vec::new()).clean(b"a\xff\n"), "a\u{fffd}\n".as_bytes());
+        assert_eq!(super::clean(b"a\xff\n"), "a\u{fffd}\n".as_bytes());
     }
 }

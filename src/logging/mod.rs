@@ -2,7 +2,7 @@
 //!
 //! Rooms write through `tracing`; how much of it is kept, and what a line looks like, is decided here. Lines are written by a thread of
 //! their own, so that nobody waits for a disk or a terminal; where they come faster than that, the newest are dropped. On that thread
-//! each line is also cleaned ([`clean`]): secrets are masked, control characters made visible.
+//! each line is also cleaned ([`clean`]): what [`crate::mask`] knows to be secret is masked, control characters are made visible.
 
 mod clean;
 mod rolling;
@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, Logging};
 use crate::error::{Classify, Kind};
-use clean::Cleaner;
+use clean::clean;
 use rolling::Rolling;
 
 /// So many lines may wait to be written.
@@ -42,25 +42,25 @@ pub struct Log {
     _guard: WorkerGuard,
 }
 
-/// For a server: standard error and the file that the settings name. `secrets` never appear in it.
+/// For a server: standard error and the file that the settings name.
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn to_file(logging: &Logging, secrets: Vec<String>) -> Result<Log, Error> {
+pub fn to_file(logging: &Logging) -> Result<Log, Error> {
     let open = |path: &PathBuf| Rolling::open(path, logging.max_bytes, logging.keep).map_err(|source| Error { path: path.clone(), source });
     let file = logging.file.as_ref().map(open).transpose()?;
-    Ok(start(&logging.level, logging.format, secrets, file))
+    Ok(start(&logging.level, logging.format, file))
 }
 
 /// For a command: standard error only, warnings and worse unless `level` says otherwise.
 pub fn to_stderr(logging: &Logging, level: Option<&str>) -> Log {
-    start(level.unwrap_or("warn"), logging.format, Vec::new(), None)
+    start(level.unwrap_or("warn"), logging.format, None)
 }
 
-fn start(level: &str, format: LogFormat, secrets: Vec<String>, file: Option<Rolling>) -> Log {
+fn start(level: &str, format: LogFormat, file: Option<Rolling>) -> Log {
     let colours =
         format == LogFormat::Text && std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
-    let output = Output { cleaner: Cleaner::new(secrets), colours, file };
+    let output = Output { colours, file };
     let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(WAITING).thread_name("log").finish(output);
     let filter = EnvFilter::try_new(directives(level)).unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
@@ -82,7 +82,6 @@ fn directives(level: &str) -> String {
 
 /// Where lines end up.
 struct Output {
-    cleaner: Cleaner,
     colours: bool,
     file: Option<Rolling>,
 }
@@ -90,7 +89,7 @@ struct Output {
 impl Write for Output {
     /// One line, as the writing thread gets it.
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        let clean = self.cleaner.clean(line);
+        let clean = clean(line);
         if let Some(file) = &mut self.file {
             // A disk that is full for a while takes no line that is written meanwhile, and nothing else with it.
             let _ = file.write_all(&clean);

@@ -1,7 +1,7 @@
 //! The grant of one run: every layer must allow a thing, or it is denied.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use globset::GlobBuilder;
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use super::danger::Commands;
 use super::path::{Access, AllowedPath};
 use super::permissions::Permissions;
 use super::reach::{self, Place, Reach};
+use super::secret::AllowedSecret;
 use super::url::AllowedUrl;
 use crate::error::{Classify, Kind};
 
@@ -67,12 +68,28 @@ pub struct Grant {
     layers: Arc<[Permissions]>,
     files: Arc<Path>,
     commands: Commands,
+    learned: Option<Learned>,
+}
+
+/// Notes what was asked of a grant and given, for whoever writes a manifest.
+#[derive(Debug, Clone, Default)]
+pub struct Learned(Arc<Mutex<Permissions>>);
+
+impl Learned {
+    /// What was asked for until now.
+    pub fn permissions(&self) -> Permissions {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, asked: &Permissions) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).merge(asked);
+    }
 }
 
 impl Grant {
     /// The intersection of `layers`; relative paths lie in `files`. No layers at all grant nothing.
     pub fn new(layers: impl Into<Arc<[Permissions]>>, files: impl Into<PathBuf>) -> Self {
-        Self { layers: layers.into(), files: files.into().into(), commands: Commands::default() }
+        Self { layers: layers.into(), files: files.into().into(), commands: Commands::default(), learned: None }
     }
 
     /// The same, for which only these commands may be started.
@@ -81,11 +98,17 @@ impl Grant {
         Self { commands, ..self }
     }
 
+    /// The same, and what is asked of it is noted.
+    #[must_use]
+    pub fn learning(self, learned: Learned) -> Self {
+        Self { learned: Some(learned), ..self }
+    }
+
     /// This grant, narrowed further by what another script declares.
     #[must_use]
     pub fn narrowed(&self, declared: &Permissions) -> Self {
         let layers: Vec<_> = self.layers.iter().cloned().chain([declared.clone()]).collect();
-        Self { layers: layers.into(), files: Arc::clone(&self.files), commands: self.commands.clone() }
+        Self { layers: layers.into(), ..self.clone() }
     }
 
     /// Its layers, for whoever puts on record what a run may do.
@@ -137,8 +160,8 @@ impl Grant {
         Some(Reach {
             read,
             write,
-            desktop: self.screen().is_ok() || self.input().is_ok(),
-            processes: self.process(0).is_ok(),
+            desktop: self.all(|p| p.screen) || self.all(|p| p.input),
+            processes: self.all(|p| p.process),
             files: self.files.to_path_buf(),
         })
     }
@@ -149,7 +172,8 @@ impl Grant {
         let host = allowed.host();
         let with_port = allowed.host_and_port();
         let granted = |p: &Permissions| p.http.iter().any(|pattern| matches(pattern, &host) || matches(pattern, &with_port));
-        if !self.layers.is_empty() && self.layers.iter().all(granted) {
+        if self.all(granted) {
+            self.learn("http", Some(&host));
             return Ok(allowed);
         }
         Err(Denied::Permission { what: format!("calling {host:?}"), line: format!("http = [{host:?}]") })
@@ -164,13 +188,14 @@ impl Grant {
             Access::Write => p.write.clone(),
         };
         let granted = |p: &Permissions| list(p).iter().any(|pattern| path_matches(pattern, &shown));
-        if !self.layers.is_empty() && self.layers.iter().all(granted) {
-            return Ok(allowed);
-        }
         let (verb, name) = match access {
             Access::Read => ("reading", "read"),
             Access::Write => ("writing", "write"),
         };
+        if self.all(granted) {
+            self.learn(name, Some(&shown));
+            return Ok(allowed);
+        }
         Err(Denied::Permission { what: format!("{verb} {shown:?}"), line: format!("{name} = [{shown:?}]") })
     }
 
@@ -188,6 +213,12 @@ impl Grant {
         self.listed(|p| &p.env, name, &format!("reading the variable {name:?}"), &format!("env = [{name:?}]"))
     }
 
+    /// May use the secret `name`.
+    pub fn secret(&self, name: &str) -> Result<AllowedSecret, Denied> {
+        self.listed(|p| &p.secrets, name, &format!("using the secret {name:?}"), &format!("secrets = [{name:?}]"))?;
+        Ok(AllowedSecret::new(name))
+    }
+
     /// May start the library's script at `path`.
     pub fn script(&self, path: &str) -> Result<(), Denied> {
         self.listed(|p| &p.scripts, path, &format!("running the script {path:?}"), &format!("scripts = [{path:?}]"))
@@ -198,19 +229,35 @@ impl Grant {
         self.listed(|p| &p.workflows, id, &format!("running the workflow {id:?}"), &format!("workflows = [{id:?}]"))
     }
 
+    /// Whether every layer has it.
+    fn all(&self, has: impl Fn(&Permissions) -> bool) -> bool {
+        !self.layers.is_empty() && self.layers.iter().all(has)
+    }
+
     fn flag(&self, get: impl Fn(&Permissions) -> bool, what: &str, line: &str) -> Result<(), Denied> {
-        if !self.layers.is_empty() && self.layers.iter().all(get) {
+        if self.all(get) {
+            self.learn(line, None);
             return Ok(());
         }
         Err(Denied::Permission { what: what.to_owned(), line: line.to_owned() })
     }
 
     fn listed(&self, get: impl Fn(&Permissions) -> &Vec<String>, name: &str, what: &str, line: &str) -> Result<(), Denied> {
-        let granted = |p: &Permissions| get(p).iter().any(|pattern| matches(pattern, name));
-        if !self.layers.is_empty() && self.layers.iter().all(granted) {
+        if self.all(|p| get(p).iter().any(|pattern| matches(pattern, name))) {
+            self.learn(line, Some(name));
             return Ok(());
         }
         Err(Denied::Permission { what: what.to_owned(), line: line.to_owned() })
+    }
+
+    /// Notes what `line` declares, where that is wanted; `item` is the one thing in its list.
+    fn learn(&self, line: &str, item: Option<&str>) {
+        let Some(learned) = &self.learned else { return };
+        let name = line.split(' ').next().unwrap_or_default();
+        let asked = item.map_or_else(|| json!({ name: true }), |item| json!({ name: [item] }));
+        if let Ok(asked) = serde_json::from_value(asked) {
+            learned.note(&asked);
+        }
     }
 }
 

@@ -92,6 +92,35 @@ impl Permissions {
         }
     }
 
+    /// Whether all that `other` has is within this. What cannot be told from the patterns is not.
+    pub fn covers(&self, other: &Self) -> bool {
+        let flags =
+            [(self.screen, other.screen), (self.input, other.input), (self.clipboard, other.clipboard), (self.process, other.process)];
+        let lists = [
+            (&self.shell, &other.shell),
+            (&self.http, &other.http),
+            (&self.read, &other.read),
+            (&self.write, &other.write),
+            (&self.env, &other.env),
+            (&self.secrets, &other.secrets),
+            (&self.scripts, &other.scripts),
+            (&self.workflows, &other.workflows),
+        ];
+        let within = |mine: &[String], item: &String| mine.iter().any(|pattern| pattern == "*" || pattern == "**" || pattern == item);
+        // `*` of files stays within one folder, and covers no other pattern.
+        let files = |mine: &[String], item: &String| mine.iter().any(|pattern| pattern == "**" || pattern == item);
+        flags.iter().all(|(mine, theirs)| *mine || !theirs)
+            && lists.iter().enumerate().all(|(at, (mine, theirs))| {
+                theirs.iter().all(|item| if matches!(at, 2 | 3) { files(mine, item) } else { within(mine, item) })
+            })
+    }
+
+    /// The lines that declare it in a header: `shell = ["bash"]`.
+    pub fn lines(&self) -> Vec<String> {
+        let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(self) else { return Vec::new() };
+        fields.iter().map(|(name, value)| format!("{name} = {value}")).collect()
+    }
+
     /// Whether nothing at all is declared.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::waits::{self, Request};
-use super::{Error, Runs, Timestamp};
+use super::{Error, Runs, Timestamp, audited};
 use crate::error::Failure;
 use crate::host::protocol::{AwaitedCall, Decision, Json, PastWait, WaitFor};
 use crate::store::runs::WaitRow;
@@ -90,6 +90,10 @@ impl Runs {
         let Decide { choice, comment, by } = decide;
         let decision = Decision { choice, comment, by, at: Timestamp::now().to_string() };
         let value = serde_json::value::to_raw_value(&decision).unwrap_or_else(|_| waits::null());
+        // In the queue before the answer: both are committed together, or this one first.
+        let store = &self.inner.store;
+        let key = store.audit_id(Timestamp::now().0);
+        store.write(audited::decided(key, self.by.as_ref(), decision.by.as_deref(), &asked.run_id, id, &decision.choice))?;
         self.give(id, &asked.run_id, value).await?;
         Ok(self.approval(id).await?.ok_or_else(missing)?)
     }

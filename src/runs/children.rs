@@ -5,15 +5,15 @@ use std::sync::atomic::Ordering;
 
 use futures_util::future::BoxFuture;
 
-use super::execute::{Halt, Inner, Order, Place, raw};
+use super::execute::{Halt, Inner};
 use super::live::{Ended, Live};
+use super::order::{Order, Place, raw};
 use super::record::{RunError, RunStatus};
 use super::waits::{Pending, null};
 use super::{Error, Execute, Timestamp};
 use crate::error::{Failure, Kind};
 use crate::failpoint;
 use crate::host::protocol::{Json, PastWait, ScriptError, WaitFor};
-use crate::policy::Permissions;
 use crate::store::runs::RunRow;
 
 /// So many runs may stand above one another.
@@ -82,12 +82,14 @@ fn outcome(status: RunStatus, result: Option<Json>, error: Option<RunError>, nam
 /// Starts a run within the run `parent`, under the id that is on record for it.
 async fn start(parent: &Arc<Live>, what: &WaitFor, child: &str) -> Result<Arc<Live>, Failure> {
     let inner = &parent.inner;
+    let ceiling;
     let (order, parameters, trigger) = match what {
         WaitFor::Script { path, parameters } => {
             if parent.depth + 1 >= MAX_DEPTH {
                 return Err(Error::TooDeep(MAX_DEPTH, path.clone()).into());
             }
             let (prepared, parameters) = inner.programs.script(path, parameters.clone())?;
+            ceiling = inner.check_script(path, &prepared).await?;
             let order = Order { kind: "script", workflow_id: None, script: Some(path.clone()), prepared };
             (order, parameters, "script")
         }
@@ -95,7 +97,10 @@ async fn start(parent: &Arc<Live>, what: &WaitFor, child: &str) -> Result<Arc<Li
             if parent.depth + 1 >= MAX_DEPTH {
                 return Err(Error::TooDeep(MAX_DEPTH, workflow_id.clone()).into());
             }
-            let prepared = inner.graph(workflow_id).await?.ready()?;
+            let graph = inner.graph(workflow_id).await?;
+            graph.check_trust(workflow_id)?;
+            ceiling = graph.standing.ceiling.clone();
+            let prepared = graph.ready()?;
             let order = Order { kind: "workflow", workflow_id: Some(workflow_id.clone()), script: None, prepared };
             (order, parameters.clone(), "workflow")
         }
@@ -107,7 +112,8 @@ async fn start(parent: &Arc<Live>, what: &WaitFor, child: &str) -> Result<Arc<Li
         Execute { parameters, trigger: format!("{trigger}:{}", parent.head.run_id), mode: parent.mode.for_child(), ..Execute::default() };
     let place = Place {
         run_id: Some(child.to_owned()),
-        within: within(parent),
+        within: parent.grant.layers().iter().cloned().chain(ceiling).collect(),
+        by: None,
         depth: parent.depth + 1,
         parent: Some(parent.head.run_id.clone()),
         retry_of: None,
@@ -140,7 +146,9 @@ async fn start_handler(failed: &Arc<Live>, workflow_id: &str, error: &ScriptErro
     if inner.store.has_child(&head.run_id, &trigger).await.map_err(Error::from)? {
         return Ok(());
     }
-    let prepared = inner.graph(&handler).await?.ready()?;
+    let graph = inner.graph(&handler).await?;
+    graph.check_trust(&handler)?;
+    let (prepared, ceiling) = (graph.ready()?, graph.standing.ceiling.clone());
     let order = Order { kind: "workflow", workflow_id: Some(handler), script: None, prepared };
     let told = serde_json::json!({
         "run_id": head.run_id,
@@ -151,15 +159,10 @@ async fn start_handler(failed: &Arc<Live>, workflow_id: &str, error: &ScriptErro
     let told = raw(&told.to_string());
     let execute = Execute { parameters: told.clone(), input: told, trigger, mode: failed.mode.for_child(), ..Execute::default() };
     // It is held to what whoever started the failed run may do, not to what that declared.
-    let within = failed.grant.layers().iter().skip(2).cloned().collect();
+    let within = failed.grant.layers().iter().skip(2).cloned().chain(ceiling).collect();
     let place = Place { within, depth: failed.depth, parent: Some(head.run_id.clone()), free: true, ..Place::default() };
     inner.launch(order, execute, place)?;
     Ok(())
-}
-
-/// What a child may do at most: what its parent may.
-fn within(parent: &Live) -> Vec<Permissions> {
-    parent.grant.layers().to_vec()
 }
 
 /// The run that waits was stopped: so is the one it waits for, unless the server stops all of them.

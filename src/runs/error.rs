@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::error::{Classify, Kind};
+use crate::policy::Permissions;
 use crate::store;
 use crate::workflow::{Problem, Severity};
 
@@ -51,6 +52,30 @@ pub enum Error {
     /// A value is outside what is accepted.
     #[error("{}", list(.0))]
     Validation(Vec<(String, String)>),
+    /// It came from elsewhere, or asks for more than was approved.
+    #[error(
+        "the {kind} {id:?} {why}, and waits for approval: look at what it may do (details.permissions), then POST /api/{kind}s/{id}/approve"
+    )]
+    Untrusted {
+        /// `workflow` or `script`.
+        kind: &'static str,
+        /// Its id or path.
+        id: String,
+        /// The middle of the sentence.
+        why: String,
+        /// What it asks for.
+        permissions: Box<Permissions>,
+    },
+    /// Whoever approves may not do themselves what they approve of.
+    #[error("the {kind} {id:?} asks for more than your key allows: have it approved by somebody whose key does")]
+    MayNotApprove {
+        /// `workflow` or `script`.
+        kind: &'static str,
+        /// Its id or path.
+        id: String,
+        /// What it asks for.
+        permissions: Box<Permissions>,
+    },
     /// Too many runs wait.
     #[error("{waiting} runs wait already: try again in {retry_after} s, or cancel some")]
     Full {
@@ -93,6 +118,8 @@ impl Classify for Error {
             Self::Finished { .. } | Self::GoesOn { .. } | Self::Answered { .. } | Self::Running { .. } => Kind::Conflict,
             Self::Invalid(_) => Kind::InvalidWorkflow,
             Self::Validation(_) => Kind::ValidationError,
+            Self::Untrusted { .. } => Kind::ApprovalRequired,
+            Self::MayNotApprove { .. } => Kind::PermissionDenied,
             Self::Full { .. } => Kind::RateLimited,
             Self::TooDeep(..) => Kind::LimitDepth,
             Self::Stopped | Self::Stopping => Kind::ServiceUnavailable,
@@ -110,6 +137,9 @@ impl Classify for Error {
             Self::Validation(errors) => {
                 let errors: Vec<_> = errors.iter().map(|(path, message)| json!({ "path": path, "message": message })).collect();
                 Some(json!({ "errors": errors }))
+            }
+            Self::Untrusted { kind, id, permissions, .. } | Self::MayNotApprove { kind, id, permissions } => {
+                Some(json!({ "kind": kind, "id": id, "permissions": permissions }))
             }
             Self::Full { retry_after, .. } => Some(json!({ "retry_after": retry_after })),
             Self::Stopped => Some(json!({ "service": "graph_execution", "hint": "GET /api/health/service/graph_execution says why" })),

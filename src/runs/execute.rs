@@ -7,27 +7,26 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use serde_json::value::RawValue;
 use tokio::sync::broadcast;
 
 use super::counts::Counts;
 use super::event::Event;
 use super::library::Runner;
 use super::live::{Live, LiveJournal};
+use super::order::{Execute, Order, Place};
 use super::programs::{Prepared, Programs};
 use super::queue::{self, Claim, Entered, Queue};
 use super::record::{RunStatus, RunSummary};
 use super::ticket::Ticket;
 use super::waits::{self, Pending};
-use super::{Error, Settings, Timestamp};
+use super::{Error, Runs, Settings, Timestamp, audited};
 use crate::error::{Failure, Kind};
-use crate::host::protocol::{AwaitedCall, Json, Mode, Past, Pause, ScriptError, Start, WaitFor};
+use crate::host::protocol::{AwaitedCall, Past, ScriptError, Start, WaitFor};
 use crate::host::{Job, Outcome};
+use crate::mask;
 use crate::policy::{Grant, Permissions};
 use crate::store::Store;
 use crate::store::runs::{NewRun, Write};
-use crate::store::triggers::NewFiring;
 
 /// A run whose runner died so often in a row, without a step that ended in between, is not gone on with.
 const MAX_CRASHES: u32 = 3;
@@ -56,87 +55,6 @@ pub(super) enum Halt {
     Stopped = 1,
     /// The server ends.
     Ending = 2,
-}
-
-/// What a run is started with.
-#[derive(Debug, Clone)]
-pub struct Execute {
-    /// What the script sees as `params`: a JSON object.
-    pub parameters: Json,
-    /// What the script sees as `input`: its trigger's event, or null.
-    pub input: Json,
-    /// What starts it: `manual`, `webhook:orders`, …
-    pub trigger: String,
-    /// The trigger node that fired; without it the graph's own choice.
-    pub start_node: Option<String>,
-    /// Whoever starts the run waits for its answer or its end, which come after everything before them is on record: so nobody waits
-    /// for the record of its beginning alone.
-    pub awaited: bool,
-    /// Higher ones go first, -10–10; without it what the workflow's settings say, or 0.
-    pub priority: Option<i8>,
-    /// What starts it, where a trigger does: put on record with the run, or neither is.
-    pub firing: Option<Arc<NewFiring>>,
-    /// Permissions beside the declared ones, for a script that is in no folder: what a person at their own terminal grants it.
-    pub lent: Permissions,
-    /// How it is done.
-    pub mode: Mode,
-    /// Who looks at each step before it begins, where [`Mode::stepwise`] says so.
-    pub stepper: Option<Arc<dyn Stepper>>,
-}
-
-/// Goes through a run step by step.
-pub trait Stepper: std::fmt::Debug + Send + Sync {
-    /// A step is about to begin; resolves once it may.
-    fn pause(&self, pause: Pause) -> BoxFuture<'_, Result<(), Failure>>;
-    /// A step ended, and put this out.
-    fn heard(&self, step_id: &str, output: Option<&Json>);
-}
-
-impl Default for Execute {
-    fn default() -> Self {
-        Self {
-            parameters: raw("{}"),
-            input: raw("null"),
-            trigger: "manual".to_owned(),
-            start_node: None,
-            awaited: false,
-            priority: None,
-            firing: None,
-            lent: Permissions::default(),
-            mode: Mode::default(),
-            stepper: None,
-        }
-    }
-}
-
-/// JSON text that is known to be such.
-pub(super) fn raw(text: &str) -> Json {
-    RawValue::from_string(text.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
-}
-
-/// What is to be run, and what the record says of it.
-pub(super) struct Order {
-    pub(super) kind: &'static str,
-    pub(super) workflow_id: Option<String>,
-    pub(super) script: Option<String>,
-    pub(super) prepared: Arc<Prepared>,
-}
-
-/// Where a run stands among others.
-#[derive(Default)]
-pub(super) struct Place {
-    /// Its id, where that is settled already.
-    pub(super) run_id: Option<String>,
-    /// What whoever starts it may do at most, where that is not everything: each of these.
-    pub(super) within: Vec<Permissions>,
-    /// How many runs stand above it.
-    pub(super) depth: u32,
-    /// The run that starts it.
-    pub(super) parent: Option<String>,
-    /// The run that it does again.
-    pub(super) retry_of: Option<String>,
-    /// It takes no part in the queue.
-    pub(super) free: bool,
 }
 
 /// Takes part in the queue, or not: a run within a run must not wait for its parent's turn.
@@ -211,9 +129,15 @@ impl Inner {
     }
 
     /// Starts a run; resolves once it is on record, or at once where it is awaited.
-    pub(super) async fn start(self: &Arc<Self>, order: Order, execute: Execute, within: Option<&Permissions>) -> Result<Ticket, Error> {
+    pub(super) async fn start(
+        self: &Arc<Self>,
+        order: Order,
+        execute: Execute,
+        whose: &Runs,
+        ceiling: Option<Permissions>,
+    ) -> Result<Ticket, Error> {
         let awaited = execute.awaited;
-        let place = Place { within: within.into_iter().cloned().collect(), ..Place::default() };
+        let place = Place { within: whose.held_to(ceiling), by: whose.by.clone(), ..Place::default() };
         let live = self.launch(order, execute, place)?;
         if awaited {
             return Ok(Ticket::of(&live));
@@ -253,6 +177,8 @@ impl Inner {
         let at_once = !matches!(turn, Turn::Queued(_));
         let key = self.store.next_key(now.0);
         self.programs.put_on_record(&self.store, &order.prepared)?;
+        // Whoever starts it may know a secret and say it; the run gets it as it is.
+        let shown = mask::json(execute.parameters.clone());
         let row = NewRun {
             key,
             run_id: run_id.clone(),
@@ -261,8 +187,8 @@ impl Inner {
             script: order.script.clone(),
             trigger: execute.trigger.clone(),
             status: if at_once { "running" } else { "queued" },
-            parameters: execute.parameters.clone(),
-            input: execute.input.clone(),
+            parameters: shown.clone(),
+            input: mask::json(execute.input.clone()),
             start_node: execute.start_node.clone(),
             firing: execute.firing.clone(),
             program: Arc::clone(&order.prepared.row.hash),
@@ -277,7 +203,9 @@ impl Inner {
             started_at: at_once.then_some(now.0),
             end: None,
         };
+        let noted = audited::begun(&row, place.by.as_ref());
         self.store.write(Write::Run(Box::new(row)))?;
+        self.store.write(noted)?;
         let head = RunSummary {
             run_id: run_id.clone(),
             kind: order.kind.to_owned(),
@@ -289,7 +217,7 @@ impl Inner {
             parent: place.parent,
             retry_of: place.retry_of,
             priority,
-            parameters: execute.parameters.clone().into(),
+            parameters: shown.into(),
             result: None,
             error: None,
             created_at: now,
@@ -307,6 +235,10 @@ impl Inner {
             round_of: None,
         };
         let grant = self.grant(&order.prepared, place.within);
+        let grant = match execute.learned {
+            Some(learned) => grant.learning(learned),
+            None => grant,
+        };
         let live = Live::new(Arc::clone(self), key, head, grant, place.depth, execute.mode, execute.stepper);
         let live = self.put_live(live);
         if at_once {

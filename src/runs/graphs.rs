@@ -6,6 +6,7 @@ use super::Error;
 use super::execute::Inner;
 use super::programs::PreparedGraph;
 use crate::store::node_configs::NodeConfigRow;
+use crate::store::workflows::WorkflowRow;
 use crate::workflow::{Graph, Problem, Severity, StoredConfig, StoredConfigs};
 
 /// Graphs of fewer nodes compile within a fraction of a millisecond.
@@ -18,15 +19,27 @@ impl Inner {
         if let Some(known) = known {
             return Ok(known);
         }
-        let graph = Arc::new(self.compile(self.drawn(id).await?).await?);
+        let row = self.row(id).await?;
+        let graph = Arc::new(self.stored(&row).await?);
         self.programs.keep(id, &graph, seen);
         Ok(graph)
     }
 
+    /// A stored workflow, compiled, and how far it is trusted.
+    pub(super) async fn stored(self: &Arc<Self>, row: &WorkflowRow) -> Result<PreparedGraph, Error> {
+        let drawn: Graph = serde_json::from_str(&row.body).map_err(|error| unreadable(&error))?;
+        let compiled = self.compile(drawn.clone()).await?;
+        let standing = self.standing(row, &drawn, &compiled.declared()).await?;
+        Ok(PreparedGraph { standing, ..compiled })
+    }
+
+    async fn row(&self, id: &str) -> Result<WorkflowRow, Error> {
+        self.store.workflow(id).await?.ok_or_else(|| Error::NotFound { kind: "workflow", id: id.to_owned() })
+    }
+
     /// The stored workflow of that id, as it is drawn.
     pub(super) async fn drawn(&self, id: &str) -> Result<Graph, Error> {
-        let row = self.store.workflow(id).await?.ok_or_else(|| Error::NotFound { kind: "workflow", id: id.to_owned() })?;
-        serde_json::from_str(&row.body).map_err(|error| unreadable(&error))
+        serde_json::from_str(&self.row(id).await?.body).map_err(|error| unreadable(&error))
     }
 
     /// Compiles a graph with the stored configs that it names. A large one takes a while, which must hold nobody up.

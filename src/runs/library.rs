@@ -34,6 +34,11 @@ pub trait Library: Send + Sync {
     fn check_config(&self, node_type: &str, config: &Map<String, Value>) -> Result<Vec<(String, String)>, String>;
     /// The script at that path, as it last compiled.
     fn script(&self, path: &str) -> Option<Arc<LoadedScript>>;
+    /// Why the file of the script at that path may have been written by somebody else than whom this server works for, as the middle of a
+    /// sentence; none where it cannot.
+    fn exposed(&self, _path: &str) -> Option<String> {
+        None
+    }
     /// The triggers that scripts declare in their headers, by the script's path: each its type and its fields.
     fn script_triggers(&self) -> Vec<(String, Vec<(String, Value)>)> {
         Vec::new()

@@ -1,25 +1,28 @@
 //! A run that is going on: numbers its events, puts them on record, and tells whoever listens.
 
+mod journal;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Happening};
-use super::execute::{Halt, Inner, Resting, Stepper};
+use super::execute::{Halt, Inner, Resting};
+use super::order::Stepper;
 use super::record::{RunError, RunStatus, RunSummary, SharedJson, StepStatus};
-use super::waits::{self, Pending};
-use super::{Error, Timestamp, held_up};
+use super::waits::Pending;
+use super::{Timestamp, audited, masked};
 use crate::error::Failure;
 use crate::failpoint;
-use crate::host::protocol::{Json, Mode, Past, Pause, Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted, Wait};
-use crate::host::{Answer, Journal, Outcome, StepPicture, Waited};
+use crate::host::protocol::{Json, Mode, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted};
+use crate::host::{Answer, Outcome};
 use crate::policy::Grant;
-use crate::store::runs::{LogRow, NewStep, RunEnd, RunKey, StepEnd, Write};
+use crate::store::runs::{NewStep, RunEnd, RunKey, StepEnd, Write};
+
+pub(super) use journal::LiveJournal;
 
 /// Events that a listener may lag behind before it is sent to the record.
 const LISTENER_BUFFER: usize = 256;
@@ -241,6 +244,7 @@ impl Live {
     /// The run ends: nothing is taken on record afterwards. Waits until its end is committed.
     pub(super) async fn end(&self, outcome: Outcome) {
         let finished_at = Timestamp::now();
+        let outcome = masked::outcome(outcome);
         let refused = self.state().refused.clone().or_else(|| self.inner.store.failing().map(Failure::from));
         let mut ended = match refused {
             Some(failure) => failed(failure, finished_at),
@@ -320,6 +324,7 @@ impl Live {
             finished_at: ended.finished_at.0,
             finish_event: event_id,
         };
+        self.write(state, audited::ended(self.key, ended));
         self.write(state, Write::RunEnd { run: self.key, end: Box::new(end) });
     }
 
@@ -495,101 +500,5 @@ pub(super) fn step_finished(
         output,
         handle,
         error,
-    }
-}
-
-/// What the host sees of a run.
-pub(super) struct LiveJournal(pub(super) Arc<Live>);
-
-impl Journal for LiveJournal {
-    fn record(&self, record: Record) {
-        let live = &self.0;
-        let mut state = live.state();
-        if state.closed {
-            return;
-        }
-        match record {
-            Record::StepStarted(step) => live.step_started(&mut state, step),
-            Record::StepFinished(step) => live.step_finished(&mut state, step),
-            Record::Note { step_id, attempt, note } => {
-                let name = (step_id, attempt);
-                if let Some(seq) = state.open.get(&name).map(|(seq, _)| *seq) {
-                    state.noted.insert(name);
-                    live.write(&mut state, Write::StepNote { run: live.key, seq, note });
-                }
-            }
-            Record::Loose => {
-                if !std::mem::replace(&mut state.loose, true) {
-                    live.write(&mut state, Write::RunLoose(live.key));
-                }
-            }
-            Record::Would(would) => {
-                if let Some(name) = state.innermost.clone() {
-                    state.would.entry(name).or_default().push(would);
-                }
-            }
-            Record::Log { level, message, at, loose } => {
-                let id = state.number();
-                live.tell(&state, id, at, || Happening::Log { level: level.clone(), message: message.clone() });
-                let row = LogRow { event_id: id, at, level, message, loose };
-                live.write(&mut state, Write::Log { run: live.key, row });
-            }
-        }
-    }
-
-    fn durable(&self) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async {
-            if let Some(failure) = self.0.state().refused.clone() {
-                return Err(failure);
-            }
-            self.0.inner.store.durable().await.map_err(|error| Error::from(error).into())
-        })
-    }
-
-    fn respond(&self, answer: Answer) {
-        let live = Arc::clone(&self.0);
-        {
-            let mut state = live.state();
-            if std::mem::replace(&mut state.answered, true) {
-                return;
-            }
-            state.answer = Some(answer.body.clone());
-        }
-        // On the writing thread, so that the caller is woken once, with everything on record.
-        self.0.inner.store.when_durable(move |committed| {
-            let answer = committed.map(|()| Arc::new(answer)).map_err(|error| {
-                let failure = Failure::from(Error::from(error));
-                live.refuse(failure.clone());
-                failure
-            });
-            live.progress.send_modify(|progress| progress.answer = Some(answer));
-        });
-    }
-
-    fn picture(&self, picture: StepPicture) {
-        super::values::keep_picture(&self.0.inner.store, self.0.key, picture);
-    }
-
-    fn wait(&self, wait: Wait, within: Option<Duration>, cancel: CancellationToken) -> BoxFuture<'_, Result<Waited, Failure>> {
-        Box::pin(waits::wait(Arc::clone(&self.0), wait, within, cancel))
-    }
-
-    fn past(&self) -> BoxFuture<'_, Result<Past, Failure>> {
-        Box::pin(self.0.past())
-    }
-
-    fn held_up(&self, person: &str) -> Box<dyn Send> {
-        Box::new(held_up::show(&self.0, person))
-    }
-
-    fn stop(&self, why: Failure) {
-        self.0.stop(why);
-    }
-
-    fn pause(&self, pause: Pause) -> BoxFuture<'_, Result<(), Failure>> {
-        match &self.0.stepper {
-            Some(stepper) => stepper.pause(pause),
-            None => Box::pin(async { Ok(()) }),
-        }
     }
 }

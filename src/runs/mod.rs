@@ -4,6 +4,7 @@
 //! runs (`host`), how a graph becomes one (`workflow`), how rows are kept (`store`), what starts runs by itself (`triggers`).
 
 mod approvals;
+mod audited;
 mod children;
 mod counts;
 mod error;
@@ -16,7 +17,9 @@ mod held_up;
 mod history;
 mod library;
 mod live;
+mod masked;
 mod node_configs;
+mod order;
 mod owner;
 mod programs;
 mod queue;
@@ -26,6 +29,7 @@ mod resume;
 mod retention;
 mod ticket;
 mod timestamp;
+mod trust;
 mod values;
 mod versions;
 mod waits;
@@ -39,19 +43,21 @@ pub use approvals::{Approval, AwaitedWebhook, Decide};
 pub use counts::Figures;
 pub use error::Error;
 pub use event::{Event, Happening};
-pub use execute::{Execute, Stepper};
-use execute::{Halt, Inner, Order};
+use execute::{Halt, Inner};
 pub use export::Export;
 pub use history::RunFilter;
 pub use library::{CompiledGraph, Library, LoadedScript, Runner};
 pub use live::Ended;
 pub use node_configs::{NodeConfig, NodeConfigDraft, NodeConfigPage, NodeConfigs};
+use order::Order;
+pub use order::{Execute, Stepper};
 pub use queue::Queued;
 pub use queued::{QueueLimits, QueueView, RunInQueue};
 pub use record::{Awaited, LogLine, Run, RunError, RunPage, RunStatus, RunSummary, SharedJson, Step, StepStatus};
 pub use resume::{Recovered, Retry};
 pub use ticket::Ticket;
 pub use timestamp::Timestamp;
+pub use trust::{ApprovedScript, Trust};
 pub use values::{RunFile, StepImages, ValueRef};
 pub use versions::{Author, Difference, MadeBy, ShownAs, Thing, Version, VersionPage, Versions};
 pub use workflows::{Checked, Observer, Workflow, WorkflowPage, Workflows};
@@ -71,6 +77,8 @@ pub struct Settings {
     pub allowed: Permissions,
     /// Which commands may be started.
     pub commands: Commands,
+    /// Whether scripts of the folders that declare anything run only once they were approved.
+    pub script_approval: bool,
     /// So many run at the same time (64); the others are queued.
     pub max_runs: usize,
     /// So many may be queued (10,000); the others are refused.
@@ -92,6 +100,7 @@ impl Settings {
             files: files.into(),
             allowed,
             commands: Commands::default(),
+            script_approval: false,
             max_runs: 64,
             max_queued: 10_000,
             kept,
@@ -108,19 +117,27 @@ pub struct Runs {
     observers: Arc<workflows::Observers>,
     /// What those that are started through this may do at most; none where only the settings say so.
     within: Option<Arc<Permissions>>,
+    /// Who starts them, for the audit log; none where it is their trigger.
+    by: Option<Arc<str>>,
 }
 
 impl Runs {
     /// Runs that are kept in `store`, made by `library`, done by `runner`.
     pub fn new(store: Store, runner: Arc<dyn Runner>, library: Arc<dyn Library>, settings: Settings) -> Self {
         let inner = Arc::new(Inner::new(store, Programs::new(library), runner, settings));
-        Self { inner, observers: Arc::default(), within: None }
+        Self { inner, observers: Arc::default(), within: None, by: None }
     }
 
     /// The same runs, for somebody who may do no more than `allowed`: what is started through them is held to it.
     #[must_use]
     pub fn within(&self, allowed: Permissions) -> Self {
         Self { within: Some(Arc::new(allowed)), ..self.clone() }
+    }
+
+    /// The same runs, for whoever is called that in the audit log.
+    #[must_use]
+    pub fn by(&self, actor: &str) -> Self {
+        Self { by: Some(actor.into()), ..self.clone() }
     }
 
     /// The stored workflows.
@@ -157,13 +174,14 @@ impl Runs {
     /// then.
     ///
     /// # Errors
-    /// `NOT_FOUND`, `INVALID_WORKFLOW` with `details.problems`, `RATE_LIMITED`, `STORAGE_FULL`.
+    /// `NOT_FOUND`, `INVALID_WORKFLOW` with `details.problems`, `APPROVAL_REQUIRED`, `RATE_LIMITED`, `STORAGE_FULL`.
     pub async fn execute_workflow(&self, id: &str, execute: Execute) -> Result<Ticket, Failure> {
         let graph = self.workflows().prepared(id).await?;
         graph.check_start(execute.start_node.as_deref())?;
         graph.check_until(execute.mode.until.as_deref())?;
         let order = Order { kind: "workflow", workflow_id: Some(id.to_owned()), script: None, prepared: graph.ready()? };
-        Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
+        graph.check_trust(id)?;
+        Ok(self.inner.start(order, execute, self, graph.standing.ceiling.clone()).await?)
     }
 
     /// Runs one node of a stored workflow alone: it works on [`Execute::input`].
@@ -171,6 +189,8 @@ impl Runs {
     /// # Errors
     /// As [`Runs::execute_workflow`]; `VALIDATION_ERROR` where there is no such node.
     pub async fn execute_node(&self, id: &str, node: &str, execute: Execute) -> Result<Ticket, Failure> {
+        let stored = self.workflows().prepared(id).await?;
+        stored.check_trust(id)?;
         let mut graph = self.inner.drawn(id).await?;
         graph.nodes.retain(|other| other.id == node);
         graph.edges.clear();
@@ -180,7 +200,7 @@ impl Runs {
         let prepared = self.inner.compile(graph).await?.ready()?;
         let order = Order { kind: "workflow", workflow_id: Some(id.to_owned()), script: None, prepared };
         let execute = Execute { start_node: Some(node.to_owned()), ..execute };
-        Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
+        Ok(self.inner.start(order, execute, self, stored.standing.ceiling.clone()).await?)
     }
 
     /// Runs a graph that is not stored.
@@ -191,17 +211,18 @@ impl Runs {
         let graph = self.inner.compile(graph.clone()).await?;
         graph.check_start(execute.start_node.as_deref())?;
         let order = Order { kind: "workflow", workflow_id: None, script: None, prepared: graph.ready()? };
-        Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
+        Ok(self.inner.start(order, execute, self, None).await?)
     }
 
     /// Runs a script of the library.
     ///
     /// # Errors
-    /// `NOT_FOUND`; `VALIDATION_ERROR` for parameters that its header does not accept; `RATE_LIMITED`, `STORAGE_FULL`.
+    /// `NOT_FOUND`; `APPROVAL_REQUIRED`; `VALIDATION_ERROR` for parameters that its header does not accept; `RATE_LIMITED`, `STORAGE_FULL`.
     pub async fn execute_script(&self, path: &str, execute: Execute) -> Result<Ticket, Failure> {
         let (prepared, parameters) = self.inner.programs.script(path, execute.parameters)?;
+        let ceiling = self.inner.check_script(path, &prepared).await?;
         let order = Order { kind: "script", workflow_id: None, script: Some(path.to_owned()), prepared };
-        Ok(self.inner.start(order, Execute { parameters, ..execute }, self.within.as_deref()).await?)
+        Ok(self.inner.start(order, Execute { parameters, ..execute }, self, ceiling).await?)
     }
 
     /// Runs a script that is in no folder; `name` is how errors and history name it.
@@ -211,7 +232,12 @@ impl Runs {
     pub async fn execute_source(&self, name: &str, source: &str, execute: Execute) -> Result<Ticket, Failure> {
         let prepared = self.inner.programs.source(name, source, &execute)?;
         let order = Order { kind: "script", workflow_id: None, script: Some(name.to_owned()), prepared };
-        Ok(self.inner.start(order, execute, self.within.as_deref()).await?)
+        Ok(self.inner.start(order, execute, self, None).await?)
+    }
+
+    /// What a run is held to that is started through this: what whoever starts it may do, and whoever made it.
+    fn held_to(&self, ceiling: Option<Permissions>) -> Vec<Permissions> {
+        self.within.iter().map(|within| (**within).clone()).chain(ceiling).collect()
     }
 
     /// Starts no more runs and stops those that go on, for good. What can be gone on with is left for the next start; what cannot is

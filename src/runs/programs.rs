@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::library::{CompiledGraph, Library};
+use super::trust::Standing;
 use super::{Error, Execute};
 use crate::error::Failure;
 use crate::host::protocol::{Json, Program};
@@ -29,6 +30,8 @@ pub(super) struct Prepared {
 pub(super) struct PreparedGraph {
     pub(super) compiled: CompiledGraph,
     pub(super) prepared: Option<Arc<Prepared>>,
+    /// How far it is trusted; what is not stored is its caller's own.
+    pub(super) standing: Standing,
 }
 
 impl PreparedGraph {
@@ -130,7 +133,7 @@ impl Programs {
             .program
             .take()
             .map(|program| Arc::new(Prepared { settings: compiled.settings.clone(), ..prepare(program, &compiled.nodes) }));
-        PreparedGraph { compiled, prepared }
+        PreparedGraph { compiled, prepared, standing: Standing::default() }
     }
 
     /// The script at `path`, with its parameters checked against its header.

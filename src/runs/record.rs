@@ -12,6 +12,7 @@ use super::queue::Queued;
 use super::values::{StepImages, images_of};
 use crate::error::Kind;
 use crate::host::protocol::{Mode, ScriptError};
+use crate::mask;
 use crate::store::runs::{LogRow, RunRow, StepRow, WaitRow, WholeRun};
 
 /// JSON text that is passed on as it is.
@@ -231,6 +232,7 @@ impl Awaited {
                 fields.insert("run_id".to_owned(), child.into());
             }
         }
+        mask::value(&mut what);
         what
     }
 }

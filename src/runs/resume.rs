@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::execute::{Drive, Order, Place, Resting};
+use super::execute::{Drive, Resting};
 use super::going_on::may_go_on;
 use super::live::{Left, Live, bare_end};
+use super::order::{Order, Place};
 use super::programs::Prepared;
 use super::record::{RunError, RunStatus, RunSummary, StepStatus};
 use super::waits::Pending;
@@ -176,7 +177,7 @@ impl Runs {
         }
         let whole = inner.store.whole_run(run_id, -1).await.map_err(Error::from)?.ok_or_else(not_found)?;
         let before = if retry.all { 0 } else { first_again(&whole, retry.from.as_deref())? };
-        let prepared = self.program_again(&open, retry.original).await?;
+        let (prepared, ceiling) = self.program_again(&open, retry.original).await?;
         let kind = if open.run.kind == "workflow" { "workflow" } else { "script" };
         let order = Order { kind, workflow_id: open.run.workflow_id.clone(), script: open.run.script.clone(), prepared };
         let mode = Mode { until: retry.until, pinned: true, ..Mode::default() };
@@ -189,11 +190,7 @@ impl Runs {
             mode,
             ..Execute::default()
         };
-        let place = Place {
-            within: self.within.iter().map(|within| (**within).clone()).collect(),
-            retry_of: Some(run_id.to_owned()),
-            ..Place::default()
-        };
+        let place = Place { within: self.held_to(ceiling), by: self.by.clone(), retry_of: Some(run_id.to_owned()), ..Place::default() };
         let (live, mut drive) = inner.make(order, execute, place)?;
         let ticket = Ticket::of(&live);
         // In the order of the queue: the run's own row is written first.
@@ -211,23 +208,28 @@ impl Runs {
         Ok(ticket)
     }
 
-    /// The code for doing a run again: as it is stored now, or as it was where that is wanted, or gone.
-    async fn program_again(&self, open: &OpenRun, original: bool) -> Result<Arc<Prepared>, Failure> {
+    /// The code for doing a run again: as it is stored now, or as it was where that is wanted, or gone; and what it is held to beside its
+    /// caller.
+    async fn program_again(&self, open: &OpenRun, original: bool) -> Result<(Arc<Prepared>, Option<Permissions>), Failure> {
         let inner = &self.inner;
-        if !original {
-            if let Some(id) = &open.run.workflow_id {
-                match inner.graph(id).await {
-                    Ok(graph) => return Ok(graph.ready()?),
-                    Err(Error::NotFound { .. }) => {}
-                    Err(error) => return Err(error.into()),
+        let mut ceiling = None;
+        if let Some(id) = &open.run.workflow_id {
+            match inner.graph(id).await {
+                Ok(graph) if original => ceiling = graph.standing.ceiling.clone(),
+                Ok(graph) => {
+                    graph.check_trust(id)?;
+                    return Ok((graph.ready()?, graph.standing.ceiling.clone()));
                 }
-            } else if let Some(path) = &open.run.script
-                && let Ok((prepared, _)) = inner.programs.script(path, open.run.parameters.clone())
-            {
-                return Ok(prepared);
+                Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
+        } else if let Some(path) = open.run.script.as_ref().filter(|_| !original)
+            && let Ok((prepared, _)) = inner.programs.script(path, open.run.parameters.clone())
+        {
+            let ceiling = inner.check_script(path, &prepared).await?;
+            return Ok((prepared, ceiling));
         }
-        Ok(inner.programs.recall(&open.program)?)
+        Ok((inner.programs.recall(&open.program)?, ceiling))
     }
 }
 

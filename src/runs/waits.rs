@@ -10,11 +10,12 @@ use tokio_util::sync::CancellationToken;
 use super::children;
 use super::live::Live;
 use super::record::Awaited;
-use super::{Error, Timestamp};
+use super::{Error, Timestamp, masked};
 use crate::error::{Failure, Kind};
 use crate::failpoint;
 use crate::host::Waited;
 use crate::host::protocol::{Decision, Json, PastWait, Wait, WaitFor};
+use crate::mask;
 use crate::store::runs::{NewWait, WaitEnd, WaitRow};
 
 /// A wait for a time that is no longer than this is waited for on the spot, and not put on record.
@@ -160,7 +161,7 @@ async fn begin(live: &Arc<Live>, wait: Wait, within: Option<Duration>) -> Result
         place: wait.place.clone(),
         step_id: wait.step_id.clone(),
         kind: request.what.kind(),
-        request: serde_json::to_string(&request).map_err(|error| Failure::new(Kind::ValidationError, error.to_string()))?,
+        request: masked::text(serde_json::to_string(&request).map_err(|error| Failure::new(Kind::ValidationError, error.to_string()))?),
         hold: wait.hold,
         due,
         until: within.map(|within| now.saturating_add(after(within.as_secs_f64()))),
@@ -269,8 +270,8 @@ pub(super) async fn over(live: &Arc<Live>, pending: &Arc<Pending>, cancel: &Canc
 pub(super) fn end_of(came: &PastWait) -> WaitEnd {
     let at = Timestamp::now().0;
     match came {
-        PastWait::Value(value) => WaitEnd { answer: Some(value.clone()), failure: None, at },
-        PastWait::Failed(failure) => WaitEnd { answer: None, failure: serde_json::to_string(failure).ok(), at },
+        PastWait::Value(value) => WaitEnd { answer: Some(mask::json(value.clone())), failure: None, at },
+        PastWait::Failed(failure) => WaitEnd { answer: None, failure: serde_json::to_string(failure).ok().map(masked::text), at },
     }
 }
 

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 
 use super::programs::{PreparedGraph, Programs};
+use super::trust::Trust;
 use super::versions::Author;
 use super::{Error, Runs, Timestamp};
 use crate::error::Failure;
 use crate::policy::is_device;
+use crate::store::trust::Maker;
 use crate::store::versions::{NewVersion, Versioned};
 use crate::store::workflows::{WorkflowIndex, WorkflowRow};
 use crate::workflow::{Drawing, Fields, Graph, Problem, Trigger};
@@ -28,6 +30,15 @@ pub struct Workflow {
     /// All that is wrong with it; left out in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problems: Option<Vec<Problem>>,
+    /// How far it is trusted; left out in lists, as what follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
+    /// Whether it can be run and its triggers are armed, as far as trust goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// What it does, in a line each: `shell = ["bash"]`, `schedule_trigger`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Vec<String>>,
 }
 
 /// A list of workflows.
@@ -47,6 +58,9 @@ pub trait Observer: Send + Sync {
     fn deleted(&self, id: &str);
 }
 
+/// What a graph that comes from elsewhere may say of itself, and nobody believes.
+const NOT_IMPORTED: [&str; 4] = ["approved", "approved_by", "owner", "permissions"];
+
 /// Those who want to hear.
 #[derive(Default)]
 pub(super) struct Observers {
@@ -60,7 +74,7 @@ impl Observers {
 
     /// Tells of the triggers of a workflow.
     fn changed(&self, id: &str, graph: &PreparedGraph) {
-        let problem = graph.ready().err().map(|error| error.to_string());
+        let problem = graph.ready().err().or_else(|| graph.check_trust(id).err()).map(|error| error.to_string());
         self.each(|observer| observer.changed(id, &graph.compiled.triggers, problem.as_deref()));
     }
 }
@@ -100,8 +114,23 @@ impl Workflows {
         let id = new_id(drawing.graph().id.as_deref())?;
         let row = row(&id, &drawing);
         let version = self.version(&row, self.author.clone());
-        self.runs.inner.store.create_workflow(row.clone(), index(&id, drawing.graph()), version).await?;
-        self.stored(row, drawing).await
+        let maker = self.runs.maker();
+        self.runs.inner.store.create_workflow(row.clone(), index(&id, drawing.graph()), version, maker).await?;
+        self.stored(row).await
+    }
+
+    /// Keeps a workflow that comes from elsewhere, under a new id: it does not run until somebody approves of it.
+    ///
+    /// # Errors
+    /// `STORAGE_FULL`.
+    pub async fn import(&self, drawing: Drawing) -> Result<Workflow, Failure> {
+        let drawing = drawing.without(&NOT_IMPORTED);
+        let id = new_id(None)?;
+        let row = row(&id, &drawing);
+        let version = self.version(&row, self.author.clone());
+        let maker = Maker { imported: true, ..self.runs.maker() };
+        self.runs.inner.store.create_workflow(row.clone(), index(&id, drawing.graph()), version, maker).await?;
+        self.stored(row).await
     }
 
     /// Replaces a workflow's graph.
@@ -120,16 +149,18 @@ impl Workflows {
         same_id(id, drawing.graph().id.as_deref(), "workflow")?;
         let row = row(id, &drawing);
         let version = self.version(&row, self.author.clone());
-        let row = self.runs.inner.store.update_workflow(row, index(id, drawing.graph()), version).await?;
-        self.stored(row, drawing).await
+        let maker = self.runs.maker();
+        let row = self.runs.inner.store.update_workflow(row, index(id, drawing.graph()), version, maker).await?;
+        self.stored(row).await
     }
 
     /// Stores a workflow as it was, whether it is there or not.
     pub(super) async fn restored(&self, id: &str, drawing: Drawing, body: String, author: Author) -> Result<Workflow, Failure> {
         let row = WorkflowRow { body, ..row(id, &drawing) };
         let version = self.version(&row, author);
-        let row = self.runs.inner.store.restore_workflow(row, index(id, drawing.graph()), version).await?;
-        self.stored(row, drawing).await
+        let maker = self.runs.maker();
+        let row = self.runs.inner.store.restore_workflow(row, index(id, drawing.graph()), version, maker).await?;
+        self.stored(row).await
     }
 
     fn version(&self, row: &WorkflowRow, author: Author) -> NewVersion {
@@ -142,8 +173,7 @@ impl Workflows {
     /// Where the database cannot be read.
     pub async fn get(&self, id: &str) -> Result<Option<Workflow>, Failure> {
         let Some(row) = self.runs.inner.store.workflow(id).await? else { return Ok(None) };
-        let problems = self.prepared(id).await?.compiled.problems.clone();
-        Ok(Some(Workflow { problems: Some(problems), ..workflow(row) }))
+        Ok(Some(shown(row, self.prepared(id).await?.as_ref())))
     }
 
     /// Workflows, newest first, whose name, description or id contains `search`.
@@ -239,13 +269,13 @@ impl Workflows {
     }
 
     /// What was just written, compiled; everyone hears of it.
-    async fn stored(&self, row: WorkflowRow, drawing: Drawing) -> Result<Workflow, Failure> {
+    async fn stored(&self, row: WorkflowRow) -> Result<Workflow, Failure> {
         self.programs().forget(&row.id);
         let (_, seen) = self.programs().workflow(&row.id);
-        let graph = Arc::new(self.compile(drawing.graph().clone()).await?);
+        let graph = Arc::new(self.runs.inner.stored(&row).await?);
         self.programs().keep(&row.id, &graph, seen);
         self.runs.observers.changed(&row.id, &graph);
-        Ok(Workflow { problems: Some(graph.compiled.problems.clone()), ..workflow(row) })
+        Ok(shown(row, &graph))
     }
 }
 
@@ -305,6 +335,17 @@ fn index(id: &str, graph: &Graph) -> WorkflowIndex {
     WorkflowIndex { search: text.to_lowercase(), configs: graph.config_ids().into_iter().map(str::to_owned).collect() }
 }
 
+/// A workflow with what compiling it came to.
+fn shown(row: WorkflowRow, graph: &PreparedGraph) -> Workflow {
+    Workflow {
+        problems: Some(graph.compiled.problems.clone()),
+        trust: Some(graph.standing.trust),
+        enabled: Some(graph.standing.trust != Trust::Untrusted),
+        capabilities: Some(graph.capabilities()),
+        ..workflow(row)
+    }
+}
+
 fn workflow(row: WorkflowRow) -> Workflow {
     Workflow {
         id: row.id,
@@ -312,5 +353,8 @@ fn workflow(row: WorkflowRow) -> Workflow {
         created_at: Timestamp(row.created_at),
         updated_at: Timestamp(row.updated_at),
         problems: None,
+        trust: None,
+        enabled: None,
+        capabilities: None,
     }
 }

@@ -15,7 +15,7 @@ use crate::host::protocol::{Limits, NodeSource, Program, ScriptError};
 use crate::policy::Permissions;
 
 /// What every script sees beside its functions.
-pub(super) const CONSTANTS: [&str; 4] = ["params", "input", "nodes", "run"];
+pub(super) const CONSTANTS: [&str; 5] = ["params", "input", "nodes", "run", "secrets"];
 
 /// A program that compiled, ready to run any number of times.
 pub(super) struct Loaded {
@@ -59,7 +59,7 @@ impl Loaded {
                 Err(error) => errors.push(error),
             }
         }
-        let scope = constants(Dynamic::UNIT, Dynamic::UNIT, Dynamic::UNIT, Dynamic::UNIT);
+        let scope = constants([const { Dynamic::UNIT }; 5]);
         let ast = engine.compile_with_scope(&scope, &program.source).map_err(|e| error::of_parsing(&e, &program.name));
         if errors.is_empty() {
             errors.extend(node_types.values().flat_map(|code: &Rc<NodeCode>| imports.check(&engine, &code.ast, &code.file)));
@@ -184,10 +184,10 @@ fn free_use(engine: &mut Engine) {
     });
 }
 
-/// The constants every script sees, in a scope.
-pub(super) fn constants(params: Dynamic, input: Dynamic, nodes: Dynamic, run: Dynamic) -> Scope<'static> {
+/// The constants every script sees, in a scope: their values in the order of [`CONSTANTS`].
+pub(super) fn constants(values: [Dynamic; CONSTANTS.len()]) -> Scope<'static> {
     let mut scope = Scope::new();
-    for (name, value) in CONSTANTS.into_iter().zip([params, input, nodes, run]) {
+    for (name, value) in CONSTANTS.into_iter().zip(values) {
         scope.push_constant_dynamic(name, value);
     }
     scope

@@ -1,4 +1,4 @@
-//! The expressions of a graph: one pure expression each, over `input`, `params`, `nodes` and `run`.
+//! The expressions of a graph: one pure expression each, over `input`, `params`, `nodes`, `run` and `secrets`.
 //!
 //! What is accepted here is pasted into a script between brackets and commas, so nothing may pass that could end early, swallow
 //! what follows, or do anything but compute: no statements, blocks, closures, comments, back-ticks or calls outside [`FUNCTIONS`].
@@ -13,7 +13,11 @@ const MAX_LENGTH: usize = 4 << 10;
 const MAX_DEPTH: usize = 32;
 
 /// What an expression may look at.
-const VARIABLES: [&str; 4] = ["input", "params", "nodes", "run"];
+const VARIABLES: [&str; 5] = ["input", "params", "nodes", "run", SECRETS];
+
+/// What an expression looks at only by a name that is written down: `secrets.TOKEN`, `secrets["TOKEN"]`. So it is known beforehand which
+/// secrets a graph uses.
+const SECRETS: &str = "secrets";
 
 /// What an expression may call, as a function or as a method. None of them changes anything or reaches outside.
 const FUNCTIONS: &[&str] = &[
@@ -42,7 +46,10 @@ const FUNCTIONS: &[&str] = &[
     "min",
     "parse_float",
     "parse_int",
+    "plain",
+    "quote",
     "range",
+    "raw",
     "replaced",
     "round",
     "sign",
@@ -93,6 +100,19 @@ fn engine() -> Engine {
 }
 
 impl Expressions for RhaiExpressions {
+    fn secrets(&self, text: &str) -> Vec<String> {
+        let mut names = Vec::new();
+        if text.contains(SECRETS) && text.len() <= MAX_LENGTH {
+            ENGINE.with(|engine| {
+                let ast = engine.compile_expression(text).ok();
+                if let Some([Stmt::Expr(expression)]) = ast.as_ref().map(rhai::AST::statements) {
+                    collect(expression, &mut names);
+                }
+            });
+        }
+        names
+    }
+
     fn check(&self, text: &str) -> Result<(), ExpressionError> {
         if text.trim().is_empty() {
             return Err(error(1, "the expression is empty"));
@@ -191,6 +211,10 @@ fn check_expression(text: &str, expression: &Expr) -> Result<(), ExpressionError
         | Expr::Property(..) => Ok(()),
         Expr::Array(items, _) => all(items),
         Expr::Map(fields, _) => fields.0.iter().try_for_each(|(_, value)| check_expression(text, value)),
+        Expr::Variable(..) if is_secrets(expression) => {
+            let message = "a secret is named where it is used: `secrets.NAME` or `secrets[\"NAME\"]`";
+            Err(error(at(expression.position()), message))
+        }
         Expr::Variable(variable, _, position) => {
             let name = variable.1.as_str();
             if variable.2.is_empty() && VARIABLES.contains(&name) {
@@ -198,15 +222,58 @@ fn check_expression(text: &str, expression: &Expr) -> Result<(), ExpressionError
             }
             let hint = if variable.2.is_empty() { near(name, &VARIABLES) } else { String::new() };
             let shown = if variable.2.is_empty() { name.to_owned() } else { format!("{}::{name}", variable.2) };
-            Err(error(at(*position), format!("there is no variable `{shown}` here{hint}; there are `input`, `params`, `nodes` and `run`")))
+            Err(error(
+                at(*position),
+                format!("there is no variable `{shown}` here{hint}; there are `input`, `params`, `nodes`, `run` and `secrets`"),
+            ))
         }
         Expr::FnCall(call, position) | Expr::MethodCall(call, position) => check_call(text, call, at(*position)),
         Expr::Dot(both, ..) | Expr::Index(both, ..) => {
-            check_expression(text, &both.lhs)?;
+            if secret(expression).is_none() {
+                check_expression(text, &both.lhs)?;
+            }
             check_expression(text, &both.rhs)
         }
         Expr::And(parts, _) | Expr::Or(parts, _) | Expr::Coalesce(parts, _) => all(parts),
         other => Err(error(at(other.position()), "this cannot stand in an expression: values, operators and pure functions can")),
+    }
+}
+
+fn is_secrets(expression: &Expr) -> bool {
+    matches!(expression, Expr::Variable(variable, ..) if variable.1.as_str() == SECRETS && variable.2.is_empty())
+}
+
+/// The secret that an expression begins with.
+fn secret(expression: &Expr) -> Option<&str> {
+    let (Expr::Dot(both, ..) | Expr::Index(both, ..)) = expression else { return None };
+    if !is_secrets(&both.lhs) {
+        return None;
+    }
+    // What is done with the value stands to the right of the name.
+    let mut name = &both.rhs;
+    while let Expr::Dot(further, ..) | Expr::Index(further, ..) = name {
+        name = &further.lhs;
+    }
+    match (expression, name) {
+        (Expr::Dot(..), Expr::Property(property, _)) => Some(property.2.as_str()),
+        (Expr::Index(..), Expr::StringConstant(text, _)) => Some(text.as_str()),
+        _ => None,
+    }
+}
+
+/// The names of the secrets in an expression.
+fn collect(expression: &Expr, names: &mut Vec<String>) {
+    names.extend(secret(expression).map(str::to_owned));
+    match expression {
+        Expr::Array(items, _) => items.iter().for_each(|item| collect(item, names)),
+        Expr::Map(fields, _) => fields.0.iter().for_each(|(_, value)| collect(value, names)),
+        Expr::FnCall(call, _) | Expr::MethodCall(call, _) => call.args.iter().for_each(|argument| collect(argument, names)),
+        Expr::Dot(both, ..) | Expr::Index(both, ..) => {
+            collect(&both.lhs, names);
+            collect(&both.rhs, names);
+        }
+        Expr::And(parts, _) | Expr::Or(parts, _) | Expr::Coalesce(parts, _) => parts.iter().for_each(|part| collect(part, names)),
+        _ => {}
     }
 }
 

@@ -123,6 +123,14 @@ impl Library {
         read(&self.place(path, false).ok()?)
     }
 
+    /// Why somebody else may have written the file at that path, as the middle of a sentence; none where only whom this server works for
+    /// may have, and the system's administrator.
+    pub fn exposed(&self, path: &str) -> Option<String> {
+        let path = if path.ends_with(".rhai") { path.to_owned() } else { format!("{path}.rhai") };
+        let file = self.place(&path, false).ok()?;
+        exposed(&file).or_else(|| exposed(file.parent()?).map(|why| format!("lies in a folder that {why}")))
+    }
+
     /// Removes a file, and its draft. Blocks.
     ///
     /// # Errors
@@ -266,6 +274,30 @@ fn read_whole(file: &Path) -> Option<Option<String>> {
 fn read(file: &Path) -> Option<String> {
     let found = fs::symlink_metadata(file).ok()?;
     if found.is_file() && found.len() <= MAX_FILE { fs::read_to_string(file).ok() } else { None }
+}
+
+#[cfg(unix)]
+fn exposed(file: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let found = fs::symlink_metadata(file).ok()?;
+    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    // What its own group may write, where a user's group is that user alone, is what many systems make by default.
+    let sticky = found.is_dir() && found.mode() & 0o1000 != 0;
+    if found.uid() != user && found.uid() != 0 {
+        Some("belongs to another user".to_owned())
+    } else if found.mode() & 0o002 != 0 && !sticky {
+        Some("can be written by anybody".to_owned())
+    } else if found.mode() & 0o020 != 0 && found.gid() != group && !sticky {
+        Some("can be written by others of its group".to_owned())
+    } else {
+        None
+    }
+}
+
+/// Who may write a file is not told by its mode here.
+#[cfg(not(unix))]
+fn exposed(_file: &Path) -> Option<String> {
+    None
 }
 
 /// Where a file's draft lies.

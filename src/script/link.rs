@@ -68,12 +68,12 @@ impl Link {
         }
     }
 
-    /// Asks the server to do something, and waits until it has.
-    pub(super) fn call(&self, asked: Asked) -> Reply {
+    /// Asks the server to do something, and waits until it has. Says for how long of that a person held the run up.
+    pub(super) fn call(&self, asked: Asked) -> (Reply, Duration) {
         self.send(&FromRunner::Call(asked));
         match self.receive() {
-            Some(ToRunner::Reply(reply)) => reply,
-            Some(_) => Reply::Failed(Failure::new(Kind::Internal, "the server answered a call with something else")),
+            Some(ToRunner::Reply { reply, stood }) => (reply, stood),
+            Some(_) => (Reply::Failed(Failure::new(Kind::Internal, "the server answered a call with something else")), Duration::ZERO),
             // The server is gone, and with it everyone who could want the result.
             None => std::process::exit(0),
         }

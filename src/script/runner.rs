@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use rhai::{Dynamic, EvalAltResult};
 
-use super::bind::{Nodes, RunInfo};
+use super::bind::{Nodes, RunInfo, Secrets};
 use super::engine::{Loaded, Stdlib, constants};
 use super::error;
 use super::link::Link;
@@ -81,7 +81,7 @@ fn serve(stream: UnixStream, size: &Size, landlock: Option<i32>) {
                 };
                 link.send(&result.map_or(FromRunner::Resting, FromRunner::Finished));
             }
-            ToRunner::Reply(_) => {}
+            ToRunner::Reply { .. } => {}
         }
     }
 }
@@ -101,7 +101,8 @@ fn run(program: &mut Loaded, start: &Start, link: &Rc<Link>) -> Option<Result<Js
     program.engine.on_print(move |text| printing.log("info", text));
     program.engine.on_debug(move |text, _, _| debugging.log("debug", text));
     let nodes = Dynamic::from(Nodes(Rc::clone(&run)));
-    let mut scope = constants(parameters, input, nodes, Dynamic::from(RunInfo(Rc::clone(&run))));
+    let (info, secrets) = (Dynamic::from(RunInfo(Rc::clone(&run))), Dynamic::from(Secrets));
+    let mut scope = constants([parameters, input, nodes, info, secrets]);
     // A panic in a native function is a defect, but one of the run's, not of the runner's next run.
     let result = catch_unwind(AssertUnwindSafe(|| program.engine.eval_ast_with_scope::<Dynamic>(&mut scope, &program.ast)));
     match run.ending() {

@@ -1,9 +1,10 @@
 //! The database: the only room that says SQLite.
 //!
 //! One thread writes, and commits everything that waits in one transaction; a few connections read beside it. What is written is
-//! plain rows ([`runs`], [`workflows`], [`keys`], [`node_configs`], [`recordings`], [`shell`], [`snapshots`], [`templates`], [`triggers`],
+//! plain rows ([`audit`], [`runs`], [`workflows`], [`keys`], [`node_configs`], [`recordings`], [`secrets`], [`shell`], [`snapshots`], [`templates`], [`triggers`],
 //! [`versions`]); what they mean is the business of the rooms above.
 
+pub mod audit;
 mod blobs;
 mod error;
 mod fold;
@@ -16,11 +17,13 @@ pub mod retention;
 pub mod runs;
 mod schema;
 mod search;
+pub mod secrets;
 pub mod shell;
 pub mod snapshots;
 mod targets;
 pub mod templates;
 pub mod triggers;
+pub mod trust;
 pub mod versions;
 pub mod workflows;
 mod writer;

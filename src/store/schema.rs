@@ -26,6 +26,9 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0012_recordings.sql"),
     include_str!("migrations/0013_shell_endings.sql"),
     include_str!("migrations/0014_sight.sql"),
+    include_str!("migrations/0015_secrets.sql"),
+    include_str!("migrations/0016_audit.sql"),
+    include_str!("migrations/0017_trust.sql"),
 ];
 
 /// The one that has workflows begin with a version each.
@@ -36,7 +39,8 @@ const VERSIONS: &str = include_str!("migrations/0008_versions.sql");
 pub(super) const CHECKED_WHOLE: u64 = 8 << 20;
 
 /// Tables that grow with use.
-const LARGE: &[&str] = &["logs", "recording_files", "recording_steps", "run_files", "runs", "shell_commands", "step_images", "steps"];
+const LARGE: &[&str] =
+    &["audit", "logs", "recording_files", "recording_steps", "run_files", "runs", "shell_commands", "step_images", "steps"];
 
 /// Opens the writing connection: checks first, changes afterwards.
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {

@@ -1,5 +1,6 @@
 //! The writing thread ends, in every way it can, and nothing is lost but what it was told to forget.
 
+use super::trust::Maker;
 use super::versions::{NewVersion, Origin, Versioned};
 use super::workflows::{WorkflowIndex, WorkflowRow};
 use super::*;
@@ -29,12 +30,12 @@ async fn what_comes_while_it_rests_is_written_once_it_wakes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trae.db");
     let store = Store::open(&path).unwrap();
-    store.create_workflow(row("before"), WorkflowIndex::default(), version("before")).await.unwrap();
+    store.create_workflow(row("before"), WorkflowIndex::default(), version("before"), Maker::default()).await.unwrap();
     store.rest();
     assert_eq!(store.size().log, 0, "everything is in the one file");
     let writing = tokio::spawn({
         let store = store.clone();
-        async move { store.create_workflow(row("meanwhile"), WorkflowIndex::default(), version("meanwhile")).await }
+        async move { store.create_workflow(row("meanwhile"), WorkflowIndex::default(), version("meanwhile"), Maker::default()).await }
     });
     while store.size().waiting == 0 {
         tokio::task::yield_now().await;
@@ -83,16 +84,16 @@ async fn the_log_stays_small_however_much_is_written_without_a_break() {
 async fn a_thread_that_died_says_so_and_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("trae.db")).unwrap();
-    store.create_workflow(row("before"), WorkflowIndex::default(), version("before")).await.unwrap();
+    store.create_workflow(row("before"), WorkflowIndex::default(), version("before"), Maker::default()).await.unwrap();
     let died: Result<(), Error> = store.transact(|_| panic!("a defect, for the test")).await;
     assert!(died.is_err());
     store.crashed().await;
     assert!(
-        store.create_workflow(row("refused"), WorkflowIndex::default(), version("refused")).await.is_err(),
+        store.create_workflow(row("refused"), WorkflowIndex::default(), version("refused"), Maker::default()).await.is_err(),
         "nobody waits for a dead thread"
     );
     store.wake().unwrap();
-    store.create_workflow(row("after"), WorkflowIndex::default(), version("after")).await.unwrap();
+    store.create_workflow(row("after"), WorkflowIndex::default(), version("after"), Maker::default()).await.unwrap();
     assert_eq!(names(&store).await, ["before", "after"]);
 }
 
@@ -166,7 +167,7 @@ async fn workflows_that_were_stored_before_there_were_versions_have_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trae.db");
     let store = Store::open(&path).unwrap();
-    store.create_workflow(row("old"), WorkflowIndex::default(), version("old")).await.unwrap();
+    store.create_workflow(row("old"), WorkflowIndex::default(), version("old"), Maker::default()).await.unwrap();
     store.close();
     let connection = Connection::open(&path).unwrap();
     connection.execute_batch("DROP TABLE versions;").unwrap();
@@ -196,16 +197,19 @@ async fn only_the_newest_versions_are_kept_where_that_is_wanted() {
 async fn a_change_that_is_refused_makes_no_version() {
     let store = Store::in_memory().unwrap();
     let changed = || NewVersion { content: "{\"changed\":true}".to_owned(), ..version("w") };
-    store.create_workflow(row("w"), WorkflowIndex::default(), version("w")).await.unwrap();
-    assert!(matches!(store.create_workflow(row("w"), WorkflowIndex::default(), changed()).await, Err(Error::Taken { .. })));
+    store.create_workflow(row("w"), WorkflowIndex::default(), version("w"), Maker::default()).await.unwrap();
+    assert!(matches!(
+        store.create_workflow(row("w"), WorkflowIndex::default(), changed(), Maker::default()).await,
+        Err(Error::Taken { .. })
+    ));
     assert_eq!(store.versions(Versioned::Workflow, "w", 10, None).await.unwrap().1, 1);
-    store.update_workflow(row("w"), WorkflowIndex::default(), changed()).await.unwrap();
+    store.update_workflow(row("w"), WorkflowIndex::default(), changed(), Maker::default()).await.unwrap();
     store.delete_workflow("w").await.unwrap();
-    assert!(store.update_workflow(row("w"), WorkflowIndex::default(), version("w")).await.is_err());
+    assert!(store.update_workflow(row("w"), WorkflowIndex::default(), version("w"), Maker::default()).await.is_err());
     // The deletion takes nothing with it, and the workflow goes on where it was when it is made anew.
     assert_eq!(store.versions(Versioned::Workflow, "w", 10, None).await.unwrap().1, 2);
     let deleted = store.deleted_workflows(10, None).await.unwrap();
     assert_eq!((deleted.0[0].0.thing.as_str(), deleted.0[0].0.versions, deleted.1), ("w", 2, 1));
-    store.create_workflow(row("w"), WorkflowIndex::default(), version("w")).await.unwrap();
+    store.create_workflow(row("w"), WorkflowIndex::default(), version("w"), Maker::default()).await.unwrap();
     assert_eq!(store.version(Versioned::Workflow, "w", None).await.unwrap().unwrap().0.number, 3);
 }

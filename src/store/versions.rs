@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use sha2::{Digest, Sha256};
 
+use super::trust::Maker;
 use super::workflows::{WorkflowIndex, WorkflowRow};
 use super::{Error, Store};
 
@@ -16,7 +17,7 @@ pub enum Versioned {
 }
 
 impl Versioned {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Workflow => "workflow",
             Self::Script => "script",
@@ -165,9 +166,16 @@ impl Store {
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub async fn restore_workflow(&self, row: WorkflowRow, index: WorkflowIndex, version: NewVersion) -> Result<WorkflowRow, Error> {
+    pub async fn restore_workflow(
+        &self,
+        row: WorkflowRow,
+        index: WorkflowIndex,
+        version: NewVersion,
+        maker: Maker,
+    ) -> Result<WorkflowRow, Error> {
         self.transact(move |connection| {
             let changed = super::workflows::put(connection, &row, &index)?;
+            super::trust::changed(connection, Versioned::Workflow, &row.id, &maker)?;
             add(connection, &version)?;
             Ok(changed)
         })

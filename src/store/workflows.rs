@@ -2,7 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::versions::{self, NewVersion};
+use super::trust::{self, Maker};
+use super::versions::{self, NewVersion, Versioned};
 use super::{Error, Store};
 
 /// A stored workflow.
@@ -55,11 +56,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Taken`] where the id is in use.
-    pub async fn create_workflow(&self, row: WorkflowRow, index: WorkflowIndex, version: NewVersion) -> Result<(), Error> {
+    pub async fn create_workflow(&self, row: WorkflowRow, index: WorkflowIndex, version: NewVersion, maker: Maker) -> Result<(), Error> {
         self.transact(move |connection| {
             if !insert(connection, &row, &index)? {
                 return Err(Error::Taken { kind: "workflow", id: row.id });
             }
+            trust::made(connection, Versioned::Workflow, &row.id, &maker)?;
             versions::add(connection, &version)?;
             Ok(())
         })
@@ -70,9 +72,16 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Missing`].
-    pub async fn update_workflow(&self, row: WorkflowRow, index: WorkflowIndex, version: NewVersion) -> Result<WorkflowRow, Error> {
+    pub async fn update_workflow(
+        &self,
+        row: WorkflowRow,
+        index: WorkflowIndex,
+        version: NewVersion,
+        maker: Maker,
+    ) -> Result<WorkflowRow, Error> {
         self.transact(move |connection| {
             let changed = update(connection, &row, &index)?.ok_or_else(|| missing(&row.id))?;
+            trust::changed(connection, Versioned::Workflow, &row.id, &maker)?;
             versions::add(connection, &version)?;
             Ok(changed)
         })
@@ -87,6 +96,7 @@ impl Store {
         let id = id.to_owned();
         self.transact(move |connection| {
             super::triggers::forget_workflow(connection, &id)?;
+            trust::gone(connection, Versioned::Workflow, &id)?;
             match connection.prepare_cached("DELETE FROM workflows WHERE id = ?")?.execute([&id])? {
                 0 => Err(missing(&id)),
                 _ => Ok(()),

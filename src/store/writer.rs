@@ -68,9 +68,10 @@ impl Drop for Guard<'_> {
 }
 
 /// Puts the end of a run that begins in the same batch into its beginning: one row written, instead of a row, a change to it, and
-/// changes to every index that knows its status.
+/// changes to every index that knows its status. The same with what the audit log says of it.
 fn fold(batch: &mut Vec<Item>) {
     let mut begun: HashMap<RunKey, usize> = HashMap::new();
+    let mut deeds: HashMap<i64, usize> = HashMap::new();
     let mut folded: Vec<Item> = Vec::with_capacity(batch.len());
     for item in batch.drain(..) {
         match item {
@@ -82,6 +83,17 @@ fn fold(batch: &mut Vec<Item>) {
                 Some(Item::Write(Write::Run(row))) => row.end = Some(*end),
                 _ => folded.push(Item::Write(Write::RunEnd { run, end })),
             },
+            Item::Write(Write::Audit(row)) if row.is_end => {
+                match deeds.get(&row.id).and_then(|place| folded.get_mut(*place)) {
+                    // Committed together, before anybody who waits for the beginning acts: one entry says both.
+                    Some(Item::Write(Write::Audit(begun))) => begun.end_with(*row),
+                    _ => folded.push(Item::Write(Write::Audit(row))),
+                }
+            }
+            Item::Write(Write::Audit(row)) => {
+                deeds.insert(row.id, folded.len());
+                folded.push(Item::Write(Write::Audit(row)));
+            }
             other => folded.push(other),
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::webhook::{body, event};
 use super::{Delivery, Error, Triggers, signature};
 use crate::error::Failure;
+use crate::mask::MASK;
 
 impl Triggers {
     /// Gives a call to the run that waits for it; the run's id. None where no run waits there.
@@ -17,8 +18,9 @@ impl Triggers {
             let (path, method) = (delivery.path.clone(), delivery.method.clone());
             return Err(Error::Method { path, method, allowed: awaited.call.methods }.into());
         }
+        // What is on record of a secret that is kept as one is its mask, which anybody could sign with.
         if let Some(secret) = &awaited.call.secret
-            && !signature::matches(secret, &delivery.body, delivery.headers.get("x-signature-256").map(String::as_str))
+            && (secret == MASK || !signature::matches(secret, &delivery.body, delivery.headers.get("x-signature-256").map(String::as_str)))
         {
             return Err(Error::Signature.into());
         }

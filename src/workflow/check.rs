@@ -34,6 +34,8 @@ pub(super) struct CheckedNode {
     pub(super) config: Map<String, Value>,
     /// Whether there is an expression in its config.
     pub(super) has_expressions: bool,
+    /// The secrets that these name.
+    secrets: Vec<String>,
     /// The names of its outputs.
     pub(super) handles: Vec<String>,
     /// Its settings, without what the script does not need.
@@ -67,6 +69,7 @@ impl Checked<'_> {
         for node in self.nodes.iter().flatten() {
             if node.settings.get("disabled") != Some(&Value::Bool(true)) {
                 needed.merge(&permissions::of_node(&node.node_type, &node.config));
+                needed.merge(&Permissions { secrets: node.secrets.clone(), ..Permissions::default() });
                 needed.merge(&permissions::of_expectation(node.settings.get("expect")));
             }
         }
@@ -195,7 +198,8 @@ impl<'a> Checker<'a> {
         }
         let mut seen = BTreeSet::new();
         handles.retain(|handle| seen.insert(handle.clone()));
-        Some(CheckedNode { node_type, config, has_expressions, handles, settings })
+        let secrets = if has_expressions { config::secrets(&config, &node_type.schema, self.expressions) } else { Vec::new() };
+        Some(CheckedNode { node_type, config, has_expressions, secrets, handles, settings })
     }
 
     fn id(&mut self, node: Option<usize>, path: String, id: &str) {

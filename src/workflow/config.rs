@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::literal::{push_key, push_list, push_map, push_number, push_string, push_value};
 use super::schema::{escaped, field, is_expression, items};
+use super::taint::{Reading, Sink, argv_faults, sink};
 use super::template::{Piece, split, unbraced};
 use super::{ExpressionError, Expressions};
 
@@ -16,51 +17,88 @@ pub(super) struct Fault {
 
 /// Checks every expression in `config`. Gives whether there is any.
 pub(super) fn check(config: &Map<String, Value>, schema: &Value, expressions: &dyn Expressions, faults: &mut Vec<Fault>) -> bool {
-    let mut found = false;
-    for (name, value) in config {
-        found |= check_value(value, field(schema, name), &format!("/{}", escaped(name)), expressions, faults);
-    }
-    found
+    let mut checking = Checking { reading: Reading::of(config, schema), expressions, faults };
+    config.iter().fold(false, |found, (name, value)| checking.value(value, field(schema, name), &format!("/{}", escaped(name))) | found)
 }
 
-fn check_value(value: &Value, schema: Option<&Value>, path: &str, expressions: &dyn Expressions, faults: &mut Vec<Fault>) -> bool {
-    let mut found = false;
-    match value {
-        Value::String(text) if is_expression(schema) => {
-            found = true;
-            check_one(unbraced(text), 0, path, expressions, faults);
-        }
-        Value::String(text) if text.contains("{{") => match split(text) {
-            Err(unclosed) => {
-                let message = format!(
-                    "the `{{{{` at column {} is not closed: end the expression with `}}}}`, or write `\\{{{{` for plain braces",
-                    unclosed.column
-                );
-                faults.push(Fault { path: path.to_owned(), message });
-            }
-            Ok(pieces) => {
-                for piece in pieces {
-                    let Piece::Expression(expression, column) = piece else { continue };
-                    found = true;
-                    check_one(expression, column, path, expressions, faults);
+/// The names of the secrets in the expressions of `config`.
+pub(super) fn secrets(config: &Map<String, Value>, schema: &Value, expressions: &dyn Expressions) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut work: Vec<(&Value, Option<&Value>)> = config.iter().map(|(name, value)| (value, field(schema, name))).collect();
+    while let Some((value, schema)) = work.pop() {
+        match value {
+            Value::String(text) if is_expression(schema) => names.extend(expressions.secrets(unbraced(text))),
+            Value::String(text) if text.contains("{{") => {
+                for piece in split(text).unwrap_or_default() {
+                    if let Piece::Expression(expression, _) = piece {
+                        names.extend(expressions.secrets(expression));
+                    }
                 }
             }
-        },
-        Value::Array(list) => {
-            let part = schema.and_then(items);
-            for (index, item) in list.iter().enumerate() {
-                found |= check_value(item, part, &format!("{path}/{index}"), expressions, faults);
+            Value::Array(list) => work.extend(list.iter().map(|item| (item, schema.and_then(items)))),
+            Value::Object(fields) => {
+                work.extend(fields.iter().map(|(name, value)| (value, schema.and_then(|schema| field(schema, name)))));
             }
+            _ => {}
         }
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                let part = schema.and_then(|schema| field(schema, name));
-                found |= check_value(value, part, &format!("{path}/{}", escaped(name)), expressions, faults);
-            }
-        }
-        _ => {}
     }
-    found
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+struct Checking<'a> {
+    reading: Reading<'a>,
+    expressions: &'a dyn Expressions,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Checking<'_> {
+    fn value(&mut self, value: &Value, schema: Option<&Value>, path: &str) -> bool {
+        let mut found = false;
+        match value {
+            Value::String(text) if is_expression(schema) => {
+                found = true;
+                check_one(unbraced(text), 0, path, self.expressions, self.faults);
+            }
+            Value::String(text) if text.contains("{{") => match split(text) {
+                Err(unclosed) => {
+                    let message = format!(
+                        "the `{{{{` at column {} is not closed: end the expression with `}}}}`, or write `\\{{{{` for plain braces",
+                        unclosed.column
+                    );
+                    self.faults.push(Fault { path: path.to_owned(), message });
+                }
+                Ok(pieces) => {
+                    for (at, piece) in pieces.iter().enumerate() {
+                        let Piece::Expression(expression, column) = piece else { continue };
+                        found = true;
+                        check_one(expression, *column, path, self.expressions, self.faults);
+                        let fault = sink(schema).and_then(|sink| self.reading.fault(sink, &pieces, at));
+                        self.faults.extend(fault.map(|message| Fault { path: path.to_owned(), message }));
+                    }
+                }
+            },
+            Value::Array(list) => {
+                let part = schema.and_then(items);
+                for (index, item) in list.iter().enumerate() {
+                    found |= self.value(item, part, &format!("{path}/{index}"));
+                }
+                if sink(schema) == Some(Sink::Argv) {
+                    let faults = argv_faults(list).into_iter();
+                    self.faults.extend(faults.map(|(index, message)| Fault { path: format!("{path}/{index}"), message }));
+                }
+            }
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    let part = schema.and_then(|schema| field(schema, name));
+                    found |= self.value(value, part, &format!("{path}/{}", escaped(name)));
+                }
+            }
+            _ => {}
+        }
+        found
+    }
 }
 
 /// `before` is how many characters of the field come before the expression.
@@ -80,8 +118,8 @@ fn check_one(text: &str, before: usize, path: &str, expressions: &dyn Expression
 
 /// Appends the fields of a config as a map: on one line where it is short, else one field a line.
 pub(super) fn push(out: &mut String, config: &Map<String, Value>, schema: &Value, indent: usize, width: usize) {
-    let start = out.len();
-    push_map(out, config, |out, name, value| push_part(out, value, field(schema, name)));
+    let (start, reading) = (out.len(), Reading::of(config, schema));
+    push_map(out, config, |out, name, value| push_part(out, value, field(schema, name), &reading));
     if out.len() - start <= width || config.len() < 2 {
         return;
     }
@@ -91,36 +129,38 @@ pub(super) fn push(out: &mut String, config: &Map<String, Value>, schema: &Value
         out.extend(std::iter::repeat_n(' ', indent + 4));
         push_key(out, name);
         out.push_str(": ");
-        push_part(out, value, field(schema, name));
+        push_part(out, value, field(schema, name), &reading);
         out.push_str(",\n");
     }
     out.extend(std::iter::repeat_n(' ', indent));
     out.push('}');
 }
 
-fn push_part(out: &mut String, value: &Value, schema: Option<&Value>) {
+fn push_part(out: &mut String, value: &Value, schema: Option<&Value>, reading: &Reading<'_>) {
     match value {
         Value::String(text) if is_expression(schema) => out.push_str(unbraced(text)),
-        Value::String(text) if text.contains("{{") => push_text(out, text),
+        Value::String(text) if text.contains("{{") => push_text(out, text, sink(schema), reading),
         Value::String(text) => push_string(out, text),
         Value::Number(number) => push_number(out, number),
-        Value::Array(list) => push_list(out, list, |out, item| push_part(out, item, schema.and_then(items))),
-        Value::Object(fields) => push_map(out, fields, |out, name, value| push_part(out, value, schema.and_then(|part| field(part, name)))),
+        Value::Array(list) => push_list(out, list, |out, item| push_part(out, item, schema.and_then(items), reading)),
+        Value::Object(fields) => {
+            push_map(out, fields, |out, name, value| push_part(out, value, schema.and_then(|part| field(part, name)), reading));
+        }
         Value::Null | Value::Bool(_) => push_value(out, value),
     }
 }
 
 /// A text with braces in it. One that is nothing but an expression keeps the expression's type.
-fn push_text(out: &mut String, text: &str) {
+fn push_text(out: &mut String, text: &str, sink: Option<Sink>, reading: &Reading<'_>) {
     let pieces = split(text).unwrap_or_else(|_| vec![Piece::Text(text.to_owned())]);
     match pieces.as_slice() {
         [Piece::Text(plain)] => push_string(out, plain),
-        [Piece::Expression(expression, _)] => out.push_str(expression),
+        [Piece::Expression(expression, _)] => reading.push(out, sink, expression),
         pieces => {
             out.push_str("text(");
             push_list(out, pieces, |out, piece| match piece {
                 Piece::Text(plain) => push_string(out, plain),
-                Piece::Expression(expression, _) => out.push_str(expression),
+                Piece::Expression(expression, _) => reading.push(out, sink, expression),
             });
             out.push(')');
         }

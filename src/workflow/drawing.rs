@@ -25,7 +25,7 @@ pub struct Drawing {
 }
 
 /// Fields that a stored workflow has of the server; in a drawing's text they are not kept.
-const OF_THE_RECORD: [&str; 4] = ["id", "created_at", "updated_at", "problems"];
+const OF_THE_RECORD: [&str; 7] = ["id", "created_at", "updated_at", "problems", "trust", "enabled", "capabilities"];
 
 /// Both spellings of an edge's handles: the wire's, and React Flow's.
 const HANDLES: [(&str, &str); 2] = [("source_handle", "sourceHandle"), ("target_handle", "targetHandle")];
@@ -103,6 +103,13 @@ impl Drawing {
             }
         }
         Ok(Self { graph, fields })
+    }
+
+    /// The same without some of the fields that TRAE does not understand.
+    #[must_use]
+    pub fn without(mut self, names: &[&str]) -> Self {
+        self.fields.0.retain(|(name, _)| !names.contains(&name.as_str()));
+        self
     }
 
     /// What TRAE understands of it.

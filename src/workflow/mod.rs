@@ -17,6 +17,7 @@ mod permissions;
 mod plan;
 mod schema;
 mod settings;
+mod taint;
 mod template;
 mod trigger;
 
@@ -62,8 +63,12 @@ pub type StoredConfigs = HashMap<String, StoredConfig>;
 
 /// Checks the expressions of a graph, so that this room need not know the language.
 pub trait Expressions {
-    /// Whether `text` is one pure expression over `input`, `params`, `nodes` and `run`, without comments.
+    /// Whether `text` is one pure expression over `input`, `params`, `nodes`, `run` and `secrets`, without comments.
     fn check(&self, text: &str) -> Result<(), ExpressionError>;
+    /// The names of the secrets in an expression.
+    fn secrets(&self, _text: &str) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What is wrong with an expression.

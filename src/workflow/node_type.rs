@@ -26,7 +26,8 @@ pub struct NodeType {
     pub outputs: Vec<Port>,
     /// Config fields (JSON Pointers, `*` = every item) whose texts name further outputs, as `/cases/*/handle` of `switch`.
     pub outputs_from: Vec<String>,
-    /// JSON Schema of its config. A field with `"expression": true` is an expression without braces.
+    /// JSON Schema of its config. A field with `"expression": true` is an expression without braces; `"sink"` says of one what becomes of
+    /// its text where that is read as more than data: `shell`, `argv`, `url`, `keys` or `key`.
     pub schema: Value,
     /// A config that its schema accepts.
     pub template: Value,
@@ -233,6 +234,9 @@ fn schema_of(name: &str, doc: &str, fields: Map<String, Value>) -> Result<Value,
                 required.push(Value::String(field.clone()));
             }
             keywords.shift_remove("required");
+        }
+        if let Some(unknown) = fragment.get("sink").filter(|_| super::taint::sink(Some(&fragment)).is_none()) {
+            return Err(format!("config.{field}: there is no sink {unknown}; there are shell, argv, url, keys and key"));
         }
         properties.insert(field, fragment);
     }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::node_type::NodeType;
+use super::taint::call;
 use super::template::{Piece, has_expression, split};
 use crate::policy::Permissions;
 
@@ -50,6 +51,10 @@ fn resolve_all(entry: &str, permission: &str, node_type: &NodeType, config: &Map
     let listed = entry.strip_prefix("config.").and_then(|path| lookup(config, path)).and_then(Value::as_array);
     match listed {
         Some(globs) => {
+            if permission == "http" {
+                // Data names no host.
+                return globs.iter().filter_map(Value::as_str).filter(|host| !has_expression(host)).map(str::to_owned).collect();
+            }
             let certain = |glob: &str| if has_expression(glob) { "**".to_owned() } else { glob.trim_start_matches("./").to_owned() };
             globs.iter().filter_map(Value::as_str).map(certain).collect()
         }
@@ -87,17 +92,33 @@ fn lookup<'a>(config: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     (!found.is_null()).then_some(found)
 }
 
-/// The host of a URL, with its port where that is written down. An expression behind the host leaves it certain.
+/// The host of a URL, with its port where that is written down. An expression behind the host leaves it certain; one in it names none, as
+/// data does not choose who is called, unless it says that it is meant so.
 fn host(url: &str) -> Option<String> {
     let pieces = split(url).unwrap_or_default();
     let certain = match pieces.as_slice() {
         [Piece::Text(text)] => text.as_str(),
         [Piece::Text(text), ..] if ends_behind_host(text) => text.as_str(),
-        _ => return Some("*".to_owned()),
+        pieces => return chosen(pieces).then(|| "*".to_owned()),
     };
     let url = url::Url::parse(certain).ok()?;
     let host = url.host_str().filter(|host| !host.is_empty())?;
     Some(literal_glob(&url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))))
+}
+
+/// Whether all expressions up to the end of the host say that they are meant as they are.
+fn chosen(pieces: &[Piece<'_>]) -> bool {
+    let mut before = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => before.push_str(text),
+            // What comes behind a whole host is a path.
+            Piece::Expression(..) if ends_behind_host(&before) => return true,
+            Piece::Expression(expression, _) if call(expression, "raw").is_none() => return false,
+            Piece::Expression(..) => {}
+        }
+    }
+    true
 }
 
 fn ends_behind_host(prefix: &str) -> bool {

@@ -52,7 +52,7 @@ pub fn all() -> Vec<Value> {
 }
 
 fn chain() -> Value {
-    let latest = json!({ "path": "latest.txt", "content": format!("{{{{ run.id }}}} {}", "x".repeat(4096)) });
+    let latest = json!({ "path": "latest.txt", "content": format!("{{{{ raw(run.id) }}}} {}", "x".repeat(4096)) });
     let latest =
         json!({ "id": "latest", "type": "send_to_filesystem", "data": { "config": latest, "settings": { "on_interrupt": "retry" } } });
     let set = json!({ "id": "set", "type": "set_variable", "data": { "config": { "name": "n", "value": 1 } } });
@@ -61,7 +61,7 @@ fn chain() -> Value {
 
 fn waits() -> Value {
     // Larger than what stands in a row: it goes into a file beside the database, and must be whole when the run goes on.
-    let large = json!({ "name": "large", "value": format!("{{{{ run.id }}}} {}", "y".repeat(LARGE - 37)) });
+    let large = json!({ "name": "large", "value": format!("{{{{ raw(run.id) }}}} {}", "y".repeat(LARGE - 37)) });
     let large = json!({ "id": "large", "type": "set_variable", "data": { "config": large } });
     let length = json!({ "name": "length", "value": "{{ nodes.large.large.len() }}" });
     let length = json!({ "id": "length", "type": "set_variable", "data": { "config": length } });
@@ -74,7 +74,7 @@ fn waits() -> Value {
 fn rounds() -> Value {
     let each = json!({ "id": "each", "type": "for_each", "data": { "config": { "items": [0, 1, 2, 3, 4, 5], "concurrency": 3 } } });
     let item = |id: &str, settings: Value| {
-        let content = format!("{{{{ run.id }}}} {id}[{{{{ run.index }}}}]\n");
+        let content = format!("{{{{ raw(run.id) }}}} {id}[{{{{ run.index }}}}]\n");
         json!({ "id": id, "type": "send_to_filesystem", "data": { "config": { "path": EFFECTS, "append": true, "content": content }, "settings": settings } })
     };
     let nodes = vec![
@@ -103,7 +103,7 @@ fn parent() -> Value {
 }
 
 fn shell() -> Value {
-    let command = format!("sleep 0.1; echo \"{{{{ run.id }}}} once-shell\" >> {EFFECTS}; sleep 0.2");
+    let command = format!("sleep 0.1; echo \"{{{{ raw(run.id) }}}} once-shell\" >> {EFFECTS}; sleep 0.2");
     let shell = json!({ "id": "once-shell", "type": "shell_command", "data": { "config": { "argv": ["sh", "-c", command], "write": [EFFECTS], "fail_on_error": true } } });
     line("shell", vec![start(), shell, token("once-b")])
 }
@@ -143,7 +143,7 @@ fn delay(id: &str, seconds: f64) -> Value {
 }
 
 fn token(id: &str) -> Value {
-    let config = json!({ "path": EFFECTS, "append": true, "content": format!("{{{{ run.id }}}} {id}\n") });
+    let config = json!({ "path": EFFECTS, "append": true, "content": format!("{{{{ raw(run.id) }}}} {id}\n") });
     let settings = if id.starts_with("again") { json!({ "on_interrupt": "retry" }) } else { json!({}) };
     json!({ "id": id, "type": "send_to_filesystem", "data": { "config": config, "settings": settings } })
 }

@@ -2,6 +2,7 @@
 //!
 //! The table below is the one of `src/README.md`, as data: who may use whom. Whoever adds a room adds a line to both.
 
+mod limits;
 mod source;
 
 use std::collections::BTreeSet;
@@ -12,6 +13,7 @@ use source::{Source, files, read, root, uses, words};
 const ROOMS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("failpoint", &[]),
+    ("mask", &[]),
     ("config", &["error"]),
     ("policy", &["error"]),
     ("sandbox", &[]),
@@ -56,10 +58,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("script", &["host", "workflow", "sandbox", "policy", "error"]),
     ("store", &["error"]),
     ("keys", &["store", "policy", "error"]),
+    ("audit", &["store", "mask", "error"]),
+    ("secrets", &["store", "policy", "mask", "error"]),
     ("integrations", &["trust", "error"]),
-    ("logging", &["config", "error"]),
-    ("runs", &["host", "script", "workflow", "store", "policy", "tally", "error"]),
-    ("triggers", &["runs", "sight", "desktop", "vision", "workflow", "store", "files", "policy", "error"]),
+    ("logging", &["config", "mask", "error"]),
+    ("runs", &["host", "script", "workflow", "store", "policy", "tally", "audit", "mask", "error"]),
+    ("triggers", &["runs", "sight", "desktop", "vision", "workflow", "store", "files", "policy", "mask", "error"]),
     ("snapshots", &["store", "desktop", "input", "ocr", "screen", "policy", "error"]),
     ("recordings", &["workflow", "store", "desktop", "windows", "input", "screen", "policy", "error"]),
     (
@@ -86,7 +90,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "windows",
             "services",
             "keys",
+            "audit",
+            "secrets",
             "tally",
+            "mask",
             "policy",
             "config",
             "error",
@@ -109,6 +116,8 @@ const WORDS: &[&str] = &["clipboard", "fetch", "files", "input", "ocr", "screen"
 
 /// A framework and the rooms that may name it.
 const FRAMEWORKS: &[(&str, &[&str])] = &[
+    ("age", &["secrets"]),
+    ("aho_corasick", &["mask"]),
     ("alacritty_terminal", &["shell"]),
     ("arboard", &["clipboard"]),
     ("axum", &["api"]),
@@ -135,6 +144,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("regex", &["ocr", "shell", "windows"]),
     ("reqwest", &["fetch", "integrations"]),
     ("rhai", &["script"]),
+    ("ring", &["audit"]),
     ("rusqlite", &["store"]),
     ("shiguredo_mp4", &["recordings"]),
     ("seccompiler", &["sandbox"]),
@@ -176,12 +186,15 @@ const TOP: &[&str] = &[
     "Dockerfile",
     "LICENSE-APACHE",
     "LICENSE-MIT",
+    "LIMITS.md",
     "Makefile",
     "README.md",
+    "SECURITY.md",
     "benches",
     "clippy.toml",
     "deny.toml",
     "examples",
+    "fuzz",
     "rustfmt.toml",
     "scripts",
     "src",

@@ -16,6 +16,7 @@ mod demo;
 mod desktop;
 mod docker;
 mod examples;
+mod fuzz;
 mod house;
 mod integrations;
 mod machine;

@@ -10,6 +10,7 @@ mod control;
 mod pace;
 mod said;
 mod stream;
+mod used;
 mod wire;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use super::desktop::control::{ControlAsk, name};
 use super::error::{ErrorResponse, Result};
 use super::socket::{Ended, Handshake, Socket, pong};
 use super::visit;
+use crate::audit::Outcome;
 use crate::desktop::control::How;
 use crate::desktop::{self, Action, Desktop, Hands};
 use crate::error::{Failure, Kind};
@@ -33,9 +35,15 @@ use clipboard::Clip;
 use control::Place;
 use said::{Said, StreamConfig, Wrong};
 use stream::{Due, Stream};
+use used::{Used, deed};
 
 /// What others are told who has mouse and keyboard.
 const WHO: &str = "somebody at a desktop stream";
+
+/// Whether a text is one of its messages.
+pub(super) fn understands(text: &str) -> bool {
+    said::read(text).is_ok()
+}
 
 /// Opens the socket, for the format `jpeg`, and for `binary`, which is described below.
 #[utoipa::path(
@@ -64,7 +72,8 @@ pub(crate) async fn open_below_api(state: State<super::State>, request: Request)
 }
 
 async fn converse(mut socket: Socket, state: super::State) -> Ended {
-    let mut client = Conversation { hands: HashMap::new(), stream: None, place: Place::default(), clip: Clip::default(), state };
+    let mut client =
+        Conversation { hands: HashMap::new(), used: None, stream: None, place: Place::default(), clip: Clip::default(), state };
     let mut usual = client.state.desktops().streams().changes();
     loop {
         let done = tokio::select! {
@@ -105,6 +114,7 @@ struct Conversation {
     state: super::State,
     /// By the names of the desktops that they are at.
     hands: HashMap<Option<String>, Hands>,
+    used: Option<Used>,
     stream: Option<Stream>,
     place: Place,
     clip: Clip,
@@ -137,7 +147,7 @@ impl Conversation {
                 Ok(())
             }
             Said::Keyframe => self.renew(),
-            Said::Input(action, target) => self.act(action, target),
+            Said::Input(action, target) => self.act(action, target).await,
             said => {
                 let done = self.control(socket, said).await?;
                 self.tell_of_control(socket).await?;
@@ -180,7 +190,7 @@ impl Conversation {
         Ok(())
     }
 
-    fn act(&mut self, action: Action, target: Option<String>) -> Result<()> {
+    async fn act(&mut self, action: Action, target: Option<String>) -> Result<()> {
         let session = self.state.enter(Name::ClickAutomation)?;
         self.state.grant().input()?;
         let (action, target) = match &self.stream {
@@ -190,6 +200,12 @@ impl Conversation {
         let desktops = self.state.desktops();
         // First: there are no more hands than desktops.
         desktops.check(target.as_deref())?;
+        if self.used.is_none() {
+            self.used = Some(Used::begin(self.state.audit(), target.as_deref()).await?);
+        }
+        if let Some(used) = &mut self.used {
+            used.count(&action);
+        }
         let hands = self.hands.entry(target.clone()).or_insert_with(|| {
             let who = visit::name().unwrap_or_else(|| WHO.to_owned());
             Hands::at(Arc::clone(desktops), target, who)
@@ -239,7 +255,9 @@ impl Conversation {
         if takes || self.place.token().is_none() {
             // One place is enough.
             self.place.give_up();
+            let noted = self.state.audit().begin(deed("desktop.control", Some(desktop.name()))).await?;
             let control = if takes { desktop.take_control(name, true)? } else { desktop.request_control(name, true)? };
+            self.state.audit().end(noted, Outcome::Ok, json!({}));
             self.place.take(control);
             self.show_token();
         }
@@ -277,7 +295,13 @@ impl Conversation {
         visit::require(Scope::Desktop)?;
         let desktop = self.desktop().await?;
         self.place.follow(&desktop);
+        // Better done without a record than not done.
+        let noted = self.state.audit().begin(deed("desktop.emergency_stop", Some(desktop.name()))).await;
         desktop.emergency_stop(How::Api, visit::name()).await;
+        match noted {
+            Ok(noted) => self.state.audit().end(noted, Outcome::Ok, json!({})),
+            Err(error) => tracing::error!(%error, "an emergency stop is not in the audit log"),
+        }
         self.place.renew();
         Ok(())
     }

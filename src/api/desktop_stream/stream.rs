@@ -182,8 +182,8 @@ impl Stream {
                 let look = self.showing.look();
                 let shot = Arc::clone(newest);
                 self.making = Some(tokio::spawn(async move { shot.picture(look).await }));
-                // From its beginning: what making and sending it take is no pause on top of the pace.
-                self.begun = Some(now);
+                // From when it was due: neither what making and sending it take nor being late once makes it slower for good.
+                self.begun = Some(if now < earliest + pace { earliest } else { now });
                 if area != self.view.area {
                     self.view = View::new(area, self.showing.scale_factor);
                     return Ok(Due::Resized);

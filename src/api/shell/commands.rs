@@ -3,11 +3,16 @@
 use axum::Json as Answer;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
+use super::super::visit;
 use super::display;
 use super::error::{Error, ErrorResponse, Result};
 use super::extract::Json;
+use crate::audit::{Deed, Outcome};
+use crate::error::Failure;
+use crate::mask;
 use crate::policy::{Denied, Program};
 use crate::services::Name;
 use crate::shell::{self, CommandOptions, Installed, ShellType};
@@ -184,18 +189,35 @@ pub(crate) async fn status(State(state): State<super::State>) -> Result<Answer<S
 async fn run(state: &super::State, shell: ShellType, request: ShellCommandRequest) -> Result<Answer<ShellCommandResponse>> {
     let alive = state.enter(Name::Shell)?;
     let ShellCommandRequest { command, session_id, timeout, working_directory } = request;
+    let deed = Deed {
+        actor: visit::actor(),
+        action: "shell.run".to_owned(),
+        target: Some(shell.as_str().to_owned()),
+        details: json!({ "command": command, "session_id": session_id, "request_id": visit::request_id() }),
+    };
     let program = Program::Line { shell: shell.as_str().to_owned(), command };
-    let allowed = state.grant().command(program).map_err(|denied| match denied {
-        Denied::Invalid(message) => Error::invalid_at("/command", message),
-        other => other.into(),
-    })?;
+    let allowed = match state.grant().command(program) {
+        Ok(allowed) => allowed,
+        Err(Denied::Invalid(message)) => return Err(Error::invalid_at("/command", message)),
+        Err(denied) => {
+            let failure = Failure::from(denied);
+            state.audit().denied(deed, &failure);
+            return Err(failure.into());
+        }
+    };
     let options =
         CommandOptions { timeout: timeout.into(), working_directory, session_id: session_id.clone(), ..CommandOptions::default() };
+    let noted = state.audit().begin(deed).await?;
     let done = state.shells().run(allowed, options, &display(state), &alive).await.map_err(|error| match error {
         // Nobody else can cancel it and still read the answer.
         shell::Error::Cancelled => shell::Error::Stopped,
         other => other,
-    })?;
+    });
+    match &done {
+        Ok(done) => state.audit().end(noted, Outcome::Ok, json!({ "exit_code": done.exit_code })),
+        Err(error) => state.audit().end(noted, Outcome::Failed, json!({ "error": error.to_string() })),
+    }
+    let done = done?;
     let mut said: Vec<String> = Vec::new();
     if done.timed_out && session_id.is_none() {
         said.push(format!("timed out after {timeout} s"));
@@ -203,8 +225,8 @@ async fn run(state: &super::State, shell: ShellType, request: ShellCommandReques
     said.extend((!done.error.is_empty()).then_some(done.error));
     Ok(Answer(ShellCommandResponse {
         success: done.exit_code == 0,
-        output: done.output,
-        error: (!said.is_empty()).then(|| said.join("\n")),
+        output: mask::string(done.output),
+        error: (!said.is_empty()).then(|| mask::string(said.join("\n"))),
         exit_code: done.exit_code,
         execution_time: done.execution_time,
         is_safe: true,

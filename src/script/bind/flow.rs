@@ -145,6 +145,62 @@ mod global {
         super::joined(&parts)
     }
 
+    /// A value as one word of a command for bash, sh or zsh, whatever is in it: nothing of it is read as source. In single quotes; do not
+    /// put it into others.
+    ///
+    /// ```rhai
+    /// assert(quote("it's; rm x") == "'it'\\''s; rm x'");
+    /// ```
+    pub fn quote(value: Dynamic) -> String {
+        super::quoted(&super::joined(&[value]))
+    }
+
+    /// The same for `shell`: `"bash"`, `"sh"`, `"zsh"` or `"powershell"`. Raises `VALIDATION_ERROR` for others, which have no such quotes.
+    ///
+    /// ```rhai
+    /// assert(quote("it's", "powershell") == "'it''s'");
+    /// ```
+    #[rhai_fn(name = "quote", return_raw)]
+    pub fn quote_for(context: NativeCallContext, value: Dynamic, shell: &str) -> Returned<String> {
+        let text = super::joined(&[value]);
+        match shell {
+            "bash" | "sh" | "zsh" => Ok(super::quoted(&text)),
+            "powershell" => Ok(super::quoted_for_powershell(&text)),
+            _ => {
+                let message =
+                    format!("{shell:?} has no quotes that hold anything: use bash, sh, zsh or powershell, or a list of arguments");
+                Err(raise(Failure::new(Kind::ValidationError, message), context.call_position()))
+            }
+        }
+    }
+
+    /// A value as it is. In a field of a node whose text is read as more than data (a command, a URL's host, a key) it says that this is
+    /// meant.
+    ///
+    /// ```rhai
+    /// assert(raw("ls") == "ls");
+    /// ```
+    pub fn raw(value: Dynamic) -> Dynamic {
+        value
+    }
+
+    /// A value as it is, where no control characters are in it: no line break, tab or escape, that would press keys where it is typed.
+    ///
+    /// Raises `VALIDATION_ERROR` where there are.
+    ///
+    /// ```rhai
+    /// assert(plain("Ada") == "Ada");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn plain(context: NativeCallContext, value: Dynamic) -> Returned<Dynamic> {
+        if !super::joined(std::slice::from_ref(&value)).contains(char::is_control) {
+            return Ok(value);
+        }
+        let message = "there is a control character in what would be typed, such as a line break, which presses Return: take it out, or \
+            say that it is meant (allow_control, raw)";
+        Err(raise(Failure::new(Kind::ValidationError, message), context.call_position()))
+    }
+
     /// A text without the white space around it. `trim`, the language's own, changes the text itself and gives nothing.
     ///
     /// ```rhai
@@ -456,6 +512,24 @@ fn respond(context: &NativeCallContext, mut answer: Map) -> Returned<Dynamic> {
     let body = to_json(&body).map_err(|failure| raise(failure, context.call_position()))?;
     run_of(context)?.respond(Answer { status, headers, body });
     Ok(Dynamic::UNIT)
+}
+
+/// In single quotes, as Bourne's shells read them.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// In single quotes, as PowerShell reads them: any of its four.
+fn quoted_for_powershell(text: &str) -> String {
+    let mut quoted = String::from("'");
+    for c in text.chars() {
+        quoted.push(c);
+        if matches!(c, '\'' | '\u{2018}'..='\u{201b}') {
+            quoted.push(c);
+        }
+    }
+    quoted.push('\'');
+    quoted
 }
 
 /// Texts as they are, anything else as JSON.

@@ -17,6 +17,7 @@ mod log;
 mod mouse;
 mod ocr;
 mod screen;
+mod secrets;
 mod session;
 mod shell;
 mod system;
@@ -29,6 +30,7 @@ use rhai::{Engine, Module};
 use crate::policy::Permissions;
 
 pub(super) use flow::{Nodes, RunInfo};
+pub(super) use secrets::Secrets;
 
 /// Its name, whether it is open, and what makes it.
 type Namespace = (&'static str, bool, fn() -> Module);
@@ -36,7 +38,7 @@ type Namespace = (&'static str, bool, fn() -> Module);
 /// Every namespace that `permissions` open, in alphabetical order.
 pub(super) fn namespaces(permissions: &Permissions) -> Vec<(&'static str, Module)> {
     let files = !permissions.read.is_empty() || !permissions.write.is_empty();
-    let all: [Namespace; 16] = [
+    let all: [Namespace; 17] = [
         ("clipboard", permissions.clipboard, clipboard::module),
         ("desktop", true, desktop::module),
         ("files", files, files::module),
@@ -48,6 +50,7 @@ pub(super) fn namespaces(permissions: &Permissions) -> Vec<(&'static str, Module
         ("mouse", permissions.input, mouse::module),
         ("ocr", permissions.screen, ocr::module),
         ("screen", permissions.screen, screen::module),
+        ("secrets", !permissions.secrets.is_empty(), secrets::module),
         ("shell", !permissions.shell.is_empty(), shell::module),
         ("system", true, system::module),
         ("time", true, time::module),
@@ -66,5 +69,6 @@ pub(super) fn globals() -> rhai::Shared<Module> {
 pub(super) fn register_types(engine: &mut Engine) {
     flow::register_types(engine);
     screen::register_types(engine);
+    secrets::register_types(engine);
     session::register_types(engine);
 }

@@ -61,7 +61,7 @@ impl Run {
             }
             self.enter(started.clone(), false, failed);
             let outer = self.deadline.get();
-            self.deadline.set(deadline(settings.timeout, started.started_at, outer));
+            self.deadline.set(deadline(settings.timeout, self.clock(), started.started_at, outer));
             let before = self.look_before(settings.expect.as_ref());
             let ran = self.run_node(context, &step, input.clone());
             let ran = ran.and_then(|done| self.look_after(context, settings.expect.as_ref(), before).map(|()| done));

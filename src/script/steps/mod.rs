@@ -107,7 +107,10 @@ pub(in crate::script) struct Run {
     operations: Cell<u64>,
     max_operations: u64,
     /// When the step that is under way must be over, where its settings say so.
+    /// By the run's own clock.
     deadline: Cell<Option<Instant>>,
+    /// For how long a person has held the run up: then its clock stood still.
+    stood: Cell<Duration>,
     log_lines: Cell<usize>,
     /// The desktop that is meant; none is the default one.
     target: RefCell<Option<ImmutableString>>,
@@ -227,6 +230,7 @@ impl Run {
             operations: Cell::new(0),
             max_operations: program.limits.operations,
             deadline: Cell::new(None),
+            stood: Cell::new(Duration::ZERO),
             log_lines: Cell::new(0),
             target: RefCell::default(),
             last: RefCell::default(),
@@ -267,7 +271,7 @@ impl Run {
         self.operations.set(operations);
         if operations.is_multiple_of(4096) {
             self.link.flush_if_due();
-            if self.deadline.get().is_some_and(|deadline| deadline <= Instant::now()) {
+            if self.deadline.get().is_some_and(|deadline| deadline <= self.clock()) {
                 return Some(error::TIMEOUT_TOKEN);
             }
         }
@@ -284,7 +288,11 @@ impl Run {
 
     /// Asks the server to do something. Steps that are under way are announced first.
     pub(in crate::script) fn call(&self, call: Call) -> Result<Json, Failure> {
-        if !matches!(call, Call::DesktopUse { .. } | Call::FlowPause(_) | Call::FlowRounds { .. } | Call::FlowNextRound { .. }) {
+        // A secret is asked for again where the run goes on: it may be another one by then, and should be.
+        if !matches!(
+            call,
+            Call::SecretGet { .. } | Call::DesktopUse { .. } | Call::FlowPause(_) | Call::FlowRounds { .. } | Call::FlowNextRound { .. }
+        ) {
             self.touch();
         }
         self.send(call)
@@ -307,9 +315,17 @@ impl Run {
             self.link.record(Record::Loose);
         }
         self.announce();
-        let within = self.deadline.get().map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64());
+        let within = self.deadline.get().map(|deadline| deadline.saturating_duration_since(self.clock()).as_secs_f64());
         let target = self.target.borrow().as_ref().map(ToString::to_string);
-        self.link.call(Asked { call, within, target })
+        let (reply, stood) = self.link.call(Asked { call, within, target });
+        self.stood.set(self.stood.get() + stood);
+        reply
+    }
+
+    /// What time it is for the limits of steps.
+    fn clock(&self) -> Instant {
+        let now = Instant::now();
+        now.checked_sub(self.stood.get()).unwrap_or(now)
     }
 
     /// Puts the steps that are under way on record, so that a crash finds them so.
@@ -455,10 +471,10 @@ fn ended(position: Position) -> Box<EvalAltResult> {
 }
 
 /// The earlier of a step's own end and the one around it.
-fn deadline(seconds: Option<f64>, began_at: i64, outer: Option<Instant>) -> Option<Instant> {
+fn deadline(seconds: Option<f64>, clock: Instant, began_at: i64, outer: Option<Instant>) -> Option<Instant> {
     let spent = Duration::from_micros(now().saturating_sub(began_at).max(0).unsigned_abs());
     let left = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).map(|whole| whole.saturating_sub(spent));
-    let own = left.and_then(|left| Instant::now().checked_add(left));
+    let own = left.and_then(|left| clock.checked_add(left));
     own.into_iter().chain(outer).min()
 }
 

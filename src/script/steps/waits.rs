@@ -1,7 +1,5 @@
 //! Waits: for a time, a person, a call, another run. The server may let the run go meanwhile.
 
-use std::time::Instant;
-
 use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 
 use super::{Ending, Run, run_of};
@@ -45,7 +43,7 @@ impl Run {
             Some(PastWait::Failed(failure)) => return Err(refused(failure.clone())),
             None => {}
         }
-        if self.deadline.get().is_some_and(|deadline| deadline <= Instant::now()) {
+        if self.deadline.get().is_some_and(|deadline| deadline <= self.clock()) {
             return Err(refused(Failure::new(Kind::Timeout, "the step took longer than its settings allow")));
         }
         let wait = Wait { place, step_id, hold: self.is_held(), what };

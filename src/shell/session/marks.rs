@@ -52,7 +52,7 @@ impl Marks {
         let mut rest = bytes;
         while !rest.is_empty() {
             if self.held.is_empty() {
-                let plain = rest.iter().position(|byte| *byte == ESCAPE).unwrap_or(rest.len());
+                let plain = memchr::memchr(ESCAPE, rest).unwrap_or(rest.len());
                 let (printed, after) = rest.split_at(plain);
                 if !printed.is_empty() {
                     take(Piece::Printed(Cow::Borrowed(printed)));

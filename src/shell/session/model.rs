@@ -80,29 +80,43 @@ impl Model {
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         let (mut from, mut run) = (0, 0);
         for at in (0..bytes.len()).filter(|at| is_control(bytes[*at])).chain([bytes.len()]) {
-            if at - run >= LONG {
-                let (begin, end) = self.seen(&bytes[run..at]);
-                self.parser.advance(&mut self.term, &bytes[from..run + begin]);
-                self.parser.advance(&mut self.term, &bytes[run + end..at]);
-                from = at;
+            // The first line may be the rest of a control sequence, which decides what the others do.
+            if at - run >= LONG
+                && let Some(end) = memchr::memmem::find(&bytes[run..at], b"\r\n")
+            {
+                let begin = run + end + 2;
+                self.parser.advance(&mut self.term, &bytes[from..begin]);
+                from = begin + self.unseen(&bytes[begin..at]);
             }
             run = at + 1;
         }
         self.parser.advance(&mut self.term, &bytes[from..]);
     }
 
-    /// The end of the first line of `text`, which may be the rest of a control sequence, and the beginning of the lines of which anything
-    /// will be left.
-    fn seen(&mut self, text: &[u8]) -> (usize, usize) {
-        let lines = SCROLLBACK + self.term.screen_lines() + 1;
-        let whole = self.region() == (0..self.term.screen_lines());
-        let first = text.windows(2).position(|pair| pair == b"\r\n").map(|at| at + 2);
-        let mut breaks = text.windows(2).enumerate().rev().filter(|(_, pair)| *pair == b"\r\n").map(|(at, _)| at + 2);
-        match (first, breaks.nth(lines)) {
-            // Below a part of the screen that scrolls by itself, lines are written over each other, and all of them count.
-            (Some(first), Some(last)) if whole && first < last => (first, last),
-            _ => (text.len(), text.len()),
+    /// How many bytes of lines that begin where the cursor is are gone when the last of them is printed.
+    fn unseen(&mut self, text: &[u8]) -> usize {
+        // Below a part of the screen that scrolls by itself, lines are written over each other, and all of them count.
+        if self.region() != (0..self.term.screen_lines()) {
+            return 0;
         }
+        let wanted = SCROLLBACK + self.term.screen_lines() + 1;
+        let (mut rows, mut end) = (0, None);
+        for at in memchr::memmem::rfind_iter(text, b"\r\n") {
+            rows += end.map_or(0, |end| self.rows(&text[at + 2..end]));
+            if rows >= wanted {
+                return at + 2;
+            }
+            end = Some(at);
+        }
+        0
+    }
+
+    /// How many rows a line takes, at least.
+    fn rows(&self, line: &[u8]) -> usize {
+        let wraps = self.term.mode().contains(TermMode::LINE_WRAP) && !self.term.mode().contains(TermMode::INSERT);
+        // Other characters may be as wide as two or none, and a carriage return may be among the line's.
+        let wraps = wraps && line.iter().all(|byte| (b' '..=b'~').contains(byte));
+        if wraps { line.len().div_ceil(self.term.columns()).max(1) } else { 1 }
     }
 
     /// The rows that scroll.

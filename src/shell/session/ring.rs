@@ -1,7 +1,7 @@
 //! What a session's terminal printed last, byte for byte, kept once for all who read it.
 
-/// Bytes that are kept at least.
-pub(super) const KEPT: usize = 256 * 1024;
+/// Bytes that are kept at least. The model reads once in so many, and then what fills its screen and scrollback: some 80 kB.
+pub(super) const KEPT: usize = 512 * 1024;
 
 /// The ring. It lies in one piece: what is too old is let go once it is as much as is kept.
 #[derive(Debug, Default)]

@@ -362,11 +362,23 @@ mod tests {
 
     #[test]
     fn a_flood_is_read_as_if_every_line_had_been() {
-        for (before, line) in
-            [("", "y"), ("\x1b[31m", "colour"), ("\x1b[2;4r\x1b[5;1H", "below"), ("\x1b[?1049h", "full"), ("", "long long long long long")]
-        {
+        let long = "long ".repeat(60);
+        for (before, line) in [
+            ("", "y"),
+            ("\x1b[31m", "colour"),
+            ("\x1b[2;4r\x1b[5;1H", "below"),
+            ("\x1b[?1049h", "full"),
+            ("", "long long long long long"),
+            ("", long.as_str()),
+            ("\x1b[?1049h", long.as_str()),
+            ("\x1b[?7l", long.as_str()),
+            ("\x1b[4h", long.as_str()),
+            ("", "one\tof\tthem\tis\tlong"),
+            ("", &long.replace(' ', "\r")),
+            ("", &long.replace("ng", "\u{308}字")),
+        ] {
             let mut all = String::from(before);
-            for number in 0..20_000 {
+            for number in 0..(KEPT * 3 / 2 / line.len()).min(20_000) {
                 all.push_str(&format!("{line} {number}\r\n"));
             }
             all.push_str("$ ");

@@ -6,6 +6,7 @@ use rusqlite::{Connection, ToSql, params};
 
 use super::waits::{self, NewWait};
 use super::{Json, LogRow, NewImage, NewRun, NewStep, ProgramRow, RunEnd, RunKey, StepEnd};
+use crate::store::audit::{self, AuditRow};
 use crate::store::triggers;
 
 /// A row to be written. Applied in the order in which they were queued.
@@ -94,6 +95,8 @@ pub enum Write {
     },
     /// A picture of a step; kept only where there are files beside the database.
     Image(Box<NewImage>),
+    /// An entry of the audit log.
+    Audit(Box<AuditRow>),
 }
 
 const PROGRAM: &str = "INSERT INTO programs (hash, source, nodes) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING";
@@ -128,6 +131,7 @@ impl Write {
             | Self::RunCrashes { .. }
             | Self::WaitTold { .. }
             | Self::WaitOver { .. } => true,
+            Self::Audit(row) => row.is_end,
             Self::Program(_) | Self::Run(_) | Self::Step(_) | Self::StepNote { .. } | Self::Wait(_) | Self::Log { .. } | Self::Image(_) => {
                 false
             }
@@ -156,6 +160,7 @@ impl Write {
             Self::StepEnd { end: step, .. } => end(step),
             Self::Log { row, .. } => row.message.len(),
             Self::RunEnd { end, .. } => json(&end.result),
+            Self::Audit(row) => row.bytes(),
             Self::Image(image) => image.picture.as_ref().map_or(0, |picture| picture.len()),
         }
     }
@@ -225,6 +230,7 @@ impl Write {
                     run.0
                 ])?;
             }
+            Self::Audit(row) => audit::insert(connection, row)?,
             Self::Image(_) => {}
         }
         Ok(())

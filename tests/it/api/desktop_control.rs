@@ -12,7 +12,7 @@ use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 
-use super::served::{self, Server};
+use super::served::{self, Server, node};
 use crate::desktop::display::{Window, eventually, managed};
 
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -493,4 +493,25 @@ async fn a_name_is_short_and_readable_and_a_request_is_renewed_by_its_token() {
     assert_eq!((status, &given["holder"]["name"]), (200, &json!("Bob")), "{given}");
     assert_eq!(post_as(&server, "/api/desktop/control/request", bob, &json!({})).await.1["you"]["holds"], true);
     assert_eq!(post_as(&server, "/api/desktop/control/give", &ann, &json!({ "to": 1 })).await.0, 409);
+}
+
+/// A step has a time of its own; what a person takes of it does not count.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_does_not_run_out_of_time_while_a_person_is_at_the_controls() {
+    let (server, _, window) = start().await;
+    let mut click = node("click", "click_action", json!({ "x": 30, "y": 40 }));
+    click["data"]["settings"] = json!({ "timeout": 1.5 });
+    let nodes = [node("start", "manual_trigger", json!({})), click];
+    let edges = json!([{ "id": "a", "source": "start", "target": "click" }]);
+    server.post("/api/workflows/", &json!({ "id": "patient", "name": "patient", "nodes": nodes, "edges": edges })).await;
+    let token = take(&server, "Ann").await;
+    let (_, run) = server.post("/api/workflows/patient/execute", &json!({})).await;
+    let id = run["run_id"].as_str().unwrap();
+    run_is(&server, id, "waiting").await;
+    // Twice as long as the step may take.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    run_is(&server, id, "waiting").await;
+    assert_eq!(post_as(&server, "/api/desktop/control/release", &token, &json!({})).await.0, 200);
+    run_is(&server, id, "succeeded").await;
+    assert_eq!(seen(&window, 2), ["press 1 at 30,40", "release 1 at 30,40"]);
 }

@@ -128,8 +128,9 @@ async fn each_request_has_an_id_that_its_log_and_its_failure_share() {
 async fn with_keys_on_only_what_is_open_answers() {
     let server = served::start_with(|config| config.security.api_key_enabled = true).await;
     for path in trae::api::routes() {
-        let path = path.replace(['{', '}', '*'], "");
-        let open = matches!(path.as_str(), "/api/health" | "/docs" | "/docs/file" | "/openapi.json") || path.starts_with("/api/webhooks/");
+        let path = if path.is_empty() { "/".to_owned() } else { path.replace(['{', '}', '*'], "") };
+        let open =
+            matches!(path.as_str(), "/" | "/api/health" | "/docs" | "/docs/file" | "/openapi.json") || path.starts_with("/api/webhooks/");
         for path in [path.clone(), format!("{path}/")] {
             let answer = server.raw(&get(&path, "Host: {host}\r\n")).await;
             assert_eq!(status(&answer) == "401", !open, "{path}: {answer}");

@@ -216,7 +216,7 @@ async fn rounds_and_branches_run_side_by_side_and_give_what_they_give_in_order()
         node(
             "meet",
             "shell_command",
-            json!({ "command": "touch here.{{ input }}; for i in $(seq 200); do [ $(ls here.* | wc -l) = 4 ] && exit 0; sleep 0.05; done; exit 1", "read": ["*"], "write": ["*"], "fail_on_error": true })
+            json!({ "command": "touch here.{{ quote(input) }}; for i in $(seq 200); do [ $(ls here.* | wc -l) = 4 ] && exit 0; sleep 0.05; done; exit 1", "read": ["*"], "write": ["*"], "fail_on_error": true })
         ),
         node("twice", "transform", json!({ "expression": "nodes.each * 2" })),
     ]);

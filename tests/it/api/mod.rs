@@ -1,5 +1,6 @@
 //! The API over real connections, with the whole of TRAE behind it.
 
+mod audit;
 mod auth;
 mod automation;
 mod bodies;
@@ -23,6 +24,7 @@ mod limits;
 mod metrics;
 mod node_configs;
 mod painted;
+mod passes;
 mod programs;
 mod queue;
 mod recordings;
@@ -33,6 +35,7 @@ mod screen_pictures;
 mod screen_text;
 mod screen_triggers;
 mod scripts;
+mod secrets;
 pub mod served;
 mod server;
 pub mod shell;
@@ -45,6 +48,7 @@ mod socket;
 mod sockets;
 mod tls;
 mod triggers;
+mod trust;
 mod versions;
 mod workflows;
 mod workflows_drawn;

@@ -142,13 +142,14 @@ async fn a_workflow_that_runs_is_not_deleted_and_the_status_counts_it() {
     let server = start().await;
     let (_, started) = server.post("/api/workflows/known-slow/execute", &json!({})).await;
     let run = started["run_id"].as_str().unwrap().to_owned();
+    let mut status = json!({});
     for _ in 0..100 {
-        if server.get("/api/workflows/status").await.1["running"] == 1 {
+        status = server.get("/api/workflows/status").await.1;
+        if status["running"] == 1 {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    let (_, status) = server.get("/api/workflows/status").await;
     assert_eq!(status, json!({ "status": "running", "details": status["details"], "workflows": 4, "running": 1, "queued": 0 }));
     let (code, refused) = delete(&server, "/api/workflows/known-slow").await;
     assert_eq!((code, &refused["error_code"]), (409, &json!("CONFLICT")));

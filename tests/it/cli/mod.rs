@@ -1,6 +1,7 @@
 //! The command line as its users see it: what it prints where, and how it ends.
 
 mod attach;
+mod audit;
 mod check;
 mod command;
 mod config;
@@ -13,5 +14,6 @@ mod new;
 mod reload;
 mod run;
 mod runs;
+mod secrets;
 mod settings;
 pub mod trae;

@@ -124,6 +124,23 @@ fn what_is_allowed_on_the_command_line_is_granted_for_this_run_only() {
 }
 
 #[test]
+fn a_run_that_learns_prints_the_manifest_that_lets_it_run_without() {
+    let folder = Folder::new();
+    let body = "files::write(\"out/a.txt\", \"x\"); shell::run([\"true\"]); shell::run(\"exit 3\").exit_code";
+    let done = folder.write("asks.rhai", body).trae(&["run", "--learn", "asks.rhai"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let (result, manifest) = done.out.split_once('\n').unwrap();
+    assert_eq!(result, "3");
+    for line in ["//! shell = [\"true\",\"bash\"]", "//! write = [\"out/a.txt\"]"] {
+        assert!(manifest.lines().any(|other| other == line), "{line} is missing from {manifest}");
+    }
+    let again = folder.write("asks.rhai", &format!("{manifest}\n{body}")).trae(&["run", "asks.rhai"]);
+    assert_eq!((again.code, again.out.as_str()), (0, "3\n"), "{again:?}");
+    let done = folder.write("asks.rhai", "1").trae(&["run", "--learn", "asks.rhai"]);
+    assert!(done.code == 0 && done.out.contains("asked for nothing"), "{done:?}");
+}
+
+#[test]
 fn ctrl_c_cancels_the_run_and_leaves_nothing_behind() {
     let folder = Folder::new();
     folder.write("long.rhai", "log::info(\"begun\"); shell::run(\"sleep 600.25\"); time::sleep(600)");

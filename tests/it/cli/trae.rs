@@ -1,6 +1,7 @@
 //! Starts the binary in an empty folder, with nothing of the test's own environment but the search path.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -40,6 +41,15 @@ impl Place {
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         self.command(arguments, environment).output().unwrap()
+    }
+
+    /// The same, with that on its standard input.
+    pub fn run_with_input(&self, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Output {
+        let mut command = self.command(arguments, environment);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // One that ends early reads nothing of it.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
     }
 
     /// Starts a server on a free port, and waits until it serves.

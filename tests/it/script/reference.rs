@@ -8,7 +8,7 @@ use trae::script::reference::reference;
 
 use super::{host, job, program};
 
-const NAMESPACES: [&str; 15] = [
+const NAMESPACES: [&str; 16] = [
     "clipboard",
     "files",
     "flow",
@@ -19,6 +19,7 @@ const NAMESPACES: [&str; 15] = [
     "mouse",
     "ocr",
     "screen",
+    "secrets",
     "shell",
     "system",
     "time",

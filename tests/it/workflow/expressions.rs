@@ -24,6 +24,8 @@ fn pure_expressions_are_possible() {
         "input.a\n  + input.b",
         "type_of(input) == \"map\"",
         "max(input.a, input.b)",
+        "secrets.KEY",
+        "text([\"Bearer \", secrets[\"api-key\"], secrets.KEY.to_upper()])",
     ] {
         assert_eq!(RhaiExpressions.check(text), Ok(()), "{text}");
         pasted(text);
@@ -81,7 +83,12 @@ fn everything_else_is_refused() {
         "this",
         "this.x",
         "other",
-        "secrets.KEY",
+        "secrets",
+        "secrets[input.name]",
+        "secrets[\"a\" + input.name]",
+        "secrets.keys()",
+        "type_of(secrets)",
+        "secrets::get(\"KEY\")",
         "global::x",
         "mouse::click(1, 2)",
         "time::sleep(1)",
@@ -110,6 +117,15 @@ fn everything_else_is_refused() {
     assert!(RhaiExpressions.check(&"(".repeat(4000)).is_err());
     assert!(RhaiExpressions.check(&"-".repeat(4000)).is_err());
     assert!(RhaiExpressions.check(&format!("\"{}\"", "a".repeat(5000))).is_err());
+}
+
+#[test]
+fn the_secrets_of_an_expression_are_known_beforehand() {
+    let of = |text: &str| RhaiExpressions.secrets(text);
+    assert_eq!(of("text([\"a\", secrets.ONE, #{ x: secrets[\"t-w-o\"].len() > max(1, secrets.THREE.len()) }])"), ["ONE", "t-w-o", "THREE"]);
+    assert_eq!(of("input.secrets.ONE ?? secrets.TWO.sub_string(0..secrets.FOUR.len())"), ["TWO", "FOUR"]);
+    assert!(of("\"secrets.ONE\"").is_empty() && of("nothing of the kind").is_empty());
+    assert!(RhaiExpressions.check("secrets").unwrap_err().message.contains("secrets.NAME"));
 }
 
 #[test]

@@ -41,13 +41,21 @@ fn permissions_follow_the_config() {
     let http = |url: &str| of("http_request_action", serde_json::json!({ "url": url })).http;
     assert_eq!(http("https://user@Example.org/path?x={{ input }}"), ["example.org"]);
     assert_eq!(http("http://example.org:8080"), ["example.org:8080"]);
-    assert_eq!(http("https://{{ input.host }}/"), ["*"]);
-    assert_eq!(http("https://example.org{{ input.rest }}"), ["*"]);
-    assert_eq!(http("{{ input.url }}"), ["*"]);
+    // Data does not choose who is called, unless the graph says so.
+    for url in
+        ["https://{{ input.host }}/", "https://example.org{{ input.rest }}", "{{ input.url }}", "https://{{ raw(input.a) }}{{ input.b }}/"]
+    {
+        assert!(http(url).is_empty(), "{url}");
+    }
+    for url in ["{{ raw(input.url) }}", "https://{{ raw(input.host) }}/{{ input.path }}"] {
+        assert_eq!(http(url), ["*"], "{url}");
+    }
+    let hosts = serde_json::json!({ "url": "{{ input.url }}", "hosts": ["example.org", "{{ input.host }}"] });
+    assert_eq!(of("http_request_action", hosts).http, ["example.org"]);
     assert_eq!(http("http://[::1]/"), ["[[]::1[]]"]);
     assert_eq!(of("shell_command", serde_json::json!({ "command": "ls" })).shell, ["bash"]);
     assert_eq!(of("shell_command", serde_json::json!({ "argv": ["git", "log"] })).shell, ["git"]);
-    assert_eq!(of("shell_command", serde_json::json!({ "argv": ["{{ input }}"] })).shell, ["*"]);
+    assert_eq!(of("shell_command", serde_json::json!({ "argv": ["{{ raw(input) }}"] })).shell, ["*"]);
     assert_eq!(of("send_to_filesystem", serde_json::json!({ "path": "./a*[1].txt", "content": "" })).write, ["a[*][[]1[]].txt"]);
     assert_eq!(of("send_to_filesystem", serde_json::json!({ "path": "{{ input }}.txt", "content": "" })).write, ["**"]);
     assert!(of("screenshot", serde_json::json!({ "path": "a.png" })).screen);
@@ -67,6 +75,9 @@ fn a_broken_header_says_where() {
     assert!(of("//! ---\n//! category = \"action\"\n//! colour = 1\n//! ---\n").contains("colour"));
     assert!(of("//! ---\n//! category = \"action\"\n//! permissions = { nukes = true }\n//! ---\n").contains("nukes"));
     assert!(of("//! ---\n//! category = \"action\"\n//! [config.x]\n//! type = \"nonsense\"\n//! ---\n").contains("JSON Schema"));
+    assert!(
+        of("//! ---\n//! category = \"action\"\n//! [config.x]\n//! type = \"string\"\n//! sink = \"shel\"\n//! ---\n").contains("no sink")
+    );
     assert!(
         of("//! ---\n//! category = \"action\"\n//! template = { y = 1 }\n//! [config.x]\n//! type = \"integer\"\n//! ---\n")
             .contains("template")

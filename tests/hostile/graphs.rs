@@ -1,0 +1,193 @@
+//! Graphs whose texts want to be code (`texts.json`), whose shapes are none, and that are very large.
+
+use serde_json::{Value, json};
+
+use super::server::{Server, answered};
+
+/// Every place of a graph where a text can stand, with this one in it.
+fn with(text: &str) -> Value {
+    json!({
+        "name": text, "description": text, "metadata": { "note": text },
+        "nodes": [
+            { "id": "start", "type": "manual_trigger", "position": { "x": 0, "y": 0 }, "data": { "label": text, "description": text } },
+            { "id": text, "type": "log_message", "data": { "config": { "message": text.replace("{{", "\\{{") } } },
+            { "id": "set", "type": "set_variable", "data": { "config": { "name": "kept", "value": { "deep": [text.replace("{{", "\\{{")] } } } },
+            { "id": "write", "type": "transform", "data": { "config": { "expression": "nodes.set.kept.deep[0]" } } }
+        ],
+        "edges": [
+            { "id": text, "source": "start", "target": text, "label": text },
+            { "id": "b", "source": text, "target": "set" },
+            { "id": "c", "source": "set", "target": "write" }
+        ]
+    })
+}
+
+#[tokio::test]
+async fn no_text_of_a_graph_is_ever_code() {
+    let mut server = Server::start(&[]).measured();
+    let texts: Value = serde_json::from_str(include_str!("texts.json")).unwrap();
+    let mut texts: Vec<String> = serde_json::from_value(texts["texts"].clone()).unwrap();
+    texts.push("a".repeat(1 << 20));
+    let mut wrong = Vec::new();
+    for text in texts {
+        let name: String = text.chars().take(40).collect();
+        let (status, stored) = server.post("/api/workflows/", &with(&text)).await;
+        if status == 422 {
+            server.survived(&name).await;
+            continue;
+        }
+        assert_eq!(status, 201, "{name}: {}", stored["error"]);
+        if stored["name"] != text || stored["nodes"][1]["id"] != text || stored["metadata"]["note"] != text {
+            wrong.push(format!("{name}: it is not stored as it is"));
+        }
+        let id = stored["id"].as_str().unwrap();
+        let (status, run) = server.post(&format!("/api/workflows/{id}/execute"), &json!({ "wait": true, "timeout": 20 })).await;
+        // What is in braces was escaped, and a very long one is a file of its own.
+        let shown = run["result"] == text || run["result"].is_object() || status == 422;
+        if !shown {
+            wrong.push(format!("{name}: {status} {}", run.to_string().chars().take(300).collect::<String>()));
+        }
+        server.survived(&name).await;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_shape_that_is_no_graph_is_said_to_be_none_the_same_each_time() {
+    let mut server = Server::start(&[]).measured();
+    let node = |id: &str, kind: &str| json!({ "id": id, "type": kind, "data": {} });
+    let edge = |id: &str, from: &str, to: &str| json!({ "id": id, "source": from, "target": to });
+    let mut deep = json!(1);
+    for _ in 0..100 {
+        deep = json!([deep]);
+    }
+    let delay = |id: &str| json!({ "id": id, "type": "delay", "data": { "config": { "seconds": 0 } } });
+    for (name, nodes, edges) in [
+        (
+            "a cycle",
+            json!([node("s", "manual_trigger"), delay("a"), delay("b")]),
+            json!([edge("1", "s", "a"), edge("2", "a", "b"), edge("3", "b", "a")]),
+        ),
+        (
+            "a node that leads to itself",
+            json!([node("s", "manual_trigger"), delay("a")]),
+            json!([edge("1", "s", "a"), edge("2", "a", "a")]),
+        ),
+        ("two nodes of one id", json!([node("s", "manual_trigger"), node("s", "manual_trigger")]), json!([])),
+        (
+            "two edges of one id",
+            json!([node("s", "manual_trigger"), delay("a"), delay("b")]),
+            json!([edge("1", "s", "a"), edge("1", "s", "b")]),
+        ),
+        ("an edge from nowhere", json!([node("s", "manual_trigger")]), json!([edge("1", "nowhere", "s")])),
+        ("an edge into nothing", json!([node("s", "manual_trigger")]), json!([edge("1", "s", "nowhere")])),
+        ("no such type", json!([node("s", "nope")]), json!([])),
+        ("a type of the language's own", json!([node("s", "__proto__")]), json!([])),
+        ("no type", json!([node("s", "")]), json!([])),
+        ("nothing", json!([]), json!([])),
+        (
+            "a field that is none",
+            json!([node("s", "manual_trigger"), { "id": "a", "type": "delay", "data": { "config": { "sceonds": 1 } } }]),
+            json!([edge("1", "s", "a")]),
+        ),
+        (
+            "a very deep config",
+            json!([node("s", "manual_trigger"), { "id": "a", "type": "set_variable", "data": { "config": { "name": "n", "value": deep } } }]),
+            json!([edge("1", "s", "a")]),
+        ),
+        (
+            "source for a shell",
+            json!([node("s", "manual_trigger"), { "id": "a", "type": "shell_command", "data": { "config": { "command": "echo {{ input.text }}" } } }]),
+            json!([edge("1", "s", "a")]),
+        ),
+        (
+            "source for a shell in quotes",
+            json!([node("s", "manual_trigger"), { "id": "a", "type": "shell_command", "data": { "config": { "command": "echo '{{ quote(input.text) }}'" } } }]),
+            json!([edge("1", "s", "a")]),
+        ),
+        (
+            "a program from data",
+            json!([node("s", "manual_trigger"), { "id": "a", "type": "shell_command", "data": { "config": { "argv": ["{{ input.text }}"] } } }]),
+            json!([edge("1", "s", "a")]),
+        ),
+        (
+            "a statement for an expression",
+            json!([node("s", "manual_trigger"), { "id": "a", "type": "log_message", "data": { "config": { "message": "{{ 1; shell::run(\"touch canary\") }}" } } }]),
+            json!([edge("1", "s", "a")]),
+        ),
+        (
+            "a call for an expression",
+            json!([node("s", "manual_trigger"), { "id": "a", "type": "log_message", "data": { "config": { "message": "{{ shell::run(\"touch canary\") }}" } } }]),
+            json!([edge("1", "s", "a")]),
+        ),
+    ] {
+        let (status, stored) = server.post("/api/workflows/", &json!({ "name": name, "nodes": nodes, "edges": edges })).await;
+        if status == 201 {
+            let id = stored["id"].as_str().unwrap();
+            let mut said = Vec::new();
+            for _ in 0..2 {
+                let (status, refused) = server.post(&format!("/api/workflows/{id}/execute"), &json!({ "wait": true })).await;
+                assert_eq!((status, &refused["error_code"]), (422, &json!("INVALID_WORKFLOW")), "{name}: {refused}");
+                said.push(refused["error"].clone());
+            }
+            assert_eq!(said[0], said[1], "{name}");
+        } else {
+            assert!(matches!(status, 400 | 422), "{name}: {status} {stored}");
+        }
+        server.survived(name).await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_screen_says_is_data_wherever_it_goes() {
+    let mut server = Server::start(&[]).measured();
+    let shown = "x; touch canary #";
+    let steps = |config: Value| {
+        json!({
+            "id": "data", "name": "Data",
+            "nodes": [
+                { "id": "start", "type": "manual_trigger", "data": {} },
+                { "id": "run", "type": "shell_command", "data": { "config": config } }
+            ],
+            "edges": [{ "id": "1", "source": "start", "target": "run" }]
+        })
+    };
+    assert_eq!(server.post("/api/workflows/", &steps(json!({ "argv": ["echo", "x"] }))).await.0, 201);
+    for config in [
+        json!({ "argv": ["printf", "%s", "{{ params.text }}"] }),
+        json!({ "command": "printf %s {{ quote(params.text) }}" }),
+        json!({ "command": "printf %s \"$TEXT\"", "env": { "TEXT": "{{ params.text }}" } }),
+    ] {
+        for text in [shown, "$(touch canary)", "`touch canary`", "'; touch canary; '", "a\nb", "\\", "*"] {
+            assert_eq!(server.put("/api/workflows/data", &steps(config.clone())).await.0, 200);
+            let (_, run) = server.post("/api/workflows/data/execute", &json!({ "wait": true, "parameters": { "text": text } })).await;
+            assert_eq!(run["result"]["output"], text, "{config}: {run}");
+            server.survived(text).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_nodes_are_no_burden_and_one_more_is_refused() {
+    let mut server = Server::start(&[]).measured();
+    let chain = |count: usize| {
+        let mut nodes = vec![json!({ "id": "n0", "type": "manual_trigger", "data": {} })];
+        nodes.extend((1..count).map(|at| json!({ "id": format!("n{at}"), "type": "delay", "data": { "config": { "seconds": 0 } } })));
+        let edges: Vec<_> =
+            (1..count).map(|at| json!({ "id": format!("e{at}"), "source": format!("n{}", at - 1), "target": format!("n{at}") })).collect();
+        json!({ "id": "long", "name": "Long", "nodes": nodes, "edges": edges })
+    };
+    assert_eq!(server.post("/api/workflows/", &chain(10_000)).await.0, 201);
+    let start = server.request(reqwest::Method::POST, "/api/workflows/long/execute").json(&json!({ "wait": true, "timeout": 60 }));
+    let running = tokio::spawn(answered(start.timeout(std::time::Duration::from_secs(90))));
+    while !running.is_finished() {
+        server.survived_with("a long graph that runs", 512 << 20).await;
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let (_, run) = running.await.unwrap();
+    assert_eq!(run["status"], "succeeded", "{}", run["error"]);
+    assert_eq!(server.put("/api/workflows/long", &chain(10_001)).await.0, 200);
+    let (status, refused) = server.post("/api/workflows/long/execute", &json!({})).await;
+    assert_eq!((status, &refused["error_code"]), (422, &json!("INVALID_WORKFLOW")), "{}", refused["error"]);
+    server.survived_with("a long graph", 512 << 20).await;
+}
