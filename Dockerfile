@@ -10,7 +10,7 @@ FROM rust:1.95-bookworm AS build
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
         clang cmake libclang-dev libdrm-dev libegl-dev libgbm-dev libleptonica-dev libpipewire-0.3-dev libtesseract-dev libwayland-dev \
-        libxcb-randr0-dev libxcb-shm0-dev libxcb1-dev nasm pkg-config \
+        libxcb-randr0-dev libxcb-shm0-dev libxcb1-dev nasm pkg-config python3-pip \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
@@ -20,6 +20,8 @@ COPY scripts scripts
 COPY benches benches
 COPY README.md ./
 RUN cargo build --locked --release --bin trae
+# The neural engine, which reads beside Tesseract.
+RUN target/release/trae models install --to /models
 
 FROM debian:bookworm-slim
 RUN apt-get update \
@@ -32,6 +34,7 @@ RUN apt-get update \
     && install -d -m 1777 /tmp/.X11-unix
 COPY examples/docker/desktop.sh /usr/local/bin/trae-desktop
 COPY --from=build /build/target/release/trae /usr/local/bin/trae
+COPY --from=build /models /usr/local/share/trae/models
 USER 10001
 WORKDIR /home/trae
 ENV DATA_DIR=/data \
@@ -41,7 +44,8 @@ ENV DATA_DIR=/data \
     DISPLAY_MODE=virtual \
     VIRTUAL_SIZE=1920x1080 \
     VIRTUAL_STARTUP=trae-desktop \
-    OCR_LANGUAGES=eng,deu,fra,spa
+    OCR_LANGUAGES=eng,deu,fra,spa \
+    OCR_MODELS=/usr/local/share/trae/models
 VOLUME /data
 EXPOSE 8007
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 \

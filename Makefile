@@ -2,13 +2,14 @@
 # make test    formatting, lints, every test
 # make serve   the server on http://127.0.0.1:8007
 # make bench   the figures of this machine
+# make bench-ocr   how well screens are read, by each engine, and by what one would take instead
 # make fuzz    the fuzz targets for SECONDS=60 each, where cargo-fuzz and a nightly toolchain are there
 # make crash   the server killed with -9 over and over, and what it promised looked after: ROUNDS=500, or SEED=… for one round again
 #
 # Each says what it is about to do. On Debian and Ubuntu missing system packages are installed (with sudo where needed);
 # elsewhere their names are printed, and the rest goes on. `make PACKAGES=skip …` installs nothing.
 
-.PHONY: demo test serve bench crash fuzz packages-build packages-desktop packages-clients packages-shells packages-bench packages-curl tools
+.PHONY: demo test serve bench bench-ocr crash fuzz packages-build packages-desktop packages-clients packages-shells packages-bench packages-reading packages-pip packages-pip-debian packages-curl tools
 .DEFAULT_GOAL := help
 
 export LANG := C.UTF-8
@@ -28,6 +29,8 @@ DESKTOP := xvfb openbox xterm xdotool zenity xclip x11-utils x11-xserver-utils x
 # The clients in examples/clients, a browser for the page among them, and the one that asks the API everything it says of itself.
 CLIENTS := chromium curl nodejs node-ws python3 python3-venv util-linux
 BENCH := xvfb xterm wrk python3-venv tigervnc-standalone-server tigervnc-scraping-server websockify
+# Languages and fonts of the pictures that are read, and what RapidOCR's libraries want.
+READING := tesseract-ocr-deu tesseract-ocr-fra tesseract-ocr-spa fonts-dejavu-core fonts-liberation fonts-open-sans openbox libgl1 libglib2.0-0
 
 define install
 	@missing=""; \
@@ -44,6 +47,12 @@ define install
 	fi
 endef
 
+# The neural engine: without it everything else works, and the tests of it are passed over.
+define models
+echo "==> the neural engine: ONNX Runtime and three networks, fetched once and checked by their hashes"; \
+	$(1) models install $(2) || echo "==> skipped: the neural engine could not be installed; Tesseract reads"
+endef
+
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -55,11 +64,12 @@ demo: packages-build packages-desktop
 # Lints and code come from one compilation: `cargo clippy` would compile every dependency a second time, for its check alone.
 LINTING := RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/tests/linting.sh
 
-test: packages-build packages-desktop packages-clients packages-shells tools
+test: packages-build packages-desktop packages-clients packages-shells packages-pip tools
 	@echo "==> formatting"
 	cargo fmt --check
 	@echo "==> building everything, with clippy's lints: a warning is an error"
 	$(LINTING) cargo build --locked --all-targets
+	@$(call models,target/debug/trae,--to target/models)
 	@echo "==> tests: units, scripts, golden files, end to end on virtual desktops"
 	$(LINTING) cargo nextest run --locked --no-fail-fast
 	@echo "==> examples in the documentation"
@@ -78,14 +88,21 @@ test: packages-build packages-desktop packages-clients packages-shells tools
 		echo "==> skipped: cargo deny check (cargo install cargo-deny --locked)"; \
 	fi
 
-serve: packages-build packages-desktop
+serve: packages-build packages-desktop packages-pip
 	@echo "==> building the release binary, then serving on http://127.0.0.1:8007 (PORT, HOST and the like are read from the environment)"
 	cargo build --locked --release
+	@$(call models,target/release/trae,)
 	target/release/trae serve
 
 bench: packages-build packages-bench
 	@echo "==> building for release, then measuring: a few minutes"
 	cargo bench --locked --bench figures
+
+bench-ocr: packages-build packages-bench packages-reading packages-pip
+	@echo "==> building for release, then reading a few dozen pictures in every way: some ten minutes"
+	cargo build --locked --release
+	@$(call models,target/release/trae,--to target/models)
+	cargo bench --locked --bench reading
 
 ROUNDS ?= $(if $(SEED),1,500)
 
@@ -124,6 +141,16 @@ examples/clients/node_modules/@xterm/xterm:
 	command -v curl >/dev/null || $(MAKE) --no-print-directory packages-curl; \
 	mkdir -p target $@.new && curl -fsSL --retry 3 $(XTERM) -o target/xterm.tgz && echo "$(XTERM_SHA512)  target/xterm.tgz" | sha512sum -c --quiet - && \
 	tar xzf target/xterm.tgz -C $@.new --strip-components=1 && mv $@.new $@
+
+packages-reading:
+	$(call install,$(READING))
+
+# pip fetches the neural engine; where there is one already, whoever put it there has seen to it.
+packages-pip:
+	@if [ "$(PACKAGES)" != skip ] && ! python3 -m pip --version >/dev/null 2>&1; then $(MAKE) --no-print-directory packages-pip-debian; fi
+
+packages-pip-debian:
+	$(call install,python3 python3-pip ca-certificates)
 
 packages-curl:
 	$(call install,curl ca-certificates)

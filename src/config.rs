@@ -121,6 +121,8 @@ pub struct Ocr {
     pub confidence_threshold: f64,
     /// `OCR_TIMEOUT` in seconds, default `30`.
     pub timeout: Duration,
+    /// `OCR_MODELS`, default `models` in the data folder: where the neural engine's files are.
+    pub models: PathBuf,
 }
 
 /// WebSockets.

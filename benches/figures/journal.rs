@@ -122,7 +122,12 @@ fn cost() {
 
 /// What scripts use, with no desktop.
 pub fn capabilities() -> Capabilities {
-    let ocr = ocr::Settings { languages: vec!["eng".to_owned()], timeout: Duration::from_secs(30), confidence_threshold: 0.7 };
+    let ocr = ocr::Settings {
+        languages: vec!["eng".to_owned()],
+        timeout: Duration::from_secs(30),
+        confidence_threshold: 0.7,
+        models: "no-models".into(),
+    };
     let ocr = Arc::new(ocr::Ocr::new(ocr));
     Capabilities {
         desktops: Arc::new(Desktops::new(desktop::Settings { mode: desktop::Mode::None, ..Default::default() })),

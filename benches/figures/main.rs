@@ -33,6 +33,7 @@ mod shell;
 mod sight;
 mod stream;
 mod trust;
+mod venv;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_trae");
 const ROUNDS: usize = 5;

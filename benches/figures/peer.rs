@@ -1,8 +1,7 @@
 //! The server that TRAE is held against: FastAPI on uvicorn, one worker, with the seed's health answer.
 
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const APPLICATION: &str = r#"
@@ -86,7 +85,7 @@ impl Peer {
     }
 
     fn serve(application: &str, packages: &[&str], display: &str) -> Result<Self, String> {
-        let python = environment(packages)?;
+        let python = crate::venv::environment(packages)?;
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         std::fs::write(folder.path().join("peer.py"), application).map_err(|error| error.to_string())?;
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).map_err(|error| error.to_string())?.port();
@@ -117,33 +116,5 @@ impl Drop for Peer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// The Python that has these packages.
-fn environment(packages: &[&str]) -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench-venv");
-    let python = folder.join("bin/python");
-    let modules = packages.join(", ").replace("pillow", "PIL");
-    let ready = || Command::new(&python).args(["-c", &format!("import {modules}")]).output().is_ok_and(|done| done.status.success());
-    if ready() {
-        return Ok(python);
-    }
-    let folder = folder.to_string_lossy().into_owned();
-    run("python3", &["-m", "venv", &folder])?;
-    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    run(&python.to_string_lossy(), &[&install[..], packages].concat())?;
-    if ready() { Ok(python) } else { Err(format!("{modules} do not load")) }
-}
-
-fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
-    match Command::new(program).args(arguments).stdin(Stdio::null()).output() {
-        Ok(Output { status, .. }) if status.success() => Ok(()),
-        Ok(Output { stderr, stdout, .. }) => {
-            let said = [stdout, stderr].concat();
-            let said = String::from_utf8_lossy(&said);
-            Err(format!("{program} {}: {}", arguments.join(" "), said.trim().lines().next_back().unwrap_or("no reason given")))
-        }
-        Err(error) => Err(format!("{program}: {error}")),
     }
 }

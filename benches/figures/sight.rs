@@ -47,7 +47,12 @@ pub fn measure() {
 }
 
 fn sight() -> Sight {
-    let settings = ocr::Settings { languages: vec!["eng".to_owned()], timeout: Duration::from_secs(60), confidence_threshold: 0.7 };
+    let settings = ocr::Settings {
+        languages: vec!["eng".to_owned()],
+        timeout: Duration::from_secs(60),
+        confidence_threshold: 0.7,
+        models: "no-models".into(),
+    };
     Sight::new(Arc::new(Ocr::new(settings)))
 }
 

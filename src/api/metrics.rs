@@ -49,8 +49,8 @@ fn page(state: &super::State) -> Vec<Figure> {
     page.push(figure("step", "How long steps of runs took").in_(Unit::Seconds).one(Value::Histogram(runs.steps)));
     page.push(figure("runs_under_way", "Runs that go on").one(gauge(runs.running)));
     page.push(figure("queue_depth", "Runs that wait for their turn").one(gauge(runs.queued)));
-    let reading = vec![(vec![("engine", "tesseract".to_owned())], Value::Histogram(state.ocr().taken().totals()))];
-    page.push(Figure { rows: reading, ..figure("ocr", "How long it took to read a picture, by engine").in_(Unit::Seconds) });
+    let reading = state.ocr().taken().iter().map(|(name, taken)| (vec![("engine", (*name).to_owned())], Value::Histogram(taken.totals())));
+    page.push(Figure { rows: reading.collect(), ..figure("ocr", "How long it took to read a picture, by engine").in_(Unit::Seconds) });
     let runners = state.host().runners();
     let by_state = [("busy", runners.busy), ("idle", runners.idle)].map(|(name, count)| (vec![("state", name.to_owned())], gauge(count)));
     page.push(Figure { rows: by_state.into(), ..figure("runners", "Processes that run scripts, or are kept warm for it") });

@@ -5,6 +5,7 @@ pub mod doctor;
 mod gate;
 mod kept_targets;
 mod kept_zones;
+pub mod models;
 mod parts;
 mod programs;
 mod secrets;
@@ -375,8 +376,9 @@ fn prepare(data: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn ocr_settings(config: &Config) -> ocr::Settings {
-    let config::Ocr { languages, confidence_threshold, timeout } = &config.ocr;
-    ocr::Settings { languages: languages.clone(), timeout: *timeout, confidence_threshold: *confidence_threshold }
+    let config::Ocr { languages, confidence_threshold, timeout, models } = &config.ocr;
+    let (languages, models) = (languages.clone(), models.clone());
+    ocr::Settings { languages, timeout: *timeout, confidence_threshold: *confidence_threshold, models }
 }
 
 fn desktop_settings(config: &Config) -> Result<desktop::Settings, Failure> {

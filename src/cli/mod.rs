@@ -8,6 +8,7 @@ mod check;
 mod doctor;
 mod exit;
 mod keys;
+mod models;
 mod new;
 mod parameters;
 mod permit;
@@ -68,6 +69,9 @@ enum Command {
     /// List who did what, and check that nobody changed that
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Install the neural engine, which reads beside Tesseract
+    #[command(subcommand)]
+    Models(models::Models),
     /// List, show and export what ran
     #[command(subcommand)]
     Runs(runs::Runs),
@@ -112,6 +116,7 @@ pub(super) fn main() -> ExitCode {
         Command::Keys(keys) => keys.execute(),
         Command::Audit(audit) => audit.execute(),
         Command::Secrets(secrets) => secrets.execute(),
+        Command::Models(models) => models.execute(),
         Command::Runs(runs) => runs.execute(),
         Command::Shell(shell) => shell.execute(),
         Command::Doctor(doctor) => doctor.execute(),

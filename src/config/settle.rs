@@ -39,10 +39,18 @@ pub(super) fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         click_automation: r.get("ENABLE_CLICK_AUTOMATION", true),
         websockets: r.get("ENABLE_WEBSOCKETS", true),
     };
+    let storage = Storage {
+        data_dir: r.get("DATA_DIR", data_dir),
+        script_dirs: r.get("SCRIPT_DIRS", Vec::new()),
+        reload: r.get("RELOAD", true),
+        script_approval: r.get("SCRIPT_APPROVAL", false),
+        versions_kept: r.within("VERSIONS_KEPT", 0, 0..=1_000_000),
+    };
     let ocr = Ocr {
         languages: r.get("OCR_LANGUAGES", vec!["eng".to_owned()]),
         confidence_threshold: r.within("OCR_CONFIDENCE_THRESHOLD", 0.7, 0.0..=1.0),
         timeout: Duration::from_secs(r.within("OCR_TIMEOUT", 30, 1..=3600)),
+        models: r.get("OCR_MODELS", storage.data_dir.join("models")),
     };
     let websockets = WebSockets {
         timeout: Duration::from_secs(r.within("WEBSOCKET_TIMEOUT", 300, 1..=86_400)),
@@ -57,13 +65,6 @@ pub(super) fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         rate_limit_enabled: r.get("RATE_LIMIT_ENABLED", false),
         rate_limit_requests_per_minute: r.within("RATE_LIMIT_REQUESTS_PER_MINUTE", 60, 1..=1_000_000),
         http_private_hosts: r.get("HTTP_PRIVATE_HOSTS", Vec::new()),
-    };
-    let storage = Storage {
-        data_dir: r.get("DATA_DIR", data_dir),
-        script_dirs: r.get("SCRIPT_DIRS", Vec::new()),
-        reload: r.get("RELOAD", true),
-        script_approval: r.get("SCRIPT_APPROVAL", false),
-        versions_kept: r.within("VERSIONS_KEPT", 0, 0..=1_000_000),
     };
     let runs = Runs {
         max: r.within("MAX_RUNS", 64, 1..=1024),

@@ -1,5 +1,7 @@
 //! Why nothing was read.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use crate::error::{Classify, Kind};
@@ -26,6 +28,17 @@ pub enum Error {
     /// An engine did not start.
     #[error("Tesseract could not load the language {0:?}: its file may be broken; install it again")]
     Start(String),
+    /// The neural engine is not there, or broken.
+    #[error("the neural engine cannot be used: {reason}; get it with `{}`, or read with engine tesseract", install(folder))]
+    NoModels {
+        /// What is missing, or wrong.
+        reason: String,
+        /// Where its files belong.
+        folder: PathBuf,
+    },
+    /// A language that the neural engine does not read.
+    #[error("the neural engine does not read the language {0:?} (it reads {all}): use engine tesseract for it", all = super::languages::NEURAL.join(", "))]
+    Unread(String),
     /// It took too long.
     #[error("reading the picture took longer than {0} s: read a part of it, or raise the limit")]
     Timeout(f64),
@@ -35,8 +48,8 @@ pub enum Error {
     /// Reading was stopped.
     #[error("reading text is stopped: try again once enhanced_ocr runs again")]
     Off,
-    /// Tesseract failed.
-    #[error("Tesseract failed on this picture: {0}")]
+    /// An engine failed.
+    #[error("reading this picture failed: {0}")]
     Failed(String),
 }
 
@@ -47,11 +60,18 @@ fn hint(language: &str) -> String {
     format!("apt-get install tesseract-ocr-{kind}{package}")
 }
 
+/// The command that brings the neural engine.
+pub(super) fn install(folder: &std::path::Path) -> String {
+    // Whoever types it may be elsewhere.
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    format!("trae models install --to {}", folder.display())
+}
+
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Invalid(_) => Kind::ValidationError,
-            Self::Language { .. } | Self::NoTesseract | Self::Start(_) | Self::Off => Kind::ServiceUnavailable,
+            Self::Invalid(_) | Self::Unread(_) => Kind::ValidationError,
+            Self::Language { .. } | Self::NoTesseract | Self::NoModels { .. } | Self::Start(_) | Self::Off => Kind::ServiceUnavailable,
             Self::Timeout(_) => Kind::Timeout,
             Self::Cancelled => Kind::Cancelled,
             Self::Failed(_) => Kind::Internal,
@@ -64,6 +84,7 @@ impl Classify for Error {
                 Some(json!({ "service": "enhanced_ocr", "hint": hint(language), "installed": installed }))
             }
             Self::NoTesseract => Some(json!({ "service": "enhanced_ocr", "hint": "apt-get install tesseract-ocr", "installed": [] })),
+            Self::NoModels { folder, .. } => Some(json!({ "service": "enhanced_ocr", "engine": "onnx", "hint": install(folder) })),
             Self::Off => Some(json!({ "service": "enhanced_ocr", "hint": "GET /api/health/service/enhanced_ocr says why" })),
             Self::Start(language) => Some(json!({ "service": "enhanced_ocr", "hint": hint(language) })),
             _ => None,

@@ -17,6 +17,25 @@ const FOLDERS: &[&str] = &[
 /// Languages that one reading uses at most: each costs its full time again.
 const MOST: usize = 8;
 
+/// The languages that the neural engine knows all letters of, by Tesseract's names.
+pub(super) const NEURAL: &[&str] = &[
+    "afr", "cat", "ces", "chi_sim", "chi_tra", "cym", "dan", "deu", "ell", "eng", "est", "eus", "fin", "fra", "gle", "hrv", "hun", "ind",
+    "isl", "ita", "jpn", "lav", "lit", "msa", "nld", "nor", "pol", "por", "ron", "slk", "slv", "spa", "sqi", "swe", "tur",
+];
+
+/// The languages of a reading by the neural engine, which is not told them: those that were asked for, else those of the settings that it reads.
+pub(super) fn of_neural(asked: Option<&str>, configured: &[String]) -> Result<String, Error> {
+    let read = |name: &str| NEURAL.contains(&name);
+    if let Some(asked) = asked {
+        return match split(asked)?.into_iter().find(|name| !read(name)) {
+            Some(unread) => Err(Error::Unread(unread)),
+            None => Ok(asked.to_owned()),
+        };
+    }
+    let known: Vec<&str> = configured.iter().flat_map(|name| name.split('+')).filter(|name| read(name)).collect();
+    Ok(if known.is_empty() { "eng".to_owned() } else { known.join("+") })
+}
+
 /// The languages that are installed, by name.
 pub(super) fn installed() -> Result<Vec<String>, Error> {
     let (_, names) = folder().ok_or(Error::NoTesseract)?;
@@ -112,5 +131,15 @@ mod tests {
             assert!(split(text).is_err(), "{text:?} was accepted");
         }
         assert_eq!(split("deu+script/Latin+chi_sim").unwrap(), ["deu", "script/Latin", "chi_sim"]);
+    }
+
+    #[test]
+    fn the_neural_engine_says_which_languages_it_does_not_read() {
+        let configured = ["rus", "deu+eng"].map(str::to_owned);
+        assert_eq!(of_neural(None, &configured).unwrap(), "deu+eng");
+        assert_eq!(of_neural(None, &["rus".to_owned()]).unwrap(), "eng");
+        assert_eq!(of_neural(Some("fra+spa"), &configured).unwrap(), "fra+spa");
+        assert!(of_neural(Some("fra+rus"), &[]).unwrap_err().to_string().contains("\"rus\""));
+        assert!(matches!(of_neural(Some("fra\0"), &[]), Err(Error::Invalid(_))));
     }
 }

@@ -1,30 +1,33 @@
-//! Reads the text of pictures with Tesseract.
+//! Reads the text of pictures, with Tesseract or with neural networks ([`neural`]).
 //!
-//! Engines are kept warm by language. One reading takes one thread; Tesseract cannot be interrupted, so a reading that is cancelled or
-//! out of time answers at once while its thread finishes by itself. What was read is searched by [`Pattern`]; where on a screen that is does not
-//! live here.
+//! Engines are kept warm: Tesseract's by language, the networks once loaded. One reading takes one thread of Tesseract's, which cannot be
+//! interrupted, or up to two of the networks', which are asked between batches; either way a reading that is cancelled or out of time answers
+//! at once while its thread finishes by itself. What was read is searched by [`Pattern`]; where on a screen that is does not live here.
 
-mod engine;
 mod error;
 mod find;
 mod languages;
 mod likeness;
+mod neural;
 mod pool;
 mod prepare;
+mod tesseract;
 mod threads;
 mod words;
 
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use image::GrayImage;
 use tokio_util::sync::CancellationToken;
 
-use engine::Order;
 pub use error::Error;
 pub use find::{Hit, Hits, Pattern};
-use pool::Pool;
+use neural::Neural;
+pub use neural::files as models;
+use pool::{Pool, Turn, Turns};
 pub use threads::init_threads;
 pub use words::*;
 
@@ -45,6 +48,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// From which confidence on a text is accepted, 0–1, where a reading does not say.
     pub confidence_threshold: f64,
+    /// Where the neural engine's files are, or would be.
+    pub models: PathBuf,
 }
 
 /// The reader.
@@ -52,35 +57,62 @@ pub struct Settings {
 pub struct Ocr {
     settings: Settings,
     pool: Arc<Pool>,
+    neural: Arc<Neural>,
+    /// The networks use as many threads as are good for them: one reading at a time.
+    neural_turns: Arc<Turns>,
     /// Cancelled while nothing is read.
     open: Mutex<CancellationToken>,
-    taken: Tally,
+    taken: [(&'static str, Tally); 2],
+}
+
+/// What an engine makes of a picture: the text, its mean confidence, the words.
+type Answer = (String, f64, Vec<Word>);
+
+/// A reading that goes on in a thread of its own.
+struct Begun {
+    answer: Receiver<Result<Answer, Error>>,
+    language: String,
+    engine: &'static str,
+}
+
+/// How long a reading may go on.
+struct Limits<'a> {
+    started: Instant,
+    deadline: Instant,
+    cancel: &'a CancellationToken,
+    /// Cancelled when reading is stopped altogether.
+    session: CancellationToken,
 }
 
 impl Ocr {
-    /// A reader without engines: each is started when first needed, which takes about 0.1 s.
+    /// A reader without engines: each is started when first needed, which takes about 0.1 s, and the networks half a second.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, pool: Arc::new(Pool::new()), open: Mutex::default(), taken: Tally::default() }
+        let neural = Arc::new(Neural::new(settings.models.clone()));
+        let taken = [("tesseract", Tally::default()), ("onnx", Tally::default())];
+        Self { settings, pool: Arc::new(Pool::new()), neural, neural_turns: Turns::new(1), open: Mutex::default(), taken }
     }
 
-    /// Reads from now on; gives the languages there are. Nothing is warmed.
+    /// Reads from now on; gives the languages there are for Tesseract. Nothing is warmed.
     ///
     /// # Errors
-    /// Where no language is installed that a reading without one would use.
+    /// Where no language is installed that a reading without one would use, and the neural engine is not there either.
     pub fn start(&self) -> Result<Vec<String>, Error> {
-        languages::chosen(None, &self.settings.languages)?;
+        let there = languages::chosen(None, &self.settings.languages);
+        if there.is_err() && self.neural.available().is_err() {
+            there?;
+        }
         *self.session() = CancellationToken::new();
-        self.languages()
+        Ok(self.languages().unwrap_or_default())
     }
 
-    /// Reads no more: readings that go on are given up, and the warm engines are let go.
+    /// Reads no more: readings that go on are given up, and Tesseract's warm engines are let go.
     pub fn stop(&self) {
         self.session().cancel();
         self.pool.clear();
     }
 
-    /// How long readings took.
-    pub fn taken(&self) -> &Tally {
+    /// How long readings took, by engine.
+    pub fn taken(&self) -> &[(&'static str, Tally)] {
         &self.taken
     }
 
@@ -88,7 +120,7 @@ impl Ocr {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The languages that are installed, by name.
+    /// The languages that are installed for Tesseract, by name.
     pub fn languages(&self) -> Result<Vec<String>, Error> {
         languages::installed()
     }
@@ -96,9 +128,30 @@ impl Ocr {
     /// The language, or several joined by `+`, in which a reading that asks for `asked` would be read.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for what is no language; [`Error::Language`] for one that is not installed.
-    pub fn language(&self, asked: Option<&str>) -> Result<String, Error> {
-        Ok(languages::chosen(asked, &self.settings.languages)?.1)
+    /// [`Error::Invalid`] for what is no language; [`Error::Language`] for one that is not installed; [`Error::Unread`] for one that the
+    /// neural engine does not read.
+    pub fn language(&self, asked: Option<&str>, engine: Engine) -> Result<String, Error> {
+        match engine {
+            Engine::Onnx | Engine::Easyocr => languages::of_neural(asked, &self.settings.languages),
+            Engine::Tesseract | Engine::Auto => Ok(languages::chosen(asked, &self.settings.languages)?.1),
+        }
+    }
+
+    /// Whether the neural engine can be used: its files are there, and are the ones. The first look takes some tenths of a second, later
+    /// ones nothing while they stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::NoModels`] with the reason, and the command that helps.
+    pub fn neural(&self) -> Result<(), Error> {
+        self.neural.available()
+    }
+
+    /// Loads the networks, unless they are: half a second.
+    ///
+    /// # Errors
+    /// [`Error::NoModels`] as well where the library, or a network, does not load.
+    pub fn load_neural(&self) -> Result<(), Error> {
+        self.neural.load()
     }
 
     /// The longest that one reading may take.
@@ -113,9 +166,8 @@ impl Ocr {
 
     /// The same for one of several readings, which have to be done by `deadline` together.
     pub fn read_until(&self, picture: &GrayImage, reading: &Reading, deadline: Instant, cancel: &CancellationToken) -> Result<Text, Error> {
-        let started = Instant::now();
-        let session = self.session().clone();
-        if session.is_cancelled() {
+        let limits = Limits { started: Instant::now(), deadline, cancel, session: self.session().clone() };
+        if limits.session.is_cancelled() {
             return Err(Error::Off);
         }
         let (width, height) = picture.dimensions();
@@ -132,46 +184,102 @@ impl Ocr {
         if !(0.0..=1.0).contains(&threshold) {
             return Err(Error::Invalid(format!("{threshold} is no confidence: give a number from 0 to 1")));
         }
-        let (folder, language) = languages::chosen(reading.language.as_deref(), &self.settings.languages)?;
         prepare::check(&reading.preprocess)?;
-        let order = Order::new(reading, prepare::default_segmentation(width, height))?;
+        let order = tesseract::Order::new(reading, prepare::default_segmentation(width, height))?;
 
-        let Some(turn) = self.pool.turn(deadline, cancel) else {
-            return Err(self.stopped(cancel));
+        let ((text, confidence, words), language, engine) = match reading.engine.unwrap_or_default() {
+            Engine::Tesseract => self.finished(self.tesseract(picture, reading, order, &limits)?, &limits)?,
+            Engine::Onnx | Engine::Easyocr => self.finished(self.networks(picture, reading, &limits)?, &limits)?,
+            Engine::Auto => self.better(picture, reading, order, &limits)?,
         };
-        let (sender, receiver) = sync_channel(1);
-        let given_up = session.clone();
-        let (pool, picture, preprocess, wanted) = (Arc::clone(&self.pool), picture.clone(), reading.preprocess.clone(), language.clone());
+        let accepted = !text.is_empty() && confidence >= threshold;
+        let execution_time = limits.started.elapsed().as_secs_f64();
+        Ok(Text { text, confidence, accepted, words, language, engine: engine.to_owned(), execution_time })
+    }
+
+    /// Both read; of what they made of it the one with the higher confidence. Who cannot read it, or fails, is left out.
+    fn better(&self, picture: &GrayImage, reading: &Reading, order: tesseract::Order, limits: &Limits<'_>) -> Result<Read, Error> {
+        // Begun first: it takes longer.
+        let neural = self.neural.available().and_then(|()| self.networks(picture, reading, limits)).ok();
+        let tesseract = self.tesseract(picture, reading, order, limits).and_then(|begun| self.finished(begun, limits));
+        let Some(neural) = neural else { return tesseract };
+        match (tesseract, self.finished(neural, limits)) {
+            (Ok(one), Ok(other)) => Ok(if other.0.1 > one.0.1 { other } else { one }),
+            (Ok(one), Err(_)) | (Err(_), Ok(one)) => Ok(one),
+            (Err(error), Err(_)) => Err(error),
+        }
+    }
+
+    fn tesseract(&self, picture: &GrayImage, reading: &Reading, order: tesseract::Order, limits: &Limits<'_>) -> Result<Begun, Error> {
+        let (folder, language) = languages::chosen(reading.language.as_deref(), &self.settings.languages)?;
+        let (pool, picture, how, given_up) = (Arc::clone(&self.pool), picture.clone(), reading.preprocess.clone(), limits.session.clone());
+        let wanted = language.clone();
+        let answer = self.begin(self.pool.turns(), limits, move || {
+            threads::one_only();
+            let mut engine = pool.engine(&folder, &wanted)?;
+            let read = engine.read(&prepare::prepared(&picture, &how, &prepare::AUTO), &order)?;
+            // Back before the answer, or the next reading would find none.
+            if !given_up.is_cancelled() {
+                pool.put_back(wanted, engine);
+            }
+            Ok(read)
+        })?;
+        Ok(Begun { answer, language, engine: "tesseract" })
+    }
+
+    fn networks(&self, picture: &GrayImage, reading: &Reading, limits: &Limits<'_>) -> Result<Begun, Error> {
+        let language = languages::of_neural(reading.language.as_deref(), &self.settings.languages)?;
+        self.neural.available()?;
+        let (neural, picture, how) = (Arc::clone(&self.neural), picture.clone(), reading.preprocess.clone());
+        let one_line = reading.page_segmentation.is_some_and(|mode| [7, 8, 10, 13].contains(&mode));
+        let order = neural::Order { one_line, whitelist: reading.whitelist.clone() };
+        let (deadline, cancel, session) = (limits.deadline, limits.cancel.clone(), limits.session.clone());
+        let answer = self.begin(&self.neural_turns, limits, move || {
+            let over = || cancel.is_cancelled() || session.is_cancelled() || Instant::now() >= deadline;
+            // Whoever waits says itself why it is over.
+            neural.read(&prepare::prepared(&picture, &how, &neural::AUTO), &order, &over)?.ok_or(Error::Cancelled)
+        })?;
+        Ok(Begun { answer, language, engine: "onnx" })
+    }
+
+    /// Waits for a turn, and reads in a thread of its own.
+    fn begin(
+        &self,
+        turns: &Arc<Turns>,
+        limits: &Limits<'_>,
+        read: impl FnOnce() -> Result<Answer, Error> + Send + 'static,
+    ) -> Result<Receiver<Result<Answer, Error>>, Error> {
+        let Some(turn) = turns.take(limits.deadline, limits.cancel) else { return Err(self.stopped(limits.cancel)) };
+        let (sender, answer) = sync_channel(1);
+        let work = move |turn: Turn, sender: SyncSender<Result<Answer, Error>>| {
+            // Held to the end of the thread, also where nobody waits for it any more.
+            let _turn = turn;
+            let _ = sender.send(read());
+        };
         std::thread::Builder::new()
             .name("ocr".to_owned())
-            .spawn(move || {
-                // Held to the end of the thread, also where nobody waits for it any more.
-                let _turn = turn;
-                threads::one_only();
-                let read = pool.engine(&folder, &wanted).and_then(|mut engine| {
-                    let read = engine.read(&prepare::prepared(&picture, &preprocess), &order);
-                    // Back before the answer, or the next reading would find none.
-                    if read.is_ok() && !given_up.is_cancelled() {
-                        pool.put_back(wanted, engine);
-                    }
-                    read
-                });
-                let _ = sender.send(read);
-            })
+            .spawn(move || work(turn, sender))
             .map_err(|error| Error::Failed(format!("no thread could be started: {error}")))?;
+        Ok(answer)
+    }
 
+    /// Waits for what was begun.
+    fn finished(&self, begun: Begun, limits: &Limits<'_>) -> Result<Read, Error> {
+        let Begun { answer, language, engine } = begun;
         loop {
-            match receiver.recv_timeout(LOOK) {
+            match answer.recv_timeout(LOOK) {
+                _ if limits.session.is_cancelled() => return Err(Error::Off),
+                Ok(Err(Error::Cancelled)) => return Err(self.stopped(limits.cancel)),
                 Ok(read) => {
-                    let (text, confidence, words) = read?;
-                    self.taken.add(started.elapsed());
-                    let execution_time = started.elapsed().as_secs_f64();
-                    let accepted = !text.is_empty() && confidence >= threshold;
-                    return Ok(Text { text, confidence, accepted, words, language, engine: "tesseract".to_owned(), execution_time });
+                    let read = read?;
+                    let own = self.taken.iter().filter(|(name, _)| *name == engine);
+                    own.for_each(|(_, taken)| taken.add(limits.started.elapsed()));
+                    return Ok((read, language, engine));
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(Error::Failed("its thread ended without an answer".to_owned())),
-                Err(RecvTimeoutError::Timeout) if session.is_cancelled() => return Err(Error::Off),
-                Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() || Instant::now() >= deadline => return Err(self.stopped(cancel)),
+                Err(RecvTimeoutError::Timeout) if limits.cancel.is_cancelled() || Instant::now() >= limits.deadline => {
+                    return Err(self.stopped(limits.cancel));
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
@@ -181,6 +289,9 @@ impl Ocr {
         if cancel.is_cancelled() { Error::Cancelled } else { Error::Timeout(self.settings.timeout.as_secs_f64()) }
     }
 }
+
+/// What was read, in which language, by which engine.
+type Read = (Answer, String, &'static str);
 
 /// Whether `language` is written like one, installed or not.
 ///

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use super::engine::Engine;
+use super::tesseract::Tesseract;
 use super::{Error, LOOK};
 
 /// Engines kept while nobody uses them; each holds some 20 to 50 MB.
@@ -14,49 +14,40 @@ const IDLE: usize = 4;
 /// The engines that nobody uses, and the turns.
 #[derive(Debug)]
 pub(super) struct Pool {
-    idle: Mutex<Vec<(String, Engine)>>,
+    idle: Mutex<Vec<(String, Tesseract)>>,
     turns: Arc<Turns>,
 }
 
+/// How many may read at once.
 #[derive(Debug)]
-struct Turns {
+pub(super) struct Turns {
     free: Mutex<usize>,
     given_back: Condvar,
 }
 
-/// The right to keep one core busy; given back when dropped.
+/// The right to read, which keeps a core busy; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Turn(Arc<Turns>);
 
 impl Pool {
     pub(super) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { idle: Mutex::default(), turns: Arc::new(Turns { free: Mutex::new(cores), given_back: Condvar::new() }) }
+        Self { idle: Mutex::default(), turns: Turns::new(cores) }
     }
 
-    /// Waits for a core; none when the time is over or somebody cancelled.
-    pub(super) fn turn(&self, deadline: Instant, cancel: &CancellationToken) -> Option<Turn> {
-        let mut free = lock(&self.turns.free);
-        loop {
-            if cancel.is_cancelled() || Instant::now() >= deadline {
-                return None;
-            }
-            if *free > 0 {
-                *free -= 1;
-                return Some(Turn(Arc::clone(&self.turns)));
-            }
-            free = self.turns.given_back.wait_timeout(free, LOOK).unwrap_or_else(PoisonError::into_inner).0;
-        }
+    /// A turn for each core.
+    pub(super) fn turns(&self) -> &Arc<Turns> {
+        &self.turns
     }
 
     /// An engine for `language`, a warm one where there is.
-    pub(super) fn engine(&self, folder: &str, language: &str) -> Result<Engine, Error> {
+    pub(super) fn engine(&self, folder: &str, language: &str) -> Result<Tesseract, Error> {
         let mut idle = lock(&self.idle);
         if let Some(place) = idle.iter().rposition(|(of, _)| of == language) {
             return Ok(idle.remove(place).1);
         }
         drop(idle);
-        Engine::start(folder, language)
+        Tesseract::start(folder, language)
     }
 
     /// Lets the engines go that nobody uses.
@@ -66,12 +57,33 @@ impl Pool {
     }
 
     /// Keeps an engine warm; the one unused for longest makes room.
-    pub(super) fn put_back(&self, language: String, engine: Engine) {
+    pub(super) fn put_back(&self, language: String, engine: Tesseract) {
         let mut idle = lock(&self.idle);
         idle.push((language, engine));
         let oldest = (idle.len() > IDLE).then(|| idle.remove(0));
         drop(idle);
         drop(oldest);
+    }
+}
+
+impl Turns {
+    pub(super) fn new(at_once: usize) -> Arc<Self> {
+        Arc::new(Self { free: Mutex::new(at_once), given_back: Condvar::new() })
+    }
+
+    /// Waits for a turn; none when the time is over or somebody cancelled.
+    pub(super) fn take(self: &Arc<Self>, deadline: Instant, cancel: &CancellationToken) -> Option<Turn> {
+        let mut free = lock(&self.free);
+        loop {
+            if cancel.is_cancelled() || Instant::now() >= deadline {
+                return None;
+            }
+            if *free > 0 {
+                *free -= 1;
+                return Some(Turn(Arc::clone(self)));
+            }
+            free = self.given_back.wait_timeout(free, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }
 

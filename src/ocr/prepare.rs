@@ -14,16 +14,19 @@ pub(super) const LONGEST: u32 = 32_000;
 /// Pixels of an enlarged picture at most; larger ones are read as they are.
 const ENLARGED: u64 = 100_000_000;
 
+/// Pixels of height that hold a few lines at most.
+const FEW_LINES: u32 = 64;
+
 /// Steps of one pipeline at most, how much it may enlarge, and how wide a border may be.
 const MOST: usize = 16;
 const SCALES: std::ops::RangeInclusive<u32> = 1..=4;
 const WIDEST: u32 = 200;
 
-/// What is done where nobody says. Letters at the very edge are missed without a border, and a border of another shade than the background
+/// What is done for Tesseract where nobody says. Letters at the very edge are missed without a border, and a border of another shade than the background
 /// is taken for a frame with letters in it.
-const AUTO: [Step; 3] = [Step::Scale(2), Step::InvertDark, Step::Border(10)];
+pub(super) const AUTO: [Step; 3] = [Step::Scale(2), Step::InvertDark, Step::Border(10)];
 
-/// A picture as Tesseract gets it, and how to get back from it.
+/// A picture as an engine gets it, and how to get back from it.
 #[derive(Debug)]
 pub(super) struct Prepared<'a> {
     pub(super) image: Cow<'a, GrayImage>,
@@ -35,9 +38,17 @@ pub(super) struct Prepared<'a> {
     original: (u32, u32),
 }
 
-/// How a picture is segmented that says nothing else: one block, or sparse text where it is as large as a screen.
+/// How a picture is segmented that says nothing else. A few lines are one block (6): the smaller a picture, the more likely a closer look at
+/// its layout takes it for no text at all. What is larger is text of several sizes (4): as one block, a form or a table loses whole rows to
+/// its frames. What is as large as a screen is sparse text (11).
 pub(super) fn default_segmentation(width: u32, height: u32) -> u8 {
-    if u64::from(width) * u64::from(height) > 640 * 480 { 11 } else { 6 }
+    if u64::from(width) * u64::from(height) > 640 * 480 {
+        11
+    } else if height > FEW_LINES {
+        4
+    } else {
+        6
+    }
 }
 
 /// What is wrong with a pipeline.
@@ -58,11 +69,11 @@ pub(super) fn check(how: &Preprocess) -> Result<(), Error> {
     Ok(())
 }
 
-/// Does what `how` says.
-pub(super) fn prepared<'a>(picture: &'a GrayImage, how: &Preprocess) -> Prepared<'a> {
+/// Does what `how` says, and `auto` where that is left to the engine.
+pub(super) fn prepared<'a>(picture: &'a GrayImage, how: &Preprocess, auto: &[Step]) -> Prepared<'a> {
     let steps: &[Step] = match how {
         Preprocess::None => &[],
-        Preprocess::Auto => &AUTO,
+        Preprocess::Auto => auto,
         Preprocess::Steps(steps) => steps,
     };
     let original = picture.dimensions();
@@ -136,7 +147,7 @@ fn enlarged(picture: &GrayImage, by: u32) -> Option<GrayImage> {
 }
 
 /// The shade that half of the pixels are darker than: nearly always the background's.
-fn median(picture: &GrayImage) -> u8 {
+pub(super) fn median(picture: &GrayImage) -> u8 {
     shade_at(&counts(picture), picture.len() / 2)
 }
 
@@ -207,33 +218,33 @@ mod tests {
     #[test]
     fn boxes_come_back_in_the_pixels_that_were_given() {
         let picture = GrayImage::from_pixel(100, 50, image::Luma([255]));
-        let ready = prepared(&picture, &Preprocess::Auto);
+        let ready = prepared(&picture, &Preprocess::Auto, &AUTO);
         assert_eq!(ready.image.dimensions(), (220, 120));
         assert_eq!(ready.back(30, 50, 40, 20), (10, 20, 20, 10));
         // In the border, and over the edge: inside the picture all the same.
         assert_eq!(ready.back(0, 0, 5, 5), (0, 0, 1, 1));
         assert_eq!(ready.back(0, 0, 220, 120), (0, 0, 100, 50));
-        assert_eq!(prepared(&picture, &Preprocess::None).back(30, 40, 40, 5), (30, 40, 40, 5));
+        assert_eq!(prepared(&picture, &Preprocess::None, &AUTO).back(30, 40, 40, 5), (30, 40, 40, 5));
     }
 
     #[test]
     fn dark_themes_are_turned_to_dark_on_white() {
         let mut picture = GrayImage::from_pixel(40, 40, image::Luma([20]));
         picture.put_pixel(20, 20, image::Luma([240]));
-        let ready = prepared(&picture, &Preprocess::Auto);
+        let ready = prepared(&picture, &Preprocess::Auto, &AUTO);
         assert!(ready.image.get_pixel(15, 15).0[0] > 200);
-        assert_eq!(prepared(&picture, &Preprocess::None).image.get_pixel(0, 0).0[0], 20);
+        assert_eq!(prepared(&picture, &Preprocess::None, &AUTO).image.get_pixel(0, 0).0[0], 20);
     }
 
     #[test]
     fn steps_are_done_one_after_the_other_and_boxes_come_back_through_all_of_them() {
         let picture = GrayImage::from_fn(40, 20, |x, _| image::Luma([if x < 30 { 100 } else { 140 }]));
         let steps = |steps: &[Step]| Preprocess::Steps(steps.to_vec());
-        let ready = prepared(&picture, &steps(&[Step::Border(5), Step::Scale(3), Step::Border(2)]));
+        let ready = prepared(&picture, &steps(&[Step::Border(5), Step::Scale(3), Step::Border(2)]), &AUTO);
         assert_eq!(ready.image.dimensions(), (154, 94));
         assert_eq!(ready.back(17 + 30, 17 + 15, 30, 15), (10, 5, 10, 5));
         let shades = |how: &[Step]| {
-            let ready = prepared(&picture, &steps(how));
+            let ready = prepared(&picture, &steps(how), &AUTO);
             [ready.image.get_pixel(0, 0).0[0], ready.image.get_pixel(39, 0).0[0]]
         };
         assert_eq!(shades(&[Step::Contrast]), [0, 255]);

@@ -12,15 +12,34 @@ use utoipa::{PartialSchema, ToSchema};
 pub struct Reading {
     /// Tesseract's name of the language, several joined by `+` (`eng`, `deu+eng`); without it the configured ones.
     pub language: Option<String>,
-    /// Tesseract's page segmentation mode, 1 or 3–13: 6 = one block, 7 = one line, 11 = sparse text. Without it 6, and 11 for pictures
-    /// larger than 640×480: on whole screens 11 finds the same words and less noise.
+    /// Tesseract's page segmentation mode, 1 or 3–13: 6 = one block, 7 = one line, 11 = sparse text. Without it 6 where
+    /// the picture is at most 64 pixels high, 11 where it is larger than 640×480, and else 4, text of several sizes. The neural engine takes
+    /// 7, 8, 10 and 13 as one line, and finds the lines itself else.
     pub page_segmentation: Option<u8>,
     /// Read only these characters.
     pub whitelist: Option<String>,
     /// What is done to the picture first.
     pub preprocess: Preprocess,
+    /// What reads it; without it Tesseract.
+    pub engine: Option<Engine>,
     /// From which confidence on the text is accepted, 0–1; without it the configured one.
     pub confidence_threshold: Option<f64>,
+}
+
+/// What reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = OCREngine, example = "tesseract")]
+pub enum Engine {
+    /// Tesseract.
+    #[default]
+    Tesseract,
+    /// Neural networks on ONNX Runtime, which `trae models install` brings: better at small and coloured text, and slower.
+    Onnx,
+    /// Another name of `onnx`.
+    Easyocr,
+    /// Both, and of what they read the better: the one with the higher confidence. Only Tesseract where the other is not installed.
+    Auto,
 }
 
 /// What is done to a picture before it is read: `"auto"`, `"none"`, or a list of steps.
@@ -132,7 +151,7 @@ pub struct Text {
     pub words: Vec<Word>,
     /// The language it was read in.
     pub language: String,
-    /// The engine that read it.
+    /// The engine that read it: `tesseract` or `onnx`.
     pub engine: String,
     /// Seconds it took.
     pub execution_time: f64,

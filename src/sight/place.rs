@@ -59,6 +59,7 @@ impl Place {
                 page_segmentation: known.page_segmentation,
                 whitelist: known.whitelist,
                 preprocess: known.preprocess,
+                engine: known.engine,
                 confidence_threshold: None,
             },
         };
@@ -85,6 +86,7 @@ impl Place {
             page_segmentation: asked.page_segmentation.or(own.page_segmentation),
             whitelist: asked.whitelist.or_else(|| own.whitelist.clone()),
             preprocess: if asked.preprocess == Preprocess::default() { own.preprocess.clone() } else { asked.preprocess },
+            engine: asked.engine.or(own.engine),
             confidence_threshold: asked.confidence_threshold,
         }
     }
@@ -128,7 +130,8 @@ impl Named {
 
     /// What is read to find the text beside which it stands is more than the zone.
     fn reading_of_anchor(&self) -> Reading {
-        Reading { language: self.reading.language.clone(), preprocess: self.reading.preprocess.clone(), ..Reading::default() }
+        let Reading { language, preprocess, engine, .. } = self.reading.clone();
+        Reading { language, preprocess, engine, ..Reading::default() }
     }
 }
 

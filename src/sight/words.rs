@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::ocr::{Preprocess, Reading};
+use crate::ocr::{Engine, Preprocess, Reading};
 use crate::screen::Region;
 use crate::windows::Filter;
 
@@ -86,6 +86,8 @@ pub struct NamedZone {
     pub whitelist: Option<String>,
     /// What is done to its picture first.
     pub preprocess: Preprocess,
+    /// What reads it; without it Tesseract.
+    pub engine: Option<Engine>,
 }
 
 impl NamedZone {
@@ -159,6 +161,8 @@ pub struct TextSearch {
     pub whitelist: Option<String>,
     /// What is done to the picture first.
     pub preprocess: Preprocess,
+    /// What reads it; without it Tesseract.
+    pub engine: Option<Engine>,
     /// The desktop; without it the one that is meant anyway.
     #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
     pub target: Option<String>,
@@ -173,12 +177,13 @@ impl TextSearch {
 
     /// How to read what is there.
     pub fn reading(&self) -> Reading {
-        let Self { language, page_segmentation, whitelist, preprocess, .. } = self;
+        let Self { language, page_segmentation, whitelist, preprocess, engine, .. } = self;
         Reading {
             language: language.clone(),
             page_segmentation: *page_segmentation,
             whitelist: whitelist.clone(),
             preprocess: preprocess.clone(),
+            engine: *engine,
             confidence_threshold: None,
         }
     }

@@ -23,9 +23,6 @@ pub enum Error {
     /// Values outside what is accepted: pointer and sentence.
     #[error("{}", list(.0))]
     Invalid(Vec<(String, String)>),
-    /// An engine that is not there.
-    #[error("the engine {0} is not there: its models are not installed; use tesseract, or auto, which takes what there is")]
-    Engine(&'static str),
     /// The folder of images cannot be read or written.
     #[error(
         "the images in {folder} cannot be {verb} ({reason}): make room, or let TRAE's user write there; what was kept before is intact"
@@ -86,7 +83,6 @@ impl Classify for Error {
         match self {
             Self::NotFound { .. } | Self::Gone(_) => Kind::NotFound,
             Self::Invalid(_) => Kind::ValidationError,
-            Self::Engine(_) => Kind::ServiceUnavailable,
             Self::Folder { .. } => Kind::StorageFull,
             Self::Damaged { .. } | Self::Ended => Kind::Internal,
             Self::Cancelled => Kind::Cancelled,
@@ -106,11 +102,6 @@ impl Classify for Error {
                 let errors: Vec<_> = errors.iter().map(|(path, message)| json!({ "path": path, "message": message })).collect();
                 Some(json!({ "errors": errors }))
             }
-            Self::Engine(engine) => Some(json!({
-                "service": "enhanced_ocr",
-                "engine": engine,
-                "hint": "send engine = tesseract, or auto; the neural models come with a later version"
-            })),
             Self::Folder { folder, .. } => {
                 Some(json!({ "service": "snapshot", "hint": format!("look at the disk and the rights of {folder}") }))
             }

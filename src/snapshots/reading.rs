@@ -9,9 +9,9 @@ use std::time::Instant;
 use image::{GrayImage, ImageReader, Limits};
 use tokio_util::sync::CancellationToken;
 
-use super::words::{Engine, MOST, OcrAnswer, OcrRequest, Zone, ZoneResult, ZoneWord};
+use super::words::{MOST, OcrAnswer, OcrRequest, Zone, ZoneResult, ZoneWord};
 use super::{Error, Image, Snapshots, blocking};
-use crate::ocr::{self, Ocr, Preprocess, Reading};
+use crate::ocr::{self, Engine, Ocr, Preprocess, Reading};
 use crate::screen::ImageFormat;
 use crate::store::snapshots::SnapshotRow;
 
@@ -26,11 +26,6 @@ impl Snapshots {
         let OcrRequest { snapshot_id, zones, engine, preprocess } = request;
         count("/zones", zones.len())?;
         refused(zone_faults(&zones, "/zones"))?;
-        match engine {
-            Engine::Tesseract | Engine::Auto => {}
-            Engine::Onnx => return Err(Error::Engine("onnx")),
-            Engine::Easyocr => return Err(Error::Engine("easyocr")),
-        }
         let row = self.row(&snapshot_id).await?;
         refused(outside(&zones, &row).into_iter().map(|(index, message)| (format!("/zones/{index}"), message)).collect())?;
         let image = self.image_of(&row).await?;
@@ -41,19 +36,15 @@ impl Snapshots {
         let reading = {
             let cancel = cancel.clone();
             blocking(move || {
-                languages(&ocr, &zones)?;
+                readable(&ocr, &zones, engine)?;
                 let picture = decoded(&row, &image)?;
-                read_all(&ocr, &picture, &zones, &preprocess, started, &cancel)
+                read_all(&ocr, &picture, &zones, &(engine, preprocess), started, &cancel)
             })
         };
-        let results = reading.await?;
-        Ok(OcrAnswer {
-            success: true,
-            snapshot_id,
-            engine: "tesseract".to_owned(),
-            results,
-            execution_time: started.elapsed().as_secs_f64(),
-        })
+        let results: Vec<(ZoneResult, String)> = reading.await?;
+        let engine = engine_of(&results);
+        let results = results.into_iter().map(|(result, _)| result).collect();
+        Ok(OcrAnswer { success: true, snapshot_id, engine, results, execution_time: started.elapsed().as_secs_f64() })
     }
 }
 
@@ -114,15 +105,28 @@ pub(super) fn outside(zones: &[Zone], row: &SnapshotRow) -> Vec<(usize, String)>
     zones.iter().enumerate().filter(|(_, zone)| out(zone)).map(|(index, zone)| (index, message(zone))).collect()
 }
 
-/// Whether every language is there, before any is read.
-fn languages(ocr: &Ocr, zones: &[Zone]) -> Result<(), Error> {
-    let mut asked: Vec<Option<&str>> = zones.iter().map(|zone| zone.language.as_deref()).collect();
-    asked.sort_unstable();
-    asked.dedup();
-    for language in asked {
-        ocr.language(language)?;
+/// Whether every engine and every language is there, before any is read.
+fn readable(ocr: &Ocr, zones: &[Zone], engine: Engine) -> Result<(), Error> {
+    let mut asked: Vec<(Engine, Option<&str>)> = Vec::new();
+    for zone in zones {
+        let ask = (zone.engine.unwrap_or(engine), zone.language.as_deref());
+        if !asked.contains(&ask) {
+            asked.push(ask);
+        }
+    }
+    for (engine, language) in asked {
+        if matches!(engine, Engine::Onnx | Engine::Easyocr) {
+            ocr.neural()?;
+        }
+        ocr.language(language, engine)?;
     }
     Ok(())
+}
+
+/// The one engine that read all zones, or `auto`.
+fn engine_of(results: &[(ZoneResult, String)]) -> String {
+    let first = results.first().map_or("tesseract", |(_, engine)| engine);
+    if results.iter().all(|(_, engine)| engine == first) { first.to_owned() } else { "auto".to_owned() }
 }
 
 fn decoded(row: &SnapshotRow, image: &Image) -> Result<GrayImage, Error> {
@@ -156,20 +160,20 @@ fn read_all(
     ocr: &Ocr,
     picture: &GrayImage,
     zones: &[Zone],
-    preprocess: &Preprocess,
+    usual: &(Engine, Preprocess),
     started: Instant,
     cancel: &CancellationToken,
-) -> Result<Vec<ZoneResult>, Error> {
+) -> Result<Vec<(ZoneResult, String)>, Error> {
     let deadline = started + ocr.timeout();
     let stop = cancel.child_token();
     let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, ZoneResult)>> = Mutex::new(Vec::with_capacity(zones.len()));
+    let done: Mutex<Vec<(usize, (ZoneResult, String))>> = Mutex::new(Vec::with_capacity(zones.len()));
     let failed: Mutex<Option<ocr::Error>> = Mutex::new(None);
     let work = || {
         while !stop.is_cancelled() {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(zone) = zones.get(index) else { return };
-            match read_one(ocr, picture, zone, preprocess, deadline, &stop) {
+            match read_one(ocr, picture, zone, usual, deadline, &stop) {
                 Ok(result) => done.lock().unwrap_or_else(PoisonError::into_inner).push((index, result)),
                 Err(error) => {
                     // The others end because of this one, and say so later.
@@ -202,16 +206,17 @@ fn read_one(
     ocr: &Ocr,
     picture: &GrayImage,
     zone: &Zone,
-    preprocess: &Preprocess,
+    (engine, preprocess): &(Engine, Preprocess),
     deadline: Instant,
     cancel: &CancellationToken,
-) -> Result<ZoneResult, ocr::Error> {
+) -> Result<(ZoneResult, String), ocr::Error> {
     let cut = image::imageops::crop_imm(picture, zone.x, zone.y, zone.width, zone.height).to_image();
     let reading = Reading {
         language: zone.language.clone(),
         page_segmentation: zone.page_segmentation,
         whitelist: zone.whitelist.clone(),
         preprocess: zone.preprocess.as_ref().unwrap_or(preprocess).clone(),
+        engine: Some(zone.engine.unwrap_or(*engine)),
         confidence_threshold: None,
     };
     let text = ocr.read_until(&cut, &reading, deadline, cancel)?;
@@ -223,7 +228,7 @@ fn read_one(
         width: word.width,
         height: word.height,
     };
-    Ok(ZoneResult {
+    let result = ZoneResult {
         zone_id: zone.id.clone(),
         name: zone.name.clone(),
         accepted: !text.text.trim().is_empty() && text.confidence >= zone.confidence_threshold,
@@ -232,5 +237,6 @@ fn read_one(
         language: text.language,
         words: text.words.into_iter().map(word).collect(),
         execution_time: text.execution_time,
-    })
+    };
+    Ok((result, text.engine))
 }

@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 use super::clicking::action_faults;
 use super::images::is_id;
 use super::reading::{outside, refused, zone_faults};
-use super::words::{Applied, ClickRequest, Engine, MOST, OcrRequest, Template, TemplateDraft};
+use super::words::{Applied, ClickRequest, MOST, OcrRequest, Template, TemplateDraft};
 use super::{Error, Snapshots, moment, not_found};
 use crate::desktop::Token;
-use crate::ocr::Preprocess;
+use crate::ocr::{Engine, Preprocess};
 use crate::policy::Grant;
 use crate::store::templates::TemplateRow;
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::input::Button;
-use crate::ocr::Preprocess;
+use crate::ocr::{Engine, Preprocess};
 use crate::screen::{ImageFormat, Region};
 
 /// Zones of one reading, or clicks of one list, at most.
@@ -106,6 +106,9 @@ pub struct Zone {
     /// What is done to its picture first; without it what the reading says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preprocess: Option<Preprocess>,
+    /// What reads it; without it what the reading says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Engine>,
 }
 
 /// What a click action does.
@@ -144,21 +147,6 @@ pub struct Action {
     pub delay_ms: u32,
 }
 
-/// What reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Engine {
-    /// Tesseract.
-    #[default]
-    Tesseract,
-    /// The neural pipeline.
-    Onnx,
-    /// Another name of `onnx`.
-    Easyocr,
-    /// The best there is.
-    Auto,
-}
-
 /// What to read in a snapshot.
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -185,7 +173,7 @@ pub struct OcrAnswer {
     pub success: bool,
     /// The snapshot.
     pub snapshot_id: String,
-    /// What read.
+    /// What read: `tesseract` or `onnx`, and `auto` where some zones were read by the one and some by the other.
     #[schema(example = "tesseract")]
     pub engine: String,
     /// Zone by zone, in the order in which they were given.

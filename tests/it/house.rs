@@ -138,6 +138,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("libc", &["sandbox"]),
     ("notify", &["files", "script"]),
     ("openh264", &["screen"]),
+    ("ort", &["ocr"]),
     ("portable_pty", &["shell"]),
     ("prometheus_client", &["api"]),
     ("regex", &["ocr", "shell", "windows"]),

@@ -108,7 +108,7 @@ pub(crate) async fn status(State(state): State<super::State>, Query(query): Quer
         automation_mode: seen.as_ref().map_or("none", |(kind, _)| kind).to_owned(),
         screen_size: seen.map(|(_, bounds)| ScreenSize { width: bounds.width, height: bounds.height }),
         scale_factor: state.desktops().streams().usual().scale_factor,
-        easyocr_available: false,
+        easyocr_available: neural(&state).await,
         tesseract_available: tesseract(&state).await,
     };
     Ok(Answer(AutomationStatus { success: true, message, data, timestamp: unix_now() }))
@@ -118,14 +118,17 @@ pub(crate) async fn status(State(state): State<super::State>, Query(query): Quer
 #[utoipa::path(get, path = "/api/automation/capabilities", tag = "automation", operation_id = "automation_capabilities", responses((status = 200, body = Capabilities)))]
 pub(crate) async fn capabilities(State(state): State<super::State>) -> Result<Answer<Capabilities>> {
     let on = state.enter(Name::ClickAutomation).is_ok();
-    let reads = state.enter(Name::EnhancedOcr).is_ok() && tesseract(&state).await;
+    let reading = state.enter(Name::EnhancedOcr).is_ok();
+    let engines = [("tesseract", reading && tesseract(&state).await), ("easyocr", reading && neural(&state).await)];
+    let engines: Vec<&str> = engines.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
+    let reads = !engines.is_empty();
     let sees = state.enter(Name::LiveDesktop).is_ok();
     let listed = |there: bool, names: &[&'static str]| if there { names.to_vec() } else { Vec::new() };
     Ok(Answer(Capabilities {
         mouse_actions: listed(on, &["click", "move", "drag", "scroll", "down", "up"]),
         keyboard_actions: listed(on, &["type", "press", "hotkey", "down", "up"]),
         clipboard_actions: listed(on, &["read", "set"]),
-        ocr_engines: listed(reads, &["tesseract"]),
+        ocr_engines: engines,
         text_actions: match (reads, on) {
             (true, true) => vec!["read", "find", "wait", "click"],
             (true, false) => vec!["read", "find", "wait"],
@@ -144,6 +147,12 @@ pub(crate) async fn capabilities(State(state): State<super::State>) -> Result<An
 async fn tesseract(state: &super::State) -> bool {
     let ocr = Arc::clone(state.ocr());
     blocking(move || Ok(ocr.languages()?)).await.is_ok_and(|languages| !languages.is_empty())
+}
+
+/// Whether the neural engine can be used.
+async fn neural(state: &super::State) -> bool {
+    let ocr = Arc::clone(state.ocr());
+    blocking(move || Ok(ocr.neural()?)).await.is_ok()
 }
 
 /// Uses mouse or keyboard when its turn comes; says how many characters were typed. If the caller goes away, it stops.

@@ -15,7 +15,7 @@ use crate::api::State as Rooms;
 use crate::desktop::Action;
 use crate::error::{Failure, Kind};
 use crate::input::{Button, Click};
-use crate::ocr::{Preprocess, Reading, Text};
+use crate::ocr::{Engine, Preprocess, Reading, Text};
 use crate::services::Name;
 use crate::sight::{FoundText, TextSearch, TextSought, WindowChoice, Zone};
 
@@ -54,6 +54,8 @@ pub(crate) struct TextReadRequest {
     whitelist: Option<String>,
     /// What is done to the picture first.
     preprocess: Preprocess,
+    /// What reads it; without it Tesseract.
+    engine: Option<Engine>,
     /// From which confidence on the text is accepted, 0–1; without it the configured one.
     #[schema(minimum = 0, maximum = 1)]
     confidence_threshold: Option<f64>,
@@ -109,9 +111,9 @@ fn tenth() -> f64 {
 #[utoipa::path(post, path = "/api/automation/text/read", tag = "automation", operation_id = "text_read", request_body = TextReadRequest, responses((status = 200, body = Text), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse), (status = 504, body = ErrorResponse)))]
 pub(crate) async fn read(State(state): State<Rooms>, Json(request): Json<TextReadRequest>) -> Result<Answer<Text>> {
     let TextReadRequest { x, y, width, height, monitor, window, zone, target, .. } = request;
-    let TextReadRequest { language, page_segmentation, whitelist, preprocess, confidence_threshold, .. } = request;
+    let TextReadRequest { language, page_segmentation, whitelist, preprocess, engine, confidence_threshold, .. } = request;
     let cancel = looking(&state, Name::EnhancedOcr)?;
-    let reading = Reading { language, page_segmentation, whitelist, preprocess, confidence_threshold };
+    let reading = Reading { language, page_segmentation, whitelist, preprocess, engine, confidence_threshold };
     let desktop = state.desktops().reach(target.as_deref()).await?;
     let zone = Zone { x, y, width, height, monitor, window, zone };
     Ok(Answer(until(&state, &cancel, state.sight().read(&desktop, zone, reading, &cancel)).await?))

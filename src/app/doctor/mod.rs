@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::app::parts::proxmox;
 use crate::config::Config;
+use crate::ocr;
 use programs::Programs;
 
 /// How a thing is.
@@ -73,15 +74,27 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     findings.extend(desktop::display(config).await);
     findings.extend(programs.ocr(config).await);
     findings.extend(programs.shells().await);
-    findings.push(models());
+    findings.push(models(config));
     findings.extend(kernel::sandbox(config));
     findings.push(proxmox(config).await);
     findings
 }
 
-/// Models that read text are no part of this version.
-fn models() -> Finding {
-    Finding::missing("neural models", "not installed; Tesseract reads", "nothing to do: this version reads with Tesseract only").optional()
+/// The engine that reads beside Tesseract: its files are hashed, and its library and networks loaded.
+fn models(config: &Config) -> Finding {
+    let part = "neural models";
+    if !config.services.ocr {
+        return Finding::ok(part, "switched off by ENABLE_OCR=false").optional();
+    }
+    let folder = &config.ocr.models;
+    let mend = format!("trae models install --to {}", folder.display());
+    if !folder.exists() {
+        return Finding::missing(part, "not installed; Tesseract reads", mend).optional();
+    }
+    match ocr::Ocr::new(crate::app::ocr_settings(config)).load_neural() {
+        Ok(()) => Finding::ok(part, format!("loaded from {}", folder.display())).optional(),
+        Err(error) => Finding::broken(part, error.to_string(), mend).optional(),
+    }
 }
 
 async fn proxmox(config: &Config) -> Finding {

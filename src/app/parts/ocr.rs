@@ -8,8 +8,9 @@ use crate::error::Failure;
 use crate::ocr::Ocr;
 use crate::services::Service;
 
-/// Tesseract. A restart lets its warm engines go, gives up readings that go on, and looks which languages there are. A machine without
-/// Tesseract has this part down, with the package to install as the reason, until it is installed: nothing else depends on it.
+/// Tesseract, and the neural engine. A restart lets Tesseract's warm engines go, gives up readings that go on, and looks which languages there
+/// are. A machine without either has this part down, with the package to install as the reason, until one is installed: nothing else depends
+/// on it.
 pub(super) struct Reading(pub(super) Arc<Ocr>);
 
 impl Service for Reading {
@@ -22,9 +23,10 @@ impl Service for Reading {
     }
 
     fn details(&self) -> String {
+        let neural = if self.0.neural().is_ok() { "; the neural engine is there" } else { "" };
         match self.0.languages() {
-            Ok(languages) => format!("Tesseract reads {}", languages.join(", ")),
-            Err(error) => error.to_string(),
+            Ok(languages) => format!("Tesseract reads {}{neural}", languages.join(", ")),
+            Err(error) => format!("{error}{neural}"),
         }
     }
 }

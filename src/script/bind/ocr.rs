@@ -38,11 +38,12 @@ mod functions {
 
     /// Reads a zone (`x`, `y`, `width`, `height`, counted from the corner of a `monitor` or `window` where one is given) or an `image`, with
     /// `language` (`"deu+eng"`), `page_segmentation` (0–13), `whitelist` (only these characters), `preprocess` (`"auto"`, `"none"`, or a list of steps such as `[#{ scale: 3 }, "invert_dark", "contrast", "threshold", #{ border: 10 }]`),
+    /// `engine` (`"tesseract"`; `"onnx"` or `"easyocr"`, the neural engine, which `trae models install` brings; `"auto"`, the better of the two),
     /// `confidence_threshold` (0–1; without it the configured one). A `window` is its number, a part of its title, or a map as for
     /// `window::list`. `zone` is the name of a zone instead, of which `x`, `y`, `width` and `height` are a part.
     ///
-    /// Boxes count from the corner of the virtual screen, or of the image. Raises `SERVICE_UNAVAILABLE` where the language is not
-    /// installed. Needs `screen = true`.
+    /// Boxes count from the corner of the virtual screen, or of the image. Raises `SERVICE_UNAVAILABLE` where the language or the engine is
+    /// not installed. Needs `screen = true`.
     ///
     /// ```rhai
     /// let line = ocr::read(#{ x: 0, y: 0, width: 300, height: 40, page_segmentation: 7 });

@@ -67,6 +67,7 @@ pub async fn start_with(change: impl FnOnce(&mut Config)) -> Server {
 async fn app(data: tempfile::TempDir, change: impl FnOnce(&mut Config)) -> (Arc<App>, tempfile::TempDir) {
     let mut config = Config::default();
     config.storage.data_dir = data.path().to_path_buf();
+    config.ocr.models = data.path().join("models");
     config.desktop.mode = DisplayMode::Virtual;
     config.desktop.virtual_size = (1280, 800);
     change(&mut config);

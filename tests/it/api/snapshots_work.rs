@@ -147,10 +147,12 @@ async fn engines_are_chosen_and_refused_by_name() {
         assert_eq!(status, expected, "{engine}: {answer}");
         match expected {
             200 => assert_eq!(answer["engine"], "tesseract"),
-            503 => assert!(answer["details"]["hint"].as_str().unwrap().contains("auto"), "{answer}"),
+            503 => assert!(answer["details"]["hint"].as_str().unwrap().starts_with("trae models install --to /"), "{answer}"),
             _ => assert_eq!(answer["details"]["errors"][0]["path"], "/engine"),
         }
     }
+    let (_, status) = server.get("/api/automation/status").await;
+    assert_eq!(status["data"]["easyocr_available"], false, "{status}");
     drop(server);
     let off = start_with(|config| config.services.ocr = false).await;
     let snapshot = id(&create(&off, json!({})).await);
@@ -289,6 +291,8 @@ async fn clicks_wait_for_their_turn_at_the_desktop() {
     drop(lease);
     assert_eq!(waiting.await.unwrap(), 200);
     assert_eq!(window.story(), ["press 1 at 9,9", "release 1 at 9,9"]);
+    let (_, status) = server.get("/api/automation/status").await;
+    assert_eq!(status["data"]["easyocr_available"], false, "{status}");
     drop(server);
     let off = start_with(|config| config.services.click_automation = false).await;
     let snapshot = id(&create(&off, json!({})).await);
@@ -361,4 +365,41 @@ async fn a_template_is_kept_and_used_on_another_snapshot() {
         let (status, refused) = server.post("/api/snapshots/templates", &body).await;
         assert_eq!((status, &refused["details"]["errors"][0]["path"]), (422, &json!(path)), "{refused}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_neural_engine_reads_where_it_is_installed() {
+    let Some(models) = crate::machine::neural::installed() else { return };
+    let server = start_with(|config| config.ocr.models = models).await;
+    let (_, status) = server.get("/api/automation/status").await;
+    assert_eq!((&status["data"]["easyocr_available"], &status["data"]["tesseract_available"]), (&json!(true), &json!(true)), "{status}");
+    let (_, capabilities) = server.get("/api/automation/capabilities").await;
+    assert_eq!(capabilities["ocr_engines"], json!(["tesseract", "easyocr"]));
+    let _terminal = terminal(&server, (200, 100), "Invoice total 1234 EUR\\nThe quick brown fox\\n");
+    let region = json!({ "x": 190, "y": 90, "width": 510, "height": 180 });
+    let snapshot = showing(&server, json!({ "region": region, "format": "png" }), "Invoice").await;
+    let lines = |id: &str, engine: Value| json!({ "id": id, "name": id, "x": 10, "y": 10, "width": 480, "height": 140, "engine": engine });
+    let ask = async |zones: Value, engine: &str| {
+        let (status, answer) =
+            server.post("/api/snapshots/ocr/execute", &json!({ "snapshot_id": snapshot, "zones": zones, "engine": engine })).await;
+        assert_eq!(status, 200, "{answer}");
+        answer
+    };
+    let answer = ask(json!([lines("a", Value::Null)]), "easyocr").await;
+    assert_eq!(answer["engine"], "onnx", "{answer}");
+    assert!(answer["results"][0]["text"].as_str().unwrap().contains("Invoice total 1234 EUR\nThe quick brown fox"), "{answer}");
+    let both = ask(json!([lines("a", json!("onnx")), lines("b", Value::Null)]), "tesseract").await;
+    assert_eq!(both["engine"], "auto", "{both}");
+
+    // On the screen, over REST and from a script, and in a zone that says what reads it.
+    let find = json!({ "text": "brown fox", "engine": "onnx", "x": 190, "y": 90, "width": 510, "height": 180 });
+    let (_, found) = server.post("/api/automation/text/find", &find).await;
+    assert_eq!(found["found"]["text"], "brown fox", "{found}");
+    let zone = json!({ "x": 200, "y": 100, "width": 480, "height": 140, "engine": "easyocr" });
+    let put = reqwest::Client::new().put(server.url("/api/zones/lines")).json(&zone).send().await.unwrap();
+    assert!(put.status().is_success(), "{}", put.text().await.unwrap());
+    let (_, read) = server.post("/api/automation/text/read", &json!({ "zone": "lines" })).await;
+    assert_eq!(read["engine"], "onnx", "{read}");
+    let (_, read) = server.post("/api/automation/text/read", &json!({ "zone": "lines", "engine": "tesseract" })).await;
+    assert_eq!(read["engine"], "tesseract", "{read}");
 }

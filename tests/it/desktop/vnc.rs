@@ -91,8 +91,12 @@ fn words<T: serde::de::DeserializeOwned>(value: Value) -> T {
 
 /// What is read there, in one line.
 fn read(desktop: &Desktop, part: &Capture) -> String {
-    let ocr =
-        Ocr::new(trae::ocr::Settings { languages: vec!["eng".to_owned()], timeout: Duration::from_secs(30), confidence_threshold: 0.5 });
+    let ocr = Ocr::new(trae::ocr::Settings {
+        languages: vec!["eng".to_owned()],
+        timeout: Duration::from_secs(30),
+        confidence_threshold: 0.5,
+        models: "no-models".into(),
+    });
     let seen = desktop.screen().capture(part).unwrap().to_gray();
     ocr.read(&seen, &words(json!({})), &CancellationToken::new()).unwrap().text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

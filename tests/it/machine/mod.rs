@@ -4,6 +4,7 @@ use trae::policy::{Grant, Permissions};
 
 mod fetch;
 mod files;
+pub mod neural;
 mod ocr;
 mod shell;
 mod shell_kinds;

@@ -13,7 +13,7 @@ use x11rb::protocol::xproto::{ConnectionExt, ImageFormat};
 use x11rb::rust_connection::RustConnection;
 
 /// A virtual screen with a window on it; both end with this.
-struct Shown {
+pub struct Shown {
     server: Child,
     window: Child,
     display: String,
@@ -62,8 +62,14 @@ impl Shown {
         })
     }
 
+    /// One line of a terminal, cut out of it.
+    pub fn line(text: &str) -> GrayImage {
+        let picture = xterm(["black", "white"], text).still();
+        image::imageops::crop_imm(&picture, 0, 0, 300, 24).to_image()
+    }
+
     /// Captures until the picture stands still with something on it.
-    fn still(&self) -> GrayImage {
+    pub fn still(&self) -> GrayImage {
         let deadline = Instant::now() + Duration::from_secs(30);
         let mut last = self.capture();
         loop {
@@ -79,14 +85,18 @@ impl Shown {
     }
 }
 
-fn form() -> Shown {
+pub fn form() -> Shown {
     let arguments = ["--forms", "--title=Invoice", "--text=Enter the invoice", "--add-entry=Customer", "--add-entry=Amount"];
     Shown::new("1280x800", "zenity", &arguments)
 }
 
-fn xterm(colours: [&str; 2]) -> Shown {
-    let show = "printf 'Invoice total 1234 EUR\\nThe quick brown fox jumps\\nover the lazy dog\\n'; sleep 60";
+const LINES: &str = "Invoice total 1234 EUR\\nThe quick brown fox jumps\\nover the lazy dog\\n";
+
+/// A terminal that shows lines, written as `printf` has them.
+pub fn xterm(colours: [&str; 2], lines: &str) -> Shown {
+    let show = format!("printf '{lines}'; sleep 60");
     let arguments = [
+        "-u8",
         "-fa",
         "DejaVu Sans Mono",
         "-fs",
@@ -101,13 +111,18 @@ fn xterm(colours: [&str; 2]) -> Shown {
         "-e",
         "sh",
         "-c",
-        show,
+        &show,
     ];
     Shown::new("560x200", "xterm", &arguments)
 }
 
 fn ocr() -> Ocr {
-    Ocr::new(Settings { languages: vec!["eng".to_owned()], timeout: Duration::from_secs(60), confidence_threshold: 0.7 })
+    Ocr::new(Settings {
+        languages: vec!["eng".to_owned()],
+        timeout: Duration::from_secs(60),
+        confidence_threshold: 0.7,
+        models: "no-models".into(),
+    })
 }
 
 fn read(picture: &GrayImage, reading: &Reading) -> Text {
@@ -134,7 +149,7 @@ fn a_form_on_a_whole_screen_is_read_with_boxes_in_its_pixels() {
 #[test]
 fn light_and_dark_terminals_are_read_alike() {
     for colours in [["black", "white"], ["white", "black"], ["#c0c0c0", "#202030"]] {
-        let text = read(&xterm(colours).still(), &Reading::default());
+        let text = read(&xterm(colours, LINES).still(), &Reading::default());
         assert!(
             text.text.starts_with("Invoice total 1234 EUR\nThe quick brown fox jumps\nover the lazy dog"),
             "{colours:?}: {:?}",
@@ -147,7 +162,7 @@ fn light_and_dark_terminals_are_read_alike() {
 
 #[test]
 fn a_whitelist_counts_for_one_reading_only() {
-    let picture = xterm(["black", "white"]).still();
+    let picture = xterm(["black", "white"], LINES).still();
     let line = image::imageops::crop_imm(&picture, 0, 0, 260, 24).to_image();
     let ocr = ocr();
     let digits = Reading { whitelist: Some("0123456789".to_owned()), ..Reading::default() };
@@ -201,7 +216,7 @@ fn installed_languages_are_listed() {
 #[test]
 fn a_cancelled_reading_answers_at_once() {
     // Much text, so that it would take seconds.
-    let screen = xterm(["black", "white"]).still();
+    let screen = xterm(["black", "white"], LINES).still();
     let picture = GrayImage::from_fn(2800, 2000, |x, y| *screen.get_pixel(x % 560, y % 200));
     let ocr = std::sync::Arc::new(ocr());
     let cancel = CancellationToken::new();
@@ -223,7 +238,12 @@ fn a_cancelled_reading_answers_at_once() {
 
 #[test]
 fn a_reading_that_takes_too_long_times_out() {
-    let ocr = Ocr::new(Settings { languages: vec!["eng".to_owned()], timeout: Duration::from_millis(1), confidence_threshold: 0.7 });
+    let ocr = Ocr::new(Settings {
+        languages: vec!["eng".to_owned()],
+        timeout: Duration::from_millis(1),
+        confidence_threshold: 0.7,
+        models: "no-models".into(),
+    });
     let picture = GrayImage::from_pixel(3000, 3000, Luma([255]));
     assert_eq!(ocr.read(&picture, &Reading::default(), &CancellationToken::new()).unwrap_err().kind(), Kind::Timeout);
 }

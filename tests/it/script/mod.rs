@@ -95,6 +95,7 @@ pub fn capabilities() -> Capabilities {
         languages: vec!["eng".to_owned()],
         timeout: Duration::from_secs(30),
         confidence_threshold: 0.7,
+        models: "no-models".into(),
     }));
     Capabilities {
         desktops: Arc::new(Desktops::new(desktop::Settings {

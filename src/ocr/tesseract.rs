@@ -1,4 +1,4 @@
-//! One Tesseract engine.
+//! Tesseract.
 
 use std::ffi::{CStr, CString};
 
@@ -9,7 +9,7 @@ use super::{Error, Reading, Word};
 
 /// One engine with its languages loaded.
 #[derive(Debug)]
-pub(super) struct Engine {
+pub(super) struct Tesseract {
     api: TessApi,
 }
 
@@ -37,7 +37,7 @@ impl Order {
     }
 }
 
-impl Engine {
+impl Tesseract {
     /// Loads the languages; takes about 0.1 s for each.
     pub(super) fn start(folder: &str, language: &str) -> Result<Self, Error> {
         let api = TessApi::new(Some(folder), language).map_err(|_| Error::Start(language.to_owned()))?;
