@@ -281,7 +281,9 @@ impl Socket {
 /// The close code of what the protocol's layer refused. It says so in words only.
 fn fault(error: &axum::Error) -> (u16, &'static str) {
     let said = error.to_string();
-    if said.contains("Space limit exceeded") || said.contains("too long") || said.contains("too big") {
+    if said.contains("Control frame") {
+        (close_code::PROTOCOL, "a ping has 125 bytes at most")
+    } else if said.contains("Space limit exceeded") || said.contains("too long") || said.contains("too big") {
         (close_code::SIZE, "a message may have 1 MiB")
     } else if said.to_ascii_lowercase().contains("utf-8") {
         (close_code::INVALID, "a text is UTF-8")

@@ -421,7 +421,10 @@ fn run_settings(config: &Config, files: &Path, allowed: Permissions) -> runs::Se
 }
 
 /// Which commands may be started.
-fn commands(config: &Config) -> Result<Commands, Failure> {
+///
+/// # Errors
+/// A pattern of `SHELL_ALLOW` that cannot be held to.
+pub fn commands(config: &Config) -> Result<Commands, Failure> {
     let wrong = |reason| Failure::new(Kind::ValidationError, format!("SHELL_ALLOW: {reason}"));
     Commands::only(&config.shell.allow).map_err(wrong)
 }

@@ -11,7 +11,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use trae::api::Tls;
-use trae::app::App;
+use trae::app::{self, App};
 use trae::config::Config;
 use trae::{logging, mask};
 
@@ -37,6 +37,10 @@ impl Serve {
         flags.extend(self.port.map(|port| ("PORT".to_owned(), port.to_string())));
         let config = self.place.config(flags)?;
         let tls = Tls::load(&config.server).map_err(|failure| {
+            print::complaint(&failure.message);
+            ExitCode::from(exit::CONFIG)
+        })?;
+        app::commands(&config).map_err(|failure| {
             print::complaint(&failure.message);
             ExitCode::from(exit::CONFIG)
         })?;

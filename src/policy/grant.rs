@@ -31,6 +31,9 @@ pub enum Denied {
     /// The thing asked for is malformed.
     #[error("{0}")]
     Invalid(String),
+    /// A file of the kernel's that stands for the server itself.
+    #[error("{0:?} is this server itself, which no permission opens")]
+    Ours(String),
     /// A URL of a kind that nothing is called by.
     #[error("only http and https URLs are called, and {0:?} is another kind")]
     Scheme(String),
@@ -47,7 +50,7 @@ pub enum Denied {
 impl Classify for Denied {
     fn kind(&self) -> Kind {
         match self {
-            Self::Permission { .. } | Self::Scheme(_) => Kind::PermissionDenied,
+            Self::Permission { .. } | Self::Ours(_) | Self::Scheme(_) => Kind::PermissionDenied,
             Self::Invalid(_) => Kind::ValidationError,
             Self::Unsafe { .. } => Kind::UnsafeCommand,
         }
@@ -56,7 +59,7 @@ impl Classify for Denied {
     fn details(&self) -> Option<Value> {
         match self {
             Self::Permission { line, .. } => Some(json!({ "permission": line })),
-            Self::Invalid(_) | Self::Scheme(_) => None,
+            Self::Invalid(_) | Self::Ours(_) | Self::Scheme(_) => None,
             Self::Unsafe { rule, .. } => Some(json!({ "rule": rule, "is_safe": false })),
         }
     }

@@ -43,7 +43,11 @@ impl AllowedPath {
         if asked.components().any(|part| part == Component::ParentDir) {
             return Err(Denied::Invalid(format!("{text:?} leads upwards: give a path without `..`")));
         }
-        Ok(Self { path: follow_links(&root.join(asked)), access })
+        let path = follow_links(&root.join(asked));
+        if is_ours(&path) {
+            return Err(Denied::Ours(text.to_owned()));
+        }
+        Ok(Self { path, access })
     }
 
     /// How permissions and messages name it: relative to `root` where it lies inside, absolute elsewhere.
@@ -52,6 +56,13 @@ impl AllowedPath {
         let shown = self.path.strip_prefix(&root).unwrap_or(&self.path);
         shown.to_string_lossy().into_owned()
     }
+}
+
+/// Whether it is this process itself: its memory and its environment hold what no permission gives away.
+fn is_ours(path: &Path) -> bool {
+    let Ok(rest) = path.strip_prefix("/proc") else { return false };
+    let first = rest.components().next().map(|part| part.as_os_str().to_string_lossy().into_owned()).unwrap_or_default();
+    first == "self" || first == "thread-self" || first == std::process::id().to_string()
 }
 
 /// Resolves the links of the deepest part of `path` that exists; the rest is kept as it is.

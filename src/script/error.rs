@@ -107,9 +107,16 @@ fn of_value(value: &Dynamic, file: &str, position: Position) -> ScriptError {
     error
 }
 
-/// At most 4 KiB: an error goes into logs, history and answers.
+/// At most 4 KiB, and nothing that a terminal would obey: an error goes into logs, history and answers.
 fn clipped(text: &str) -> String {
-    let mut text = text.to_owned();
+    let mut text: String = text.chars().take(4097).fold(String::new(), |mut text, letter| {
+        match letter {
+            '\n' | '\t' => text.push(letter),
+            letter if letter.is_control() => text.extend(letter.escape_unicode()),
+            letter => text.push(letter),
+        }
+        text
+    });
     if text.len() > 4096 {
         let end = (0..=4090).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);

@@ -86,6 +86,16 @@ fn serve(stream: UnixStream, size: &Size, landlock: Option<i32>) {
     }
 }
 
+/// What a panic within the language comes to. It asks for memory that no machine has without looking at its own limits first.
+fn panicked(panic: &(dyn std::any::Any + Send)) -> ScriptError {
+    let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    if said.is_some_and(|said| said.contains("capacity overflow")) {
+        let message = "the script asks for more memory than there is: make the list or text shorter".to_owned();
+        return ScriptError { code: Kind::LimitMemory, message, ..unknown() };
+    }
+    ScriptError { code: Kind::Internal, message: "a host function panicked".to_owned(), ..unknown() }
+}
+
 /// Runs the program once, to its end, or until it is let go: then there is no result.
 fn run(program: &mut Loaded, start: &Start, link: &Rc<Link>) -> Option<Result<Json, ScriptError>> {
     let value = |json: &Json| from_json(json).map_err(ScriptError::from);
@@ -113,7 +123,7 @@ fn run(program: &mut Loaded, start: &Start, link: &Rc<Link>) -> Option<Result<Js
     let result = match result {
         Ok(Ok(value)) => run.result(&value).map_err(ScriptError::from),
         Ok(Err(raised)) => Err(error::of_running(&raised, &program.name)),
-        Err(_) => Err(ScriptError { code: Kind::Internal, message: "a host function panicked".to_owned(), ..unknown() }),
+        Err(panic) => Err(panicked(&*panic)),
     };
     if run.exceeded() {
         // Sticky: a script that caught the limit, or a `sort` that swallowed it, does not get away with a result.

@@ -84,7 +84,13 @@ async fn what_one_run_leaves_the_next_one_does_not_find() {
 async fn a_run_ends_within_a_moment_of_being_cancelled_whatever_it_does() {
     let mut server = Server::start(&[]).measured();
     let shell = "//! ---\n//! [permissions]\n//! shell = [\"bash\"]\n//! ---\n";
-    for source in ["time::sleep(9000000)", "loop { time::sleep(0.01); }", &format!("{shell}shell::run(\"sleep 99 & sleep 99\")")] {
+    for source in [
+        "time::sleep(9000000)",
+        "sleep(9223372036854775807)",
+        "Fn(\"sleep\").call(9000000)",
+        "loop { time::sleep(0.01); }",
+        &format!("{shell}shell::run(\"sleep 99 & sleep 99\")"),
+    ] {
         assert!(server.put("/api/scripts/long.rhai", &json!({ "source": source })).await.0 < 300, "{source}");
         let (_, begun) = server.post("/api/scripts/long.rhai/run", &json!({})).await;
         let id = begun["run_id"].as_str().unwrap_or_else(|| panic!("{begun}")).to_owned();

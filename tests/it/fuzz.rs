@@ -150,7 +150,7 @@ fn what_a_list_lets_through_starts_nothing_else_in_bash() {
             continue;
         }
         let script = format!("command_not_found_handle() {{ printf '%s\\n' \"$1\" >> '{}'; }}\n{line}\n", log.display());
-        let mut bash = std::process::Command::new("bash");
+        let mut bash = std::process::Command::new("/bin/bash");
         bash.args(["--norc", "--noprofile", "-c", &script]).env_clear().env("PATH", &empty).current_dir(&empty);
         let ran = bash.stdin(std::process::Stdio::null()).output().unwrap();
         let missed = fs::read_to_string(&log).unwrap_or_default();

@@ -94,7 +94,10 @@ fn agreed(node: Node<'_>, line: &str) -> bool {
         // Two brackets are arithmetic to one shell and two subshells to another.
         "command_substitution" => text.starts_with("$(") && !text.starts_with("$(("),
         "subshell" => !text.starts_with("(("),
-        "compound_statement" => text.starts_with('{'),
+        // `{}` and `{a` are words.
+        "compound_statement" => text.strip_prefix('{').is_some_and(|rest| rest.starts_with([' ', '\t', '\n'])),
+        // By itself, outside of quotes, it is a letter like another, also of a program's name.
+        "$" => node.parent().is_some_and(|parent| matches!(parent.kind(), "simple_expansion" | "string")),
         kind => node.is_named() || !kind.contains('`'),
     }
 }

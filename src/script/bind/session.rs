@@ -182,7 +182,11 @@ fn wait(context: &NativeCallContext, session: &Session, pattern: &str, timeout: 
 /// A number of seconds, whole or not.
 fn seconds(context: &NativeCallContext, value: &Dynamic) -> Returned<f64> {
     match value.as_float().or_else(|_| value.as_int().map(super::time::whole)) {
-        Ok(seconds) => Ok(seconds),
+        Ok(seconds) if seconds.is_finite() => Ok(seconds),
+        Ok(_) => {
+            let failure = Failure::new(Kind::ValidationError, "a timeout is a number of seconds, and this is none");
+            Err(raise(failure, context.call_position()))
+        }
         Err(kind) => {
             let failure = Failure::new(Kind::ValidationError, format!("a timeout is a number of seconds, not {kind}"));
             Err(raise(failure, context.call_position()))

@@ -49,7 +49,14 @@ mod functions {
     #[rhai_fn(return_raw)]
     pub fn sleep(context: NativeCallContext, seconds: Dynamic) -> Returned<Dynamic> {
         match seconds.as_float().or_else(|_| seconds.as_int().map(super::whole)) {
-            Ok(seconds) => wait(&context, WaitFor::Time { seconds }),
+            Ok(seconds) if seconds.is_finite() => wait(&context, WaitFor::Time { seconds }),
+            Ok(_) => {
+                let failure = Failure::new(
+                    Kind::ValidationError,
+                    "a wait is a number of seconds, and this is none: the calculation before it has no result",
+                );
+                Err(raise(failure, context.call_position()))
+            }
             Err(kind) => {
                 let failure = Failure::new(Kind::ValidationError, format!("a wait is a number of seconds, not {kind}"));
                 Err(raise(failure, context.call_position()))

@@ -74,6 +74,13 @@ impl Kind {
             Self::SmallBodies => config.server.max_body_bytes = 2000,
         })
         .await;
+        if self == Self::Usual {
+            use std::os::unix::fs::PermissionsExt as _;
+            let put = reqwest::Client::new().put(server.url("/api/scripts/exposed.rhai")).json(&serde_json::json!({ "source": "1" }));
+            assert_eq!(put.send().await.unwrap().status(), 201);
+            let file = server.data.path().join("scripts/exposed.rhai");
+            std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o666)).unwrap();
+        }
         if self == Self::Unwritable {
             // Files where folders should be stop every user.
             for folder in ["snapshots", "scripts/blocked"] {

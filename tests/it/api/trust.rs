@@ -101,7 +101,7 @@ async fn what_is_imported_waits_for_approval_and_again_once_a_byte_of_it_changed
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stored_config_that_changes_is_a_change_of_what_was_approved() {
     let server = start().await;
-    let config = |command: &str| json!({ "id": "cmd", "node_type": "shell_command", "name": "Command", "config": { "command": command } });
+    let config = |command: &str| json!({ "id": "cmd", "node_type": "shell_command", "config": { "command": command } });
     assert_eq!(server.post("/api/node-configs/", &config("true")).await.0, 201);
     let mut drawn = graph("x");
     drawn["nodes"][2]["data"] = json!({ "config_id": "cmd" });
