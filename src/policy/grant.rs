@@ -31,8 +31,8 @@ pub enum Denied {
     /// The thing asked for is malformed.
     #[error("{0}")]
     Invalid(String),
-    /// A file of the kernel's that stands for the server itself.
-    #[error("{0:?} is this server itself, which no permission opens")]
+    /// The server itself, or a file in which it keeps what is its own.
+    #[error("{0:?} is this server itself or what it keeps, which no permission opens")]
     Ours(String),
     /// A URL of a kind that nothing is called by.
     #[error("only http and https URLs are called, and {0:?} is another kind")]

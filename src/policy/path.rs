@@ -44,7 +44,7 @@ impl AllowedPath {
             return Err(Denied::Invalid(format!("{text:?} leads upwards: give a path without `..`")));
         }
         let path = follow_links(&root.join(asked));
-        if is_ours(&path) {
+        if is_ours(&path) || is_kept(&path, root) {
             return Err(Denied::Ours(text.to_owned()));
         }
         Ok(Self { path, access })
@@ -63,6 +63,12 @@ fn is_ours(path: &Path) -> bool {
     let Ok(rest) = path.strip_prefix("/proc") else { return false };
     let first = rest.components().next().map(|part| part.as_os_str().to_string_lossy().into_owned()).unwrap_or_default();
     first == "self" || first == "thread-self" || first == std::process::id().to_string()
+}
+
+/// Whether it lies where the server keeps what is its own, beside the folder of files: its database, its keys, what opens its secrets.
+fn is_kept(path: &Path, root: &Path) -> bool {
+    let root = follow_links(root);
+    root.ends_with("files") && root.parent().is_some_and(|data| path.parent() == Some(data) && path != root)
 }
 
 /// Resolves the links of the deepest part of `path` that exists; the rest is kept as it is.

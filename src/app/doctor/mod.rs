@@ -89,7 +89,7 @@ fn models(config: &Config) -> Finding {
     let folder = &config.ocr.models;
     let mend = format!("trae models install --to {}", folder.display());
     if !folder.exists() {
-        return Finding::missing(part, "not installed; Tesseract reads", mend).optional();
+        return Finding::missing(part, format!("not in {}; Tesseract reads", folder.display()), mend).optional();
     }
     match ocr::Ocr::new(crate::app::ocr_settings(config)).load_neural() {
         Ok(()) => Finding::ok(part, format!("loaded from {}", folder.display())).optional(),
