@@ -1,14 +1,27 @@
-"""A click may hold its button for a minute and a text may be typed a character a minute: so long nobody waits here."""
+"""A click may hold its button for a minute, a text may be typed a character a minute, and what is looked for may be waited for all day: so
+long nobody waits here."""
 
 import schemathesis
 
 LONGEST = {"duration": 0.5, "interval": 0.05, "delay_ms": 100, "delay_between_actions": 100}
+LOOKING = ("/api/automation/text/", "/api/automation/picture/", "/api/zones")
+WAIT = 0.2
+
+
+def shorten(body, names, most):
+    for name, value in body.items():
+        if isinstance(value, dict):
+            shorten(value, names, most)
+        elif name in names and isinstance(value, (int, float)) and not isinstance(value, bool) and names[name] < value <= most:
+            body[name] = names[name]
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    if isinstance(case.body, dict):
-        for name, longest in LONGEST.items():
-            value = case.body.get(name)
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and longest < value <= 60000:
-                case.body[name] = longest
+    if not isinstance(case.body, dict):
+        return
+    shorten(case.body, LONGEST, 60000)
+    if case.path.startswith(LOOKING):
+        shorten(case.body, {"timeout": WAIT, "within": WAIT, "seconds": WAIT}, 86400)
+        if case.path.endswith("/wait"):
+            case.body.setdefault("timeout", WAIT)
