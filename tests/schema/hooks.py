@@ -4,7 +4,7 @@ long nobody waits here."""
 import schemathesis
 
 LONGEST = {"duration": 0.5, "interval": 0.05, "delay_ms": 100, "delay_between_actions": 100}
-LOOKING = ("/api/automation/text/", "/api/automation/picture/", "/api/zones")
+LOOKING = ("/api/automation/text/", "/api/automation/picture/", "/api/automation/screen/", "/api/zones")
 WAIT = 0.2
 
 
@@ -23,5 +23,5 @@ def before_call(context, case, kwargs):
     shorten(case.body, LONGEST, 60000)
     if case.path.startswith(LOOKING):
         shorten(case.body, {"timeout": WAIT, "within": WAIT, "seconds": WAIT}, 86400)
-        if case.path.endswith("/wait"):
+        if case.path.endswith(("/wait", "/still", "/change")):
             case.body.setdefault("timeout", WAIT)
