@@ -6,6 +6,8 @@ use std::process::Command;
 pub struct Load {
     /// Requests a second.
     pub rate: f64,
+    /// All of them.
+    pub requests: f64,
     /// Milliseconds.
     pub p50: f64,
     pub p99: f64,
@@ -43,5 +45,5 @@ pub fn load_as(url: &str, connections: usize, body: Option<&str>, key: Option<&s
     let numbers: Vec<f64> = figures.split(' ').map(|number| number.trim().parse().unwrap()).collect();
     let [requests, duration, p50, p99, errors] = numbers[..] else { panic!("{figures}") };
     assert!(errors == 0.0 && requests > 0.0, "{url}: {errors} of {requests} requests failed:\n{said}");
-    Load { rate: requests / (duration / 1e6), p50: p50 / 1e3, p99: p99 / 1e3 }
+    Load { rate: requests / (duration / 1e6), requests, p50: p50 / 1e3, p99: p99 / 1e3 }
 }

@@ -88,7 +88,7 @@ type Reader = Option<HeaderValue>;
 
 impl Door {
     /// Puts the door before `routes`. Paths work with and without a slash at the end. Where keys are wanted, none is known yet.
-    pub(crate) fn new(routes: Router, config: &Config) -> Self {
+    pub fn new(routes: Router, config: &Config) -> Self {
         let rules = Rules {
             hosts: config.server.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             address: config.server.host,
@@ -113,6 +113,16 @@ impl Door {
             rules.audit = Some(Arc::clone(audit));
         }
         self
+    }
+
+    /// Whether a request passes every check of the door: what they cost can be measured by it.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn judge(&self, request: &Request) -> Result<(), Error> {
+        let (looked, visit) = (self.rules.look(request), Visit::begin(request.headers()));
+        self.rules.admit(request)?;
+        self.rules.identify(looked, &visit).await
     }
 
     /// The answer to one request.

@@ -16,6 +16,7 @@ mod runner;
 mod seeing;
 mod terminals;
 pub mod wire;
+pub mod zygote;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,12 +1,15 @@
-//! One runner as the server sees it: a child process, a socket, and what it said when it died.
+//! One runner as the server sees it: a process, a socket, and what it said when it died.
 
+use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -14,24 +17,40 @@ use tokio::sync::oneshot;
 
 use super::protocol::{FromRunner, Program, ScriptError};
 use super::wire::{Decoder, encode};
+use super::zygote::{Born, Zygote};
 use crate::error::{Failure, Kind};
 use crate::sandbox::Sandbox;
 use crate::system::{Protection, System};
 
-/// A child process that runs scripts.
+/// A runner that says the next thing this soon after an answer is taken for one that goes on like that …
+const QUICK: Duration = Duration::from_micros(100);
+/// … and looked at for so long: to be woken takes longer. Other threads that have work to do go first.
+const GLANCE: Duration = Duration::from_micros(30);
+
+/// A process that runs scripts.
 pub(super) struct Runner {
     stream: UnixStream,
     decoder: Decoder,
     outgoing: Vec<u8>,
+    /// When it was last sent something; none once it has answered.
+    sent: Option<Instant>,
+    /// Whether it answered quickly the last time.
+    quick: bool,
     /// The program it serves; none until it was given one.
     pub(super) program: Option<Arc<Program>>,
     /// What holds it; known once it was given a program.
     pub(super) sandbox: Sandbox,
     /// The runs it served.
     pub(super) served: u32,
-    child: Option<Child>,
+    process: Option<Process>,
     spawner: Spawner,
     _protection: Protection,
+}
+
+/// A runner's process: until it is buried, its number is nobody else's.
+struct Process {
+    pid: u32,
+    stderr: File,
 }
 
 impl Runner {
@@ -41,6 +60,7 @@ impl Runner {
         encode(&mut self.outgoing, message).map_err(|error| Failure::new(Kind::PayloadTooLarge, error.to_string()))?;
         // A runner that is gone is found out by reading.
         let _ = self.stream.write_all(&self.outgoing).await;
+        self.sent = Some(Instant::now());
         Ok(())
     }
 
@@ -48,7 +68,11 @@ impl Runner {
     pub(super) async fn receive(&mut self) -> Option<FromRunner> {
         loop {
             if let Some(message) = self.decoder.take().ok()? {
+                self.quick = self.sent.take().is_some_and(|sent| sent.elapsed() < QUICK);
                 return Some(message);
+            }
+            if self.sent.is_some() && std::mem::take(&mut self.quick) && self.glance() {
+                continue;
             }
             let length = self.stream.read_buf(self.decoder.buffer()).await.ok()?;
             if length == 0 {
@@ -57,16 +81,33 @@ impl Runner {
         }
     }
 
+    /// Looks a moment for the next message of a runner that is quick. Whether there is something; whether it is gone is found out later.
+    fn glance(&mut self) -> bool {
+        let Some(sent) = self.sent else { return false };
+        let mut chunk = [0; 4 << 10];
+        while sent.elapsed() < GLANCE {
+            match rustix::net::recv(&self.stream, &mut chunk, RecvFlags::DONTWAIT) {
+                Ok((_, length @ 1..)) => {
+                    self.decoder.buffer().extend_from_slice(chunk.get(..length).unwrap_or_default());
+                    return true;
+                }
+                Err(Errno::AGAIN) => rustix::thread::sched_yield(),
+                Ok(_) | Err(_) => return false,
+            }
+        }
+        false
+    }
+
     /// Its process id, while it lives.
     pub(super) fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
+        self.process.as_ref().map(|process| process.pid)
     }
 
     /// Ends it, and says why a runner in its state died.
     pub(super) async fn post_mortem(mut self) -> ScriptError {
-        let Some(child) = self.child.take() else { return crashed("its process is gone") };
+        let Some(process) = self.process.take() else { return crashed("its process is gone") };
         let (answer, told) = oneshot::channel();
-        self.spawner.bury(child, Some(answer));
+        self.spawner.bury(process, Some(answer));
         let Ok((status, said)) = told.await else { return crashed("its process is gone") };
         cause_of_death(status, &said)
     }
@@ -74,8 +115,8 @@ impl Runner {
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        if let Some(child) = self.child.take() {
-            self.spawner.bury(child, None);
+        if let Some(process) = self.process.take() {
+            self.spawner.bury(process, None);
         }
     }
 }
@@ -102,7 +143,7 @@ fn crashed(how: &str) -> ScriptError {
     ScriptError { code: Kind::RunnerCrashed, message, node_id: None, file: None, line: None, column: None, details: None }
 }
 
-/// Starts and buries runners, on a thread of its own that lives as long as the server: a runner asks the kernel to be killed with its
+/// Has runners forked and buried, on a thread of its own that lives as long as the server: the zygote asks the kernel to be killed with its
 /// parent, and to the kernel the parent is the thread that started it.
 #[derive(Clone)]
 pub(super) struct Spawner {
@@ -110,22 +151,26 @@ pub(super) struct Spawner {
     system: Arc<System>,
 }
 
+/// What somebody who waits for a process' end is told: how it ended, and its last words.
+type Told = oneshot::Sender<(Option<ExitStatus>, String)>;
+
 enum Order {
-    Spawn(oneshot::Sender<std::io::Result<(Child, std::os::unix::net::UnixStream)>>),
-    Bury(Child, Option<oneshot::Sender<(Option<ExitStatus>, String)>>),
+    Spawn(oneshot::Sender<std::io::Result<Born>>),
+    Bury(Process, Option<Told>),
 }
 
 impl Spawner {
     pub(super) fn new(program: PathBuf, system: Arc<System>) -> std::io::Result<Self> {
         let (orders, waiting) = std::sync::mpsc::channel();
+        let mut nursery = Nursery { program, system: Arc::clone(&system), zygote: None };
         std::thread::Builder::new().name("runner-spawner".to_owned()).spawn(move || {
             while let Ok(order) = waiting.recv() {
                 match order {
                     Order::Spawn(answer) => {
-                        // Whoever asked may have been cancelled; the runner then dies with its socket.
-                        let _ = answer.send(start(&program));
+                        // Whoever asked may have been cancelled; the runner then ends with its socket, and is buried with its zygote.
+                        let _ = answer.send(nursery.spawn());
                     }
-                    Order::Bury(child, answer) => bury(child, answer),
+                    Order::Bury(process, answer) => nursery.bury(process, answer),
                 }
             }
         })?;
@@ -139,70 +184,64 @@ impl Spawner {
         };
         let (answer, started) = oneshot::channel();
         self.orders.send(Order::Spawn(answer)).map_err(|_| failed("the server is shutting down".to_owned()))?;
-        let (child, socket) = started.await.map_err(|e| failed(e.to_string()))?.map_err(|e| failed(e.to_string()))?;
-        socket.set_nonblocking(true).map_err(|e| failed(e.to_string()))?;
-        let stream = UnixStream::from_std(socket).map_err(|e| failed(e.to_string()))?;
-        Ok(Runner {
-            stream,
+        let Born { pid, socket, stderr } = started.await.map_err(|e| failed(e.to_string()))?.map_err(|e| failed(e.to_string()))?;
+        let mut runner = Runner {
+            stream: UnixStream::from_std(socket).map_err(|e| failed(e.to_string()))?,
             decoder: Decoder::default(),
             outgoing: Vec::new(),
+            sent: None,
+            quick: false,
             program: None,
             sandbox: Sandbox::default(),
             served: 0,
             // Whoever may end processes must not end somebody else's run with one.
-            _protection: self.system.protect(child.id()),
-            child: Some(child),
+            _protection: self.system.protect(pid),
+            process: None,
             spawner: self.clone(),
-        })
+        };
+        runner.process = Some(Process { pid, stderr: File::from(stderr) });
+        Ok(runner)
     }
 
-    fn bury(&self, child: Child, answer: Option<oneshot::Sender<(Option<ExitStatus>, String)>>) {
+    fn bury(&self, process: Process, answer: Option<Told>) {
         // With the thread gone the server is ending, and the kernel buries.
-        let _ = self.orders.send(Order::Bury(child, answer));
+        let _ = self.orders.send(Order::Bury(process, answer));
     }
 }
 
-fn start(program: &PathBuf) -> std::io::Result<(Child, std::os::unix::net::UnixStream)> {
-    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-    let child = std::process::Command::new(program)
-        .arg("runner")
-        .env_clear()
-        // One heap: each further one reserves 64 MiB of the address space that the memory limit counts.
-        .env("MALLOC_ARENA_MAX", "1")
-        .current_dir("/")
-        .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    Ok((child, ours))
+/// The zygote that there is, and how to have another.
+struct Nursery {
+    program: PathBuf,
+    system: Arc<System>,
+    zygote: Option<Zygote>,
 }
 
-fn bury(mut child: Child, answer: Option<oneshot::Sender<(Option<ExitStatus>, String)>>) {
-    // One that died by itself keeps its own status; any other is killed, whatever it is doing.
-    let died = match answer {
-        Some(_) => wait_briefly(&mut child),
-        None => None,
-    };
-    if died.is_none() {
-        let _ = child.kill();
+impl Nursery {
+    /// A new runner. A zygote that somebody has ended is replaced.
+    fn spawn(&mut self) -> std::io::Result<Born> {
+        let born = match &mut self.zygote {
+            Some(zygote) => zygote.fork(),
+            None => Err(std::io::ErrorKind::NotFound.into()),
+        };
+        let born = match born {
+            Ok(born) => born,
+            Err(_) => {
+                // First the old one and its runners, if any are left.
+                self.zygote = None;
+                self.zygote.insert(Zygote::start(&self.program, &self.system)?).fork()?
+            }
+        };
+        born.socket.set_nonblocking(true)?;
+        Ok(born)
     }
-    let status = died.or_else(|| child.wait().ok());
-    if let Some(answer) = answer {
-        let mut said = Vec::new();
-        if let Some(stderr) = child.stderr.take() {
-            let _ = stderr.take(16 << 10).read_to_end(&mut said);
+
+    fn bury(&mut self, process: Process, answer: Option<Told>) {
+        // A zygote that is gone has taken it along.
+        let status = self.zygote.as_mut().and_then(|zygote| zygote.bury(process.pid, answer.is_some()).ok().flatten());
+        if let Some(answer) = answer {
+            let mut said = Vec::new();
+            let _ = process.stderr.take(16 << 10).read_to_end(&mut said);
+            let _ = answer.send((status, String::from_utf8_lossy(&said).into_owned()));
         }
-        let _ = answer.send((status, String::from_utf8_lossy(&said).into_owned()));
     }
-}
-
-/// A process whose socket just closed is about to end.
-fn wait_briefly(child: &mut Child) -> Option<ExitStatus> {
-    for _ in 0..50 {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Some(status);
-        }
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
-    None
 }

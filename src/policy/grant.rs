@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use globset::GlobBuilder;
 use serde_json::{Value, json};
 
 use super::command::{AllowedCommand, AllowedProcess, Program};
 use super::danger::Commands;
+use super::glob::{matches, path_matches};
 use super::path::{Access, AllowedPath};
 use super::permissions::Permissions;
 use super::reach::{self, Place, Reach};
@@ -262,18 +262,4 @@ impl Grant {
             learned.note(&asked);
         }
     }
-}
-
-/// `*` matches anything, also slashes: for hosts, programs, variables, script names.
-fn matches(pattern: &str, name: &str) -> bool {
-    glob(pattern, name, false)
-}
-
-/// `*` stays within one folder, `**` does not: for paths.
-fn path_matches(pattern: &str, path: &str) -> bool {
-    glob(pattern, path, true)
-}
-
-fn glob(pattern: &str, text: &str, separators: bool) -> bool {
-    GlobBuilder::new(pattern).literal_separator(separators).build().is_ok_and(|glob| glob.compile_matcher().is_match(text))
 }

@@ -6,6 +6,7 @@
 
 mod command;
 pub mod danger;
+mod glob;
 mod grant;
 mod path;
 mod permissions;

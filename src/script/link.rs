@@ -1,9 +1,12 @@
 //! A runner's end of the socket: records pile up and travel with the next thing that needs an answer.
 
 use std::cell::RefCell;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 
 use crate::error::{Failure, Kind};
 use crate::host::protocol::{Answer, Asked, FromRunner, Record, Reply, ToRunner};
@@ -15,6 +18,10 @@ const FLUSH_BYTES: usize = 16 << 10;
 const FLUSH_AFTER: Duration = Duration::from_millis(20);
 /// Somebody waits for an answer; but most runs that give one end right after it, and both then travel together.
 const ANSWER_AFTER: Duration = Duration::from_millis(1);
+
+/// An answer is looked for so long before this thread sleeps: to be woken takes longer than most calls do. Whoever else has work to do goes
+/// first, the server above all.
+const EAGER: Duration = Duration::from_micros(50);
 
 /// The runner's connection to the server.
 pub(super) struct Link {
@@ -71,7 +78,8 @@ impl Link {
     /// Asks the server to do something, and waits until it has. Says for how long of that a person held the run up.
     pub(super) fn call(&self, asked: Asked) -> (Reply, Duration) {
         self.send(&FromRunner::Call(asked));
-        match self.receive() {
+        let until = Instant::now() + EAGER;
+        match self.next(|| Instant::now() < until) {
             Some(ToRunner::Reply { reply, stood }) => (reply, stood),
             Some(_) => (Reply::Failed(Failure::new(Kind::Internal, "the server answered a call with something else")), Duration::ZERO),
             // The server is gone, and with it everyone who could want the result.
@@ -81,13 +89,28 @@ impl Link {
 
     /// The next message; none once the server is gone.
     pub(super) fn receive(&self) -> Option<ToRunner> {
+        self.next(|| false)
+    }
+
+    /// The same; as long as it is `eager`, without sleeping.
+    fn next(&self, eager: impl Fn() -> bool) -> Option<ToRunner> {
         let mut inner = self.inner.borrow_mut();
         let mut chunk = [0u8; 16 << 10];
         loop {
             if let Some(message) = inner.incoming.take().ok()? {
                 return Some(message);
             }
-            let length = (&self.stream).read(&mut chunk).ok().filter(|length| *length > 0)?;
+            let flags = if eager() { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
+            let length = match rustix::net::recv(&self.stream, &mut chunk, flags) {
+                Ok((_, 0)) => return None,
+                Ok((_, length)) => length,
+                Err(Errno::AGAIN) => {
+                    rustix::thread::sched_yield();
+                    continue;
+                }
+                Err(Errno::INTR) => continue,
+                Err(_) => return None,
+            };
             inner.incoming.buffer().extend_from_slice(chunk.get(..length)?);
         }
     }

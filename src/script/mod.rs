@@ -22,6 +22,7 @@ mod starter;
 mod steps;
 mod values;
 mod watch;
+mod zygote;
 
 pub use catalog::{Candidate, Catalog, LibraryError, LibraryEvent, ScriptFile};
 pub use folder::FolderError;

@@ -1,7 +1,7 @@
-//! The runner: a child process that holds the engine and nothing else.
+//! The runner: a process that holds the engine and nothing else.
 //!
-//! Its standard input is one end of a socket to the server; it has no other files, an empty environment, a memory limit, and dies with
-//! its parent. Before it serves it gives up what it needs no more, for good: privileges, paths, system calls ([`crate::sandbox`]). It
+//! It begins as a copy of the zygote. Its standard input is one end of a socket to the server; it has no other files, an empty environment,
+//! a memory limit, and dies with its parent. Before it serves it gives up what it needs no more, for good: privileges, paths, system calls ([`crate::sandbox`]). It
 //! serves one program, any number of times, each time with a fresh scope; then the server lets go of the socket.
 
 use std::os::fd::AsFd;
@@ -19,6 +19,7 @@ use super::error;
 use super::link::Link;
 use super::steps::{Ending, Run, Tag};
 use super::values::from_json;
+use super::zygote;
 use crate::error::Kind;
 use crate::host::protocol::{FromRunner, Json, Limits, ScriptError, Start, ToRunner};
 use crate::sandbox::{self, Sandbox};
@@ -26,7 +27,7 @@ use crate::sandbox::{self, Sandbox};
 /// The stack of the thread that runs scripts: deep values are dropped recursively, and that must not be what ends a process.
 const STACK: usize = 256 << 20;
 
-/// What `trae runner` does, until the server lets go.
+/// What `trae runner` does: a zygote until it is asked for a runner, and in each of these, serving until the server lets go.
 pub fn main() -> ExitCode {
     // Beside the three that it is meant to have.
     sandbox::close_files(3);
@@ -34,12 +35,17 @@ pub fn main() -> ExitCode {
     if let Some(layers) = std::env::args().nth(3).filter(|_| std::env::args().nth(2).is_some_and(|word| word == "try")) {
         return trial::main(&layers);
     }
+    let stdlib = Stdlib::load();
+    match zygote::serve() {
+        zygote::Role::Runner => {}
+        zygote::Role::Over => return ExitCode::SUCCESS,
+    }
     let Ok(socket) = std::io::stdin().as_fd().try_clone_to_owned() else { return ExitCode::from(70) };
     let link = UnixStream::from(socket);
     let size = Size::open();
     sandbox::drop_privileges();
     let landlock = sandbox::close_paths(&needed());
-    let serving = move || serve(link, &size, landlock);
+    let serving = move || serve(link, &stdlib, &size, landlock);
     match std::thread::Builder::new().name("script".to_owned()).stack_size(STACK).spawn(serving).map(std::thread::JoinHandle::join) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         _ => ExitCode::from(70),
@@ -51,9 +57,8 @@ fn needed() -> Vec<PathBuf> {
     if cfg!(debug_assertions) { vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/stdlib"))] } else { Vec::new() }
 }
 
-fn serve(stream: UnixStream, size: &Size, landlock: Option<i32>) {
+fn serve(stream: UnixStream, stdlib: &Stdlib, size: &Size, landlock: Option<i32>) {
     let link = Rc::new(Link::new(stream));
-    let stdlib = Stdlib::load();
     sandbox::lower_limits();
     let sandbox = Sandbox { landlock, seccomp: sandbox::close_calls() };
     let mut loaded: Option<Loaded> = None;
@@ -61,7 +66,7 @@ fn serve(stream: UnixStream, size: &Size, landlock: Option<i32>) {
         match message {
             ToRunner::Load(program) => {
                 size.limit(&program.limits);
-                let answer = match Loaded::compile(program, &stdlib) {
+                let answer = match Loaded::compile(program, stdlib) {
                     Ok(program) => {
                         loaded = Some(program);
                         Ok(sandbox)
@@ -72,7 +77,7 @@ fn serve(stream: UnixStream, size: &Size, landlock: Option<i32>) {
             }
             ToRunner::Check(program) => {
                 size.limit(&program.limits);
-                link.send(&FromRunner::Checked(Loaded::compile(program, &stdlib).err().unwrap_or_default()));
+                link.send(&FromRunner::Checked(Loaded::compile(program, stdlib).err().unwrap_or_default()));
             }
             ToRunner::Start(start) => {
                 let result = match &mut loaded {

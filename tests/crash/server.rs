@@ -91,9 +91,11 @@ impl Server {
         None
     }
 
-    /// `kill -9` to one of its runners; false where it has none.
+    /// `kill -9` to one of its runners, or to what they come from; false where it has none.
     pub fn kill_a_runner(&self, choose: impl FnOnce(usize) -> usize) -> bool {
-        let runners: Vec<Pid> = children_of(self.child.id()).into_iter().filter(|pid| is_runner(*pid)).collect();
+        let zygotes: Vec<Pid> = children_of(self.child.id()).into_iter().filter(|pid| is_runner(*pid)).collect();
+        let runners = zygotes.iter().flat_map(|zygote| children_of(zygote.as_raw_nonzero().get().unsigned_abs()));
+        let runners: Vec<Pid> = runners.chain(zygotes.iter().copied()).collect();
         if runners.is_empty() {
             return false;
         }

@@ -165,8 +165,14 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
 ];
 
 /// Files that speak with the operating system where it has no safe words.
-const UNSAFE: &[&str] =
-    &["src/desktop/xvfb.rs", "src/screen/segment.rs", "src/ocr/threads.rs", "src/sandbox/attempts.rs", "src/sandbox/limits.rs"];
+const UNSAFE: &[&str] = &[
+    "src/desktop/xvfb.rs",
+    "src/screen/segment.rs",
+    "src/ocr/threads.rs",
+    "src/sandbox/attempts.rs",
+    "src/sandbox/limits.rs",
+    "src/script/zygote.rs",
+];
 
 /// What a debug build tries to do from within a sandbox that refuses all of it.
 const ATTEMPTS: &str = "src/sandbox/attempts.rs";

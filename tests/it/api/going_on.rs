@@ -398,9 +398,13 @@ async fn a_step_that_waits_runs_out_of_its_own_time_also_across_a_restart() {
     assert_eq!((&run["steps"][1]["status"], &run["steps"][1]["error"]["code"]), (&json!("failed"), &json!("TIMEOUT")), "{run}");
 }
 
-/// The runners of this process: the only children of tests that are TRAE.
+/// The runners of this process: copies of the only child of tests that is TRAE.
 fn runners() -> Vec<i32> {
-    let own = std::process::id().to_string();
+    forked_by(std::process::id()).into_iter().flat_map(|zygote| forked_by(zygote.unsigned_abs())).collect()
+}
+
+fn forked_by(parent: u32) -> Vec<i32> {
+    let own = parent.to_string();
     let pids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<i32>().ok());
     let is_runner = |pid: &i32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

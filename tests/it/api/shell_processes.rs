@@ -52,12 +52,14 @@ async fn the_server_its_parents_and_its_runners_are_left_alone() {
     let server = served::start().await;
     server.post("/api/workflows/known/execute", &json!({ "wait": true })).await;
     let (_, body) = server.get("/api/shell/processes").await;
-    let runner = body["processes"].as_array().unwrap().iter().find(|process| {
-        process["ppid"] == std::process::id()
-            && std::fs::read_to_string(format!("/proc/{}/cmdline", process["pid"])).unwrap_or_default().contains("\0runner")
-    });
-    let runner = runner.expect("a runner stays warm")["pid"].as_u64().unwrap();
-    for pid in [1, u64::from(std::process::id()), u64::from(std::os::unix::process::parent_id()), runner] {
+    let forked_by = |parent: u64| {
+        let mut found = body["processes"].as_array().unwrap().iter().filter(|process| process["ppid"] == parent);
+        let is_ours = |pid: &u64| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().contains("\0runner");
+        found.find_map(|process| process["pid"].as_u64().filter(is_ours))
+    };
+    let zygote = forked_by(u64::from(std::process::id())).expect("runners are copies of a process of their own");
+    let runner = forked_by(zygote).expect("a runner stays warm");
+    for pid in [1, u64::from(std::process::id()), u64::from(std::os::unix::process::parent_id()), zygote, runner] {
         for action in ["kill", "suspend", "resume"] {
             assert_eq!(act(&server, action, json!({ "pid": pid, "force": true })).await, 403, "{action} {pid}");
         }

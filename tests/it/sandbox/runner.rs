@@ -66,7 +66,8 @@ fn a_runner_at_work_has_nothing_but_its_socket() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let runner = until(|| child_named_runner(running.id()).filter(|pid| status(*pid, "Seccomp") == Some("2".to_owned())));
+    let runner =
+        until(|| child_named_runner(child_named_runner(running.id())?).filter(|pid| status(*pid, "Seccomp") == Some("2".to_owned())));
     for thread in std::fs::read_dir(format!("/proc/{runner}/task")).unwrap() {
         let thread: u32 = thread.unwrap().file_name().to_str().unwrap().parse().unwrap();
         assert_eq!(status(thread, "Seccomp").as_deref(), Some("2"), "system calls are filtered");

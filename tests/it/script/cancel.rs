@@ -73,9 +73,49 @@ async fn a_killed_runner_is_a_failed_run_with_a_reason() {
     assert!(error.message.contains("signal 9"), "{}", error.message);
 }
 
-/// The runners of this test's process: nextest runs each test in one of its own.
+/// Killed with what runners come from, the run has failed as well; the next one finds another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_zygote_takes_its_runners_along_and_is_replaced() {
+    let host = Arc::new(host());
+    let files = tempfile::tempdir().unwrap();
+    let mut endless = program("loop {}");
+    endless.limits.operations = u64::MAX;
+    let (job_of_it, _) = job(Arc::new(endless), files.path());
+    let running = tokio::spawn({
+        let host = host.clone();
+        async move { host.run(job_of_it).await }
+    });
+    let runner = loop {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if let Some(pid) = runners().pop() {
+            break pid;
+        }
+    };
+    for zygote in forked_by(std::process::id()) {
+        std::process::Command::new("kill").args(["-9", &zygote.to_string()]).status().unwrap();
+    }
+    let Outcome::Failed(error) = running.await.unwrap() else { panic!("a run without a runner did not fail") };
+    assert_eq!(error.code, trae::error::Kind::RunnerCrashed);
+    let is_there = || {
+        let state = std::fs::read_to_string(format!("/proc/{runner}/stat")).unwrap_or_default();
+        state.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+    };
+    let patience = Instant::now() + Duration::from_secs(10);
+    while is_there() {
+        assert!(Instant::now() < patience, "a runner outlives its zygote");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (job, _) = job(Arc::new(program("1 + 1")), files.path());
+    let outcome = host.run(job).await;
+    assert!(matches!(&outcome, Outcome::Succeeded(two) if two.get() == "2"), "{outcome:?}");
+}
+
+/// The runners of this test's process: nextest runs each test in one of its own, and they are copies of its only child that is TRAE.
 fn runners() -> Vec<u32> {
-    let me = std::process::id();
-    let children = std::process::Command::new("pgrep").args(["-P", &me.to_string(), "-f", "trae runner"]).output().unwrap();
+    forked_by(std::process::id()).into_iter().flat_map(forked_by).collect()
+}
+
+fn forked_by(parent: u32) -> Vec<u32> {
+    let children = std::process::Command::new("pgrep").args(["-P", &parent.to_string(), "-f", "trae runner"]).output().unwrap();
     String::from_utf8(children.stdout).unwrap().lines().filter_map(|line| line.parse().ok()).collect()
 }
