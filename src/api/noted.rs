@@ -35,8 +35,7 @@ const TERMINALS: &str = "/ws/shell";
 const WEBHOOKS: &[&str] = &["/api/webhooks", "/api/webhooks-test"];
 
 /// What stops or mends something: better done without a record than not done.
-const STOPS: &[&str] = &["/cancel", "/emergency-stop", "/release"];
-const MENDS: &str = "/api/health/restart/";
+const STOPS: &[&str] = &["/api/desktop/control/release", "/api/desktop/emergency-stop", "/api/health/restart/{}", "/api/runs/{}/cancel"];
 
 /// One request on record.
 pub(super) struct Noted {
@@ -69,8 +68,13 @@ impl Asked {
     }
 
     fn stops(&self) -> bool {
-        let path = self.path.trim_end_matches('/');
-        STOPS.iter().any(|stop| path.ends_with(stop)) || path.starts_with(MENDS)
+        let is = |stop: &&&str| {
+            let (mut stop, mut path) = (stop.split('/'), self.path.trim_end_matches('/').split('/'));
+            stop.by_ref().zip(path.by_ref()).all(|(stop, part)| stop == "{}" || stop == part)
+                && stop.next().is_none()
+                && path.next().is_none()
+        };
+        self.method == Method::POST && STOPS.iter().any(|stop| is(&stop))
     }
 
     fn deed(&self, visit: &Visit) -> Deed {
@@ -144,6 +148,20 @@ mod tests {
         assert!(changes(Method::GET, "/ws/shell/x", true) && changes(Method::GET, "/api/ws/shell/x", true));
         for path in ["/api/workflows/validate/", "/api/webhooks/orders", "/nowhere"] {
             assert!(!changes(Method::POST, path, false), "{path}");
+        }
+        let stops = |method: Method, path: &str| Asked::new(&method, path, Ipv4Addr::LOCALHOST.into(), false).stops();
+        for path in ["/api/runs/x/cancel", "/api/desktop/emergency-stop/", "/api/health/restart/ocr", "/api/desktop/control/release"] {
+            assert!(stops(Method::POST, path), "{path}");
+        }
+        for (method, path) in [
+            (Method::DELETE, "/api/workflows/cancel"),
+            (Method::POST, "/api/workflows/cancel"),
+            (Method::POST, "/api/runs/cancel"),
+            (Method::POST, "/api/runs/x/y/cancel"),
+            (Method::DELETE, "/api/runs/x/cancel"),
+            (Method::PUT, "/api/scripts/a/release"),
+        ] {
+            assert!(!stops(method.clone(), path), "{method} {path}");
         }
         assert!(!changes(Method::GET, "/api/runs", false) && !changes(Method::GET, "/ws/filesystem", true));
     }

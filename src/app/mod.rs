@@ -30,7 +30,7 @@ use crate::error::{Failure, Kind};
 use crate::host::{self, Capabilities, Host, Job, Outcome};
 use crate::input::Shortcut;
 use crate::keys::Keys;
-use crate::policy::{Commands, Grant, Permissions};
+use crate::policy::{Commands, Grant, Kept, Permissions};
 use crate::recordings::{self, Recordings};
 use crate::runs::{self, Runs, Workflows};
 use crate::script::{self, Library};
@@ -74,6 +74,7 @@ pub struct App {
     pub secrets: Arc<Vault>,
     /// Who did what.
     pub audit: Arc<Audit>,
+    fetch: Arc<fetch::Fetch>,
     ocr: Arc<ocr::Ocr>,
     sight: Sight,
     system: Arc<system::System>,
@@ -81,6 +82,8 @@ pub struct App {
     store: Store,
     /// Which commands may be started.
     commands: Commands,
+    /// What no permission opens.
+    kept: Arc<Kept>,
     /// The data folder's `files/`, with no link in its path.
     files: PathBuf,
     started: Instant,
@@ -154,12 +157,13 @@ impl App {
         let host = Arc::new(if config.runs.step_images { host.picturing() } else { host });
         let library = Arc::new(Library::open(script_settings(&config)));
         let programs = Arc::new(Programs::new(Arc::clone(&library)));
-        let watching = Grant::new(vec![options.allowed.clone()], files.clone());
+        let kept = kept(&config);
+        let watching = Grant::new(vec![options.allowed.clone()], files.clone()).keeping(Arc::clone(&kept));
         let runs = Runs::new(
             store.clone(),
             Arc::new(HostRunner(Arc::clone(&host))),
             programs,
-            runs::Settings { commands: commands.clone(), ..run_settings(&config, &files, options.allowed) },
+            runs::Settings { closed: Arc::clone(&kept), commands: commands.clone(), ..run_settings(&config, &files, options.allowed) },
         );
         let settings = triggers::Settings { store: store.clone(), grant: watching, clock: Arc::new(SystemClock) };
         let triggers = Triggers::new(runs.clone(), settings).seeing(sight.clone(), Arc::clone(&desktops));
@@ -193,6 +197,7 @@ impl App {
             keys,
             secrets,
             audit,
+            fetch,
             ocr,
             sight,
             shells,
@@ -200,6 +205,7 @@ impl App {
             tls,
             store,
             commands,
+            kept,
             files,
             started,
             shutdown: CancellationToken::new(),
@@ -208,6 +214,9 @@ impl App {
 
     /// Goes on with the runs that a dead server left, and serves the API until [`App::shutdown`].
     pub async fn listen(&self, listener: TcpListener) {
+        if let Ok(own) = listener.local_addr() {
+            self.fetch.never(own);
+        }
         shell_history::close(&self.store).await;
         if let Err(failure) = self.runs.recover().await {
             tracing::error!(error = %failure, "the runs that were left behind cannot be read");
@@ -222,7 +231,9 @@ impl App {
         tokio::spawn(Arc::clone(&self.audit).keep(self.shutdown.clone()));
         let state = State::new(Parts {
             config: Arc::clone(&self.config),
-            grant: Grant::new(vec![Permissions::all()], self.files.clone()).with_commands(self.commands.clone()),
+            grant: Grant::new(vec![Permissions::all()], self.files.clone())
+                .keeping(Arc::clone(&self.kept))
+                .with_commands(self.commands.clone()),
             keys: Arc::clone(&self.keys),
             secrets: Arc::clone(&self.secrets),
             audit: Arc::clone(&self.audit),
@@ -427,6 +438,12 @@ fn run_settings(config: &Config, files: &Path, allowed: Permissions) -> runs::Se
 pub fn commands(config: &Config) -> Result<Commands, Failure> {
     let wrong = |reason| Failure::new(Kind::ValidationError, format!("SHELL_ALLOW: {reason}"));
     Commands::only(&config.shell.allow).map_err(wrong)
+}
+
+/// What the server keeps for itself, beside the folder of files.
+fn kept(config: &Config) -> Arc<Kept> {
+    let own = std::iter::once(config.storage.data_dir.clone()).chain(config.security.secrets_identity.clone());
+    Arc::new(Kept { own: own.collect(), scripts: config.storage.script_dirs.clone() }.resolved())
 }
 
 /// Whose addresses may be private: whoever can reach a server that others reach, too, is not to reach what lies behind it.

@@ -16,7 +16,7 @@ mod url;
 pub use command::{AllowedCommand, AllowedProcess, Program};
 pub use danger::Commands;
 pub use grant::{Denied, Grant, Learned};
-pub use path::{Access, AllowedPath, is_device};
+pub use path::{Access, AllowedPath, Kept, is_device};
 pub use permissions::Permissions;
 pub use reach::{Place, Reach};
 pub use secret::AllowedSecret;

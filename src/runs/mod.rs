@@ -63,7 +63,7 @@ pub use versions::{Author, Difference, MadeBy, ShownAs, Thing, Version, VersionP
 pub use workflows::{Checked, Observer, Workflow, WorkflowPage, Workflows};
 
 use crate::error::Failure;
-use crate::policy::{Commands, Permissions};
+use crate::policy::{Commands, Kept, Permissions};
 use crate::store::Store;
 use crate::workflow::Graph;
 use programs::Programs;
@@ -75,6 +75,8 @@ pub struct Settings {
     pub files: PathBuf,
     /// What the settings allow at most.
     pub allowed: Permissions,
+    /// What no permission opens.
+    pub closed: Arc<Kept>,
     /// Which commands may be started.
     pub commands: Commands,
     /// Whether scripts of the folders that declare anything run only once they were approved.
@@ -99,6 +101,7 @@ impl Settings {
         Self {
             files: files.into(),
             allowed,
+            closed: Arc::default(),
             commands: Commands::default(),
             script_approval: false,
             max_runs: 64,

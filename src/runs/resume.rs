@@ -116,7 +116,10 @@ impl Runs {
         let blocked = open.open_steps.iter().find(|step| !step.again && !waiting(step));
         let may = may_go_on(&open.run.kind, &prepared.program, open.loose, open.has_steps || !open.open_waits.is_empty());
         let begun = open.run.started_at.is_some();
-        let within: Vec<Permissions> = open.within.as_deref().and_then(|within| serde_json::from_str(within).ok()).unwrap_or_default();
+        // What cannot be read holds it to nothing at all.
+        let unread = |_| vec![Permissions::default()];
+        let within: Vec<Permissions> =
+            open.within.as_deref().map(|within| serde_json::from_str(within).unwrap_or_else(unread)).unwrap_or_default();
         let grant = inner.grant(&prepared, within);
         let head = RunSummary::from(open.run.clone());
         if begun && (blocked.is_some() || !may || mode.attended) {

@@ -11,6 +11,10 @@ pub struct Walls {
     pub read: Vec<PathBuf>,
     /// What it may write.
     pub write: Vec<PathBuf>,
+    /// What it may not touch, whatever lies around it is granted.
+    pub keep: Vec<PathBuf>,
+    /// The folder in what is kept that is open all the same, where it is granted.
+    pub open: PathBuf,
     /// Whether it may connect to sockets of other programs.
     pub sockets: bool,
     /// Whether it may send signals to processes that it did not start.

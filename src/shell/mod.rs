@@ -152,6 +152,7 @@ impl Shells {
     ) -> Result<CommandOutput, Error> {
         let limit = time_limit(options.timeout)?;
         environment::check(&options.env)?;
+        command.admits_variables(self.beginning().variables.keys().chain(options.env.keys()))?;
         self.accepts()?;
         if let Some(id) = &options.session_id {
             if !options.env.is_empty() || options.stdin.is_some() {

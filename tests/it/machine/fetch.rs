@@ -223,6 +223,28 @@ async fn private_addresses_are_called_for_open_hosts_only() {
     assert_eq!(answer.status, 200);
 }
 
+/// Its own port is not called at any of its addresses, nor by a redirect; another one is.
+#[tokio::test]
+async fn a_server_does_not_call_itself() {
+    let address = server().await;
+    let folder = tempfile::tempdir().unwrap();
+    let grant = everything(folder.path());
+    let fetch = Fetch::new();
+    let ask = async |host: &str| {
+        let url = grant.url(&format!("http://{host}:{}/echo", address.port())).unwrap();
+        fetch.send(url, request(|_| ()), &CancellationToken::new()).await
+    };
+    assert_eq!(ask("localhost").await.unwrap().status, 200);
+    fetch.never(address);
+    for host in ["localhost", "127.0.0.1", "0.0.0.0", "[::ffff:127.0.0.1]"] {
+        let error = ask(host).await.unwrap_err();
+        assert!(matches!(error, Error::Own { .. }) && error.kind() == Kind::PermissionDenied, "{host}: {error:?}");
+    }
+    let other = server().await;
+    let url = grant.url(&format!("http://127.0.0.1:{}/echo", other.port())).unwrap();
+    assert_eq!(fetch.send(url, request(|_| ()), &CancellationToken::new()).await.unwrap().status, 200);
+}
+
 #[tokio::test]
 async fn a_host_that_is_not_there_is_named() {
     // Nothing listens on a port that was free a moment ago.
