@@ -15,7 +15,6 @@ use crate::error::{Failure, Kind};
 
 /// What is asked by POST and changes nothing.
 const LOOKS: &[&str] = &[
-    "/api/auth/token",
     "/api/automation/picture/difference",
     "/api/automation/picture/find",
     "/api/automation/picture/wait",
@@ -97,6 +96,9 @@ impl Asked {
     /// # Errors
     /// Where that cannot be kept: it is not done then.
     pub(super) async fn begin(&self, audit: Option<&Arc<Audit>>, visit: &Visit) -> Result<Option<Noted>, Error> {
+        if let Some(audit) = audit {
+            visit.note_in(audit);
+        }
         let Some(audit) = audit.filter(|_| self.changes()) else { return Ok(None) };
         match audit.begin(self.deed(visit)).await {
             Ok(id) => Ok(Some(Noted { audit: Arc::clone(audit), id })),
@@ -144,6 +146,7 @@ mod tests {
     #[test]
     fn what_changes_nothing_is_not_on_record() {
         let changes = |method: Method, path: &str, upgrades| Asked::new(&method, path, Ipv4Addr::LOCALHOST.into(), upgrades).changes();
+        assert!(changes(Method::POST, "/api/auth/token", false));
         assert!(changes(Method::POST, "/api/shell/bash", false) && changes(Method::DELETE, "/api/keys/x/", false));
         assert!(changes(Method::GET, "/ws/shell/x", true) && changes(Method::GET, "/api/ws/shell/x", true));
         for path in ["/api/workflows/validate/", "/api/webhooks/orders", "/nowhere"] {

@@ -33,6 +33,7 @@ use crate::keys::Keys;
 use crate::policy::{Commands, Grant, Kept, Permissions};
 use crate::recordings::{self, Recordings};
 use crate::runs::{self, Runs, Workflows};
+use crate::sandbox::{self, Sandbox};
 use crate::script::{self, Library};
 use crate::secrets::Vault;
 use crate::services::Services;
@@ -106,7 +107,8 @@ impl App {
     pub async fn new(config: Config) -> Result<Self, Failure> {
         let runner = std::env::current_exe()
             .map_err(|error| Failure::new(Kind::Internal, format!("the running program cannot be found: {error}")))?;
-        Self::with(config, Options { runner, allowed: Permissions::all() }).await
+        let allowed = allowed(&config)?;
+        Self::with(config, Options { runner, allowed }).await
     }
 
     /// The same, for whoever is not TRAE's own binary or grants less than everything.
@@ -163,7 +165,12 @@ impl App {
             store.clone(),
             Arc::new(HostRunner(Arc::clone(&host))),
             programs,
-            runs::Settings { closed: Arc::clone(&kept), commands: commands.clone(), ..run_settings(&config, &files, options.allowed) },
+            runs::Settings {
+                closed: Arc::clone(&kept),
+                commands: commands.clone(),
+                lacking: lacking(&config),
+                ..run_settings(&config, &files, options.allowed)
+            },
         );
         let settings = triggers::Settings { store: store.clone(), grant: watching, clock: Arc::new(SystemClock) };
         let triggers = Triggers::new(runs.clone(), settings).seeing(sight.clone(), Arc::clone(&desktops));
@@ -438,6 +445,35 @@ fn run_settings(config: &Config, files: &Path, allowed: Permissions) -> runs::Se
 pub fn commands(config: &Config) -> Result<Commands, Failure> {
     let wrong = |reason| Failure::new(Kind::ValidationError, format!("SHELL_ALLOW: {reason}"));
     Commands::only(&config.shell.allow).map_err(wrong)
+}
+
+/// What runs may do at most, as the settings say.
+///
+/// # Errors
+/// A text of `RUN_PERMISSIONS` that is no manifest.
+pub fn allowed(config: &Config) -> Result<Permissions, Failure> {
+    #[derive(serde::Deserialize)]
+    struct Inline {
+        all: Permissions,
+    }
+    let Some(text) = config.security.run_permissions.as_deref().map(str::trim) else { return Ok(Permissions::all()) };
+    let read =
+        if text.starts_with('{') { toml::from_str(&format!("all = {text}")).map(|Inline { all }| all) } else { toml::from_str(text) };
+    read.map_err(|error: toml::de::Error| {
+        let message = format!(
+            "RUN_PERMISSIONS: {}; write what runs may do as [permissions] of a script does: {{ screen = true, shell = [\"git\"] }}",
+            error.message()
+        );
+        Failure::new(Kind::ValidationError, message)
+    })
+}
+
+/// What of the sandbox is missing here: learnt once, as no kernel gains or loses it.
+fn lacking(config: &Config) -> Option<String> {
+    if !config.shell.sandbox {
+        return Some("SHELL_SANDBOX=false: leave it out, so that commands are held".to_owned());
+    }
+    Sandbox { landlock: sandbox::try_paths().ok(), seccomp: sandbox::try_calls().is_ok() }.lacks()
 }
 
 /// What the server keeps for itself, beside the folder of files.

@@ -1,6 +1,6 @@
 //! Commands and processes that were checked.
 
-use super::danger::{Commands, Refusal};
+use super::danger::{self, Commands, Refusal};
 use super::grant::Denied;
 use super::reach::Reach;
 
@@ -61,6 +61,13 @@ impl AllowedCommand {
     /// Refuses variables that could make another command of it, where only some are allowed.
     pub fn admits_variables<'a>(&self, mut names: impl Iterator<Item = &'a String>) -> Result<(), Denied> {
         names.try_for_each(|name| Self::check_variable(&self.commands, name))
+    }
+
+    pub(super) fn check_typed(shell: &str, text: &str) -> Result<(), Denied> {
+        match danger::check(shell, text) {
+            Err(Refusal { rule, reason }) if rule != "not_parsed" => Err(Denied::Unsafe { rule, reason }),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn check_variable(commands: &Commands, name: &str) -> Result<(), Denied> {

@@ -160,6 +160,11 @@ impl Grant {
         AllowedCommand::new(program, &self.commands)
     }
 
+    /// May type `text` at the prompt of a session. What is no whole line yet is looked at as far as it goes.
+    pub fn typed(&self, shell: &str, text: &str) -> Result<(), Denied> {
+        AllowedCommand::check_typed(shell, text)
+    }
+
     /// May have commands find the variable `name` in their environment.
     pub fn variable(&self, name: &str) -> Result<(), Denied> {
         AllowedCommand::check_variable(&self.commands, name)

@@ -79,6 +79,8 @@ pub struct Settings {
     pub closed: Arc<Kept>,
     /// Which commands may be started.
     pub commands: Commands,
+    /// What of the sandbox is missing on this machine; what came from elsewhere does not run there.
+    pub lacking: Option<String>,
     /// Whether scripts of the folders that declare anything run only once they were approved.
     pub script_approval: bool,
     /// So many run at the same time (64); the others are queued.
@@ -103,6 +105,7 @@ impl Settings {
             allowed,
             closed: Arc::default(),
             commands: Commands::default(),
+            lacking: None,
             script_approval: false,
             max_runs: 64,
             max_queued: 10_000,

@@ -66,3 +66,8 @@ pub fn try_paths() -> Result<i32, String> {
 pub fn try_calls() -> Result<(), String> {
     Err(NONE.to_owned())
 }
+
+/// Nobody is told apart here.
+pub fn is_confined(_: u64) -> bool {
+    false
+}

@@ -8,6 +8,7 @@ use seccompiler::{SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Is, Se
 
 use super::calls::compile;
 use super::limits::keep_few_capabilities;
+use super::mark::mark;
 use super::paths::{NEWEST, version};
 
 /// What programs and their libraries lie in, and what they ask about the machine.
@@ -97,6 +98,7 @@ impl Walls {
         }
         let status = rules.restrict_self().map_err(|error| text(&error))?;
         let Ok(version) = version(&status) else { return Ok(None) };
+        mark()?;
         if !self.sockets {
             // Until Landlock knows paths of sockets, none can be made.
             close_sockets()?;

@@ -114,3 +114,34 @@ async fn a_path_from_a_webhook_leads_nowhere_but_into_the_folder_of_files() {
     assert_eq!(answer["status"], "succeeded", "{answer}");
     server.survived("a path that is meant").await;
 }
+
+/// Without keys whoever runs as the server's user has everything; a script's command, which does, has what its manifest grants.
+#[tokio::test]
+async fn a_command_of_a_script_gets_nothing_through_the_servers_own_port() {
+    let mut server = Server::start(&[]).measured();
+    let (host, port) = server.address.split_once(':').unwrap();
+    let body = json!({ "command": format!("touch {}", server.canary().display()) }).to_string();
+    let call = format!(
+        "import socket; s = socket.create_connection(('{host}', {port})); b = {body:?}; \
+         s.sendall(('POST /api/shell/bash HTTP/1.1\\r\\nHost: localhost\\r\\nContent-Type: application/json\\r\\nConnection: close\\r\\n' \
+         + 'Content-Length: %d\\r\\n\\r\\n' % len(b) + b).encode()); print(s.makefile().readline().strip())"
+    );
+    std::fs::create_dir_all(server.data().join("files")).unwrap();
+    std::fs::write(server.data().join("files/call.py"), &call).unwrap();
+    let header = "//! ---\n//! [permissions]\n//! shell = [\"bash\"]\n//! read = [\"**/*\"]\n//! ---\n";
+    for command in [
+        "python3 call.py",
+        "bash -c 'python3 call.py'",
+        "setsid python3 call.py > $TMPDIR/said & until grep -q HTTP $TMPDIR/said 2>/dev/null; do sleep 0.02; done; cat $TMPDIR/said",
+        "python3 -c \"import ctypes; ctypes.CDLL(None).prctl(4, 0); exec(open('call.py').read())\"",
+    ] {
+        let source = format!("{header}let done = shell::run({}); done.output + done.error", Value::from(command));
+        let run = server.run(&source).await;
+        assert!(run["result"].as_str().is_some_and(|said| said.starts_with("HTTP/1.1 403")), "{command}: {run}");
+        server.survived(command).await;
+    }
+    // Whoever runs as that user and is not held is served.
+    let said = std::process::Command::new("python3").arg("-c").arg(call.replace("touch", "true")).output().unwrap();
+    assert!(said.stdout.starts_with(b"HTTP/1.1 200"), "{said:?}");
+    server.survived("calls from commands").await;
+}

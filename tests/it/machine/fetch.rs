@@ -46,6 +46,14 @@ async fn server() -> SocketAddr {
             }),
         )
         .route("/huge", get(|| async { vec![b'x'; 11 * 1024 * 1024] }))
+        .route(
+            "/bomb",
+            get(|| async {
+                let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+                (0..1000).for_each(|_| std::io::Write::write_all(&mut packed, &[0; 1 << 20]).unwrap());
+                ([("content-encoding", "gzip")], packed.finish().unwrap())
+            }),
+        )
         .route("/latin", get(|| async { ([("content-type", "text/plain")], vec![b'a', 0xff]) }))
         .route("/broken", get(|| async { ([("content-type", "application/json")], "{") }))
         .route("/twice", get(|| async { (StatusCode::NOT_FOUND, axum::response::AppendHeaders([("x-a", "1"), ("x-a", "2")]), "no") }));
@@ -102,7 +110,9 @@ async fn any_answer_is_an_answer() {
     assert_eq!((answer.status, answer.headers["x-a"].as_str(), answer.body), (404, "1, 2", json!("no")));
     assert_eq!(get_url(&format!("http://{at}/latin")).await.unwrap().body, json!("a\u{fffd}"));
     assert_eq!(get_url(&format!("http://{at}/broken")).await.unwrap().body, json!("{"));
-    assert_eq!(get_url(&format!("http://{at}/huge")).await.unwrap_err().kind(), Kind::PayloadTooLarge);
+    for path in ["huge", "bomb"] {
+        assert_eq!(get_url(&format!("http://{at}/{path}")).await.unwrap_err().kind(), Kind::PayloadTooLarge, "{path}");
+    }
 }
 
 #[tokio::test]
