@@ -67,13 +67,12 @@ impl Asked {
     }
 
     fn stops(&self) -> bool {
-        let is = |stop: &&&str| {
-            let (mut stop, mut path) = (stop.split('/'), self.path.trim_end_matches('/').split('/'));
-            stop.by_ref().zip(path.by_ref()).all(|(stop, part)| stop == "{}" || stop == part)
-                && stop.next().is_none()
-                && path.next().is_none()
+        let path: Vec<&str> = self.path.trim_end_matches('/').split('/').collect();
+        let is = |stop: &&str| {
+            let stop: Vec<&str> = stop.split('/').collect();
+            stop.len() == path.len() && stop.iter().zip(&path).all(|(stop, part)| *stop == "{}" || stop == part)
         };
-        self.method == Method::POST && STOPS.iter().any(|stop| is(&stop))
+        self.method == Method::POST && STOPS.iter().any(is)
     }
 
     fn deed(&self, visit: &Visit) -> Deed {

@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::sandbox;
+use crate::shell;
 
 /// A connection that another user of this machine made, or a command of a script, which is held to what its manifest grants.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +39,7 @@ pub(crate) fn is_strangers(client: SocketAddr, server: SocketAddr) -> bool {
     match tables.iter().find_map(|table| find(table, client, server)) {
         Some(Listed { inode: 0, .. }) | None => true,
         // A command that a script started may do less than its user.
-        Some(Listed { user, inode }) => (user != own && user != 0) || sandbox::is_confined(inode),
+        Some(Listed { user, inode }) => (user != own && user != 0) || shell::is_confined(inode),
     }
 }
 

@@ -97,15 +97,17 @@ fn refusal(ip: IpAddr, open: bool, own: Option<SocketAddr>) -> Option<Refused> {
 
 /// Whether who listens on `own` is reached at `ip`.
 fn is_own(ip: IpAddr, own: IpAddr) -> bool {
-    let ip = match ip {
-        IpAddr::V6(v6) => carried(v6).map_or(ip, IpAddr::V4),
-        IpAddr::V4(_) => ip,
+    let within = match ip {
+        IpAddr::V6(v6) => carried(v6).map(IpAddr::V4),
+        IpAddr::V4(_) => None,
     };
     let everywhere = own.is_unspecified();
-    ip == own
-        || ((ip.is_loopback() || ip.is_unspecified()) && (own.is_loopback() || everywhere))
-        // Only an address of this machine can be bound.
-        || (everywhere && UdpSocket::bind((ip, 0)).is_ok())
+    [Some(ip), within].into_iter().flatten().any(|ip| {
+        ip == own
+            || ((ip.is_loopback() || ip.is_unspecified()) && (own.is_loopback() || everywhere))
+            // Only an address of this machine can be bound.
+            || (everywhere && UdpSocket::bind((ip, 0)).is_ok())
+    })
 }
 
 /// This machine, private and shared networks, and addresses that are no single machine's.

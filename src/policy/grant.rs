@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::command::{AllowedCommand, AllowedProcess, Program};
 use super::danger::Commands;
-use super::path::{Access, AllowedPath, Kept};
+use super::kept::Kept;
+use super::path::{Access, AllowedPath};
 use super::permissions::Permissions;
 use super::reach::{self, Place, Reach};
 use super::secret::AllowedSecret;

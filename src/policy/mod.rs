@@ -7,6 +7,7 @@
 mod command;
 pub mod danger;
 mod grant;
+mod kept;
 mod path;
 mod permissions;
 mod reach;
@@ -16,7 +17,8 @@ mod url;
 pub use command::{AllowedCommand, AllowedProcess, Program};
 pub use danger::Commands;
 pub use grant::{Denied, Grant, Learned};
-pub use path::{Access, AllowedPath, Kept, is_device};
+pub use kept::Kept;
+pub use path::{Access, AllowedPath, is_device};
 pub use permissions::Permissions;
 pub use reach::{Place, Reach};
 pub use secret::AllowedSecret;

@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::grant::Denied;
+use super::kept::Kept;
 
 /// What is to be done with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,30 +12,6 @@ pub enum Access {
     Read,
     /// Write it, create it, remove it.
     Write,
-}
-
-/// Places that a server keeps for itself, whatever is granted.
-#[derive(Debug, Clone, Default)]
-pub struct Kept {
-    /// Folders and files that nothing reads or writes, but for what lies in the folder of files: its data folder, what opens its secrets.
-    pub own: Vec<PathBuf>,
-    /// Folders whose scripts nothing writes: they would be live at once.
-    pub scripts: Vec<PathBuf>,
-}
-
-impl Kept {
-    /// The same places, with the links on the way to them resolved.
-    #[must_use]
-    pub fn resolved(&self) -> Self {
-        let all = |paths: &[PathBuf]| paths.iter().map(|path| follow_links(path)).collect();
-        Self { own: all(&self.own), scripts: all(&self.scripts) }
-    }
-
-    fn covers(&self, path: &Path, root: &Path, access: Access) -> bool {
-        let is_source = || access == Access::Write && path.extension().is_some_and(|ending| ending == "rhai");
-        (!path.starts_with(root) && self.own.iter().any(|place| path.starts_with(place)))
-            || (is_source() && self.scripts.iter().any(|folder| path.starts_with(folder)))
-    }
 }
 
 /// A path that the grant allows, absolute, with every link on the way to it resolved.
@@ -91,7 +68,7 @@ fn is_ours(path: &Path) -> bool {
 }
 
 /// Resolves the links of the deepest part of `path` that exists; the rest is kept as it is.
-fn follow_links(path: &Path) -> PathBuf {
+pub(super) fn follow_links(path: &Path) -> PathBuf {
     let mut missing = Vec::new();
     let mut existing = path;
     loop {

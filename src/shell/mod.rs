@@ -221,6 +221,11 @@ impl Drop for Shells {
     }
 }
 
+/// Whether a command that is held to its reach has that socket open, by its number. Blocks.
+pub fn is_confined(socket: u64) -> bool {
+    crate::sandbox::is_confined(socket)
+}
+
 /// What a variable is shown as: secrets, as far as names and values tell, are masked.
 pub fn masked(variables: BTreeMap<String, String>) -> BTreeMap<String, String> {
     variables

@@ -86,7 +86,7 @@ impl<'a> Program<'a> {
             "node" | "nodejs" | "php" => (Kind::Script, &["-r", "--require", "-d"]),
             // Options of its own, whose values decide where it finds what it starts, and then what it is to do.
             "git" => (Kind::Script, &["-c", "-C", "--git-dir", "--work-tree", "--exec-path", "--namespace"]),
-            "powershell" | "pwsh" => (Kind::Script, &["-executionpolicy", "-ep", "-file"]),
+            "powershell" | "pwsh" => (Kind::Script, &["-executionpolicy", "-ep"]),
             "perl" | "ruby" => (Kind::Filter, &["-I", "-r"]),
             "awk" | "gawk" | "mawk" | "nawk" => (Kind::Filter, &["-F", "-v"]),
             "sed" | "gsed" => (Kind::Filter, &["-l"]),

@@ -84,7 +84,7 @@ async fn a_path_from_a_webhook_leads_nowhere_but_into_the_folder_of_files() {
         json!({
             "id": "hook", "name": "Hook",
             "nodes": [
-                { "id": "in", "type": "webhook_trigger", "data": { "config": { "path": "x", "respond": "when_finished" } } },
+                { "id": "in", "type": "webhook_trigger", "data": { "config": { "path": "x", "respond": "on_finish" } } },
                 { "id": "out", "type": "send_to_filesystem", "data": { "config": { "path": path, "content": "{{ input.body.content }}" } } }
             ],
             "edges": [{ "id": "1", "source": "in", "target": "out" }]
@@ -130,10 +130,10 @@ async fn a_command_of_a_script_gets_nothing_through_the_servers_own_port() {
     std::fs::write(server.data().join("files/call.py"), &call).unwrap();
     let header = "//! ---\n//! [permissions]\n//! shell = [\"bash\"]\n//! read = [\"**/*\"]\n//! ---\n";
     for command in [
-        "python3 call.py",
-        "bash -c 'python3 call.py'",
-        "setsid python3 call.py > $TMPDIR/said & until grep -q HTTP $TMPDIR/said 2>/dev/null; do sleep 0.02; done; cat $TMPDIR/said",
-        "python3 -c \"import ctypes; ctypes.CDLL(None).prctl(4, 0); exec(open('call.py').read())\"",
+        "/usr/bin/python3 call.py",
+        "bash -c '/usr/bin/python3 call.py'",
+        "setsid /usr/bin/python3 call.py > $TMPDIR/said & until grep -q HTTP $TMPDIR/said 2>/dev/null; do sleep 0.02; done; cat $TMPDIR/said",
+        "/usr/bin/python3 -c \"import ctypes; ctypes.CDLL(None).prctl(4, 0); exec(open('call.py').read())\"",
     ] {
         let source = format!("{header}let done = shell::run({}); done.output + done.error", Value::from(command));
         let run = server.run(&source).await;
@@ -141,7 +141,7 @@ async fn a_command_of_a_script_gets_nothing_through_the_servers_own_port() {
         server.survived(command).await;
     }
     // Whoever runs as that user and is not held is served.
-    let said = std::process::Command::new("python3").arg("-c").arg(call.replace("touch", "true")).output().unwrap();
+    let said = std::process::Command::new("/usr/bin/python3").arg("-c").arg(call.replace("touch", "true")).output().unwrap();
     assert!(said.stdout.starts_with(b"HTTP/1.1 200"), "{said:?}");
     server.survived("calls from commands").await;
 }

@@ -231,7 +231,7 @@ async fn another_user_of_this_machine_is_refused_where_no_key_is_wanted() {
             server.address.port()
         );
         for (user, status) in [(nobody, "HTTP/1.1 403"), (0, "HTTP/1.1 200")] {
-            let mut command = Command::new("python3");
+            let mut command = Command::new("/usr/bin/python3");
             command.args(["-c", &script]).uid(user).gid(user).current_dir("/");
             let said = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
             assert!(said.stdout.starts_with(status.as_bytes()), "{user} from {own}: {said:?}");

@@ -38,9 +38,12 @@ fn place() -> Place {
     place.write("data/files/given.txt", "given\n");
     place.write("data/server.lock", "");
     place.write("elsewhere/x", "elsewhere\n");
-    for (file, text) in
-        [("beside", "beside\n"), ("data/jwt.secret", "hidden\n"), ("data/logs/log", "hidden\n"), ("data/files/in.txt", "in\n")]
-    {
+    for (file, text) in [
+        ("beside", "beside\n"),
+        ("data/jwt.secret", "a secret of thirty-two bytes or more\n"),
+        ("data/logs/log", "hidden\n"),
+        ("data/files/in.txt", "in\n"),
+    ] {
         place.write(&format!("elsewhere/inner/{file}"), text);
     }
     std::os::unix::fs::symlink(place.data(), place.data().join("files/linked")).unwrap();

@@ -115,6 +115,7 @@ fn run_json(place: &Place, script: &std::path::Path, lacking: bool) -> Value {
 /// What came from elsewhere runs only where all of the sandbox holds, whoever approved of it.
 #[tokio::test]
 async fn a_kernel_without_landlock_runs_nothing_that_was_imported() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let place = Place::new();
     let client = reqwest::Client::new();
     let graph = serde_json::json!({ "name": "x", "nodes": [{ "id": "a", "type": "manual_trigger", "data": {} }], "edges": [] });
