@@ -154,6 +154,8 @@ pub struct Security {
     /// `HTTP_PRIVATE_HOSTS`, default none: hosts on this machine or in private networks that scripts may call, `*` for all. With neither keys
     /// nor other machines that reach the server they may call all of them.
     pub http_private_hosts: Vec<String>,
+    /// `RUN_PERMISSIONS`, default: everything: what runs may do at most, whatever they declare, as a TOML table like a script's `[permissions]`.
+    pub run_permissions: Option<String>,
 }
 
 /// Where it keeps things.

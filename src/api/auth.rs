@@ -6,6 +6,7 @@ use axum::http::header::{LOCATION, SET_COOKIE};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::{Error, ErrorResponse, Result};
@@ -13,6 +14,7 @@ use super::extract::{self, Query};
 use super::passes::{self, Begun};
 use super::success::SuccessResponse;
 use super::{peer, shown, visit};
+use crate::audit::{Deed, Outcome};
 use crate::error::Kind;
 use crate::keys::{Known, Scope, TOKEN_SECONDS};
 
@@ -152,7 +154,24 @@ pub(crate) struct LinkQuery {
 pub(crate) async fn enter(State(state): State<super::State>, Query(query): Query<LinkQuery>, request: Request) -> Result<Response> {
     let Some(token) = query.token else { return Ok((StatusCode::SEE_OTHER, [(LOCATION, HOME)]).into_response()) };
     let gone = || Error::new(Kind::Unauthenticated, "this link was used already, or is too old: make a new one with POST /api/auth/link");
-    let known = state.keys().still(&state.passes().of_link(&token).ok_or_else(gone)?).await?;
+    let opened = match state.passes().of_link(&token).ok_or_else(gone) {
+        Ok(known) => state.keys().still(&known).await.map_err(Error::from),
+        Err(error) => Err(error),
+    };
+    let deed = |actor: String| {
+        let details = json!({ "request_id": visit::request_id() });
+        Deed { actor, action: "GET /".to_owned(), target: Some("/".to_owned()), details }
+    };
+    let known = match opened {
+        Ok(known) => known,
+        Err(error) => {
+            state.audit().denied(deed(visit::actor()), error.failure());
+            return Err(error);
+        }
+    };
+    // A session begins: on record before it does.
+    let entry = state.audit().begin(deed(format!("key:{}", known.key.name))).await?;
+    state.audit().end(entry, Outcome::Ok, json!({ "key_id": known.key.id }));
     let cookie = set_cookie(&state, &request, &state.passes().session(&known)?);
     Ok((StatusCode::SEE_OTHER, [(LOCATION, HOME.to_owned()), (SET_COOKIE, cookie)]).into_response())
 }

@@ -204,7 +204,7 @@ impl Rules {
         if self.wanted || request.extensions().get::<Stranger>().is_none() || peer::is_proxy(request, &self.proxies) {
             return Ok(());
         }
-        let message = "another user of this machine made this connection, and this server wants no keys, so that it serves its own user \
+        let message = "another user of this machine, or a command of a script, made this connection, and this server wants no keys, so that it serves its own user \
                        only: set API_KEY_ENABLED=true and give them a key, or name their proxy in TRUSTED_PROXIES";
         Err(Error::new(Kind::PermissionDenied, message))
     }

@@ -15,7 +15,6 @@ use crate::error::{Failure, Kind};
 
 /// What is asked by POST and changes nothing.
 const LOOKS: &[&str] = &[
-    "/api/auth/token",
     "/api/automation/picture/difference",
     "/api/automation/picture/find",
     "/api/automation/picture/wait",
@@ -35,8 +34,7 @@ const TERMINALS: &str = "/ws/shell";
 const WEBHOOKS: &[&str] = &["/api/webhooks", "/api/webhooks-test"];
 
 /// What stops or mends something: better done without a record than not done.
-const STOPS: &[&str] = &["/cancel", "/emergency-stop", "/release"];
-const MENDS: &str = "/api/health/restart/";
+const STOPS: &[&str] = &["/api/desktop/control/release", "/api/desktop/emergency-stop", "/api/health/restart/{}", "/api/runs/{}/cancel"];
 
 /// One request on record.
 pub(super) struct Noted {
@@ -69,8 +67,12 @@ impl Asked {
     }
 
     fn stops(&self) -> bool {
-        let path = self.path.trim_end_matches('/');
-        STOPS.iter().any(|stop| path.ends_with(stop)) || path.starts_with(MENDS)
+        let path: Vec<&str> = self.path.trim_end_matches('/').split('/').collect();
+        let is = |stop: &&str| {
+            let stop: Vec<&str> = stop.split('/').collect();
+            stop.len() == path.len() && stop.iter().zip(&path).all(|(stop, part)| *stop == "{}" || stop == part)
+        };
+        self.method == Method::POST && STOPS.iter().any(is)
     }
 
     fn deed(&self, visit: &Visit) -> Deed {
@@ -93,6 +95,9 @@ impl Asked {
     /// # Errors
     /// Where that cannot be kept: it is not done then.
     pub(super) async fn begin(&self, audit: Option<&Arc<Audit>>, visit: &Visit) -> Result<Option<Noted>, Error> {
+        if let Some(audit) = audit {
+            visit.note_in(audit);
+        }
         let Some(audit) = audit.filter(|_| self.changes()) else { return Ok(None) };
         match audit.begin(self.deed(visit)).await {
             Ok(id) => Ok(Some(Noted { audit: Arc::clone(audit), id })),
@@ -140,10 +145,25 @@ mod tests {
     #[test]
     fn what_changes_nothing_is_not_on_record() {
         let changes = |method: Method, path: &str, upgrades| Asked::new(&method, path, Ipv4Addr::LOCALHOST.into(), upgrades).changes();
+        assert!(changes(Method::POST, "/api/auth/token", false));
         assert!(changes(Method::POST, "/api/shell/bash", false) && changes(Method::DELETE, "/api/keys/x/", false));
         assert!(changes(Method::GET, "/ws/shell/x", true) && changes(Method::GET, "/api/ws/shell/x", true));
         for path in ["/api/workflows/validate/", "/api/webhooks/orders", "/nowhere"] {
             assert!(!changes(Method::POST, path, false), "{path}");
+        }
+        let stops = |method: Method, path: &str| Asked::new(&method, path, Ipv4Addr::LOCALHOST.into(), false).stops();
+        for path in ["/api/runs/x/cancel", "/api/desktop/emergency-stop/", "/api/health/restart/ocr", "/api/desktop/control/release"] {
+            assert!(stops(Method::POST, path), "{path}");
+        }
+        for (method, path) in [
+            (Method::DELETE, "/api/workflows/cancel"),
+            (Method::POST, "/api/workflows/cancel"),
+            (Method::POST, "/api/runs/cancel"),
+            (Method::POST, "/api/runs/x/y/cancel"),
+            (Method::DELETE, "/api/runs/x/cancel"),
+            (Method::PUT, "/api/scripts/a/release"),
+        ] {
+            assert!(!stops(method.clone(), path), "{method} {path}");
         }
         assert!(!changes(Method::GET, "/api/runs", false) && !changes(Method::GET, "/ws/filesystem", true));
     }

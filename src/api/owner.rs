@@ -6,7 +6,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// A connection that another user of this machine made.
+use crate::shell;
+
+/// A connection that another user of this machine made, or a command of a script, which is held to what its manifest grants.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stranger;
 
@@ -17,10 +19,12 @@ struct Listed {
     inode: u64,
 }
 
-/// Whether a connection from `client` to `server` was made by another user of this machine than the server's own, or root. One that is not
-/// listed any more, or belongs to nobody, could be anybody's.
+/// Whether a connection from `client` to `server` was made by another user of this machine than the server's own, or root, or within the
+/// walls of a script's command. One that is not
+/// listed any more, or belongs to nobody, could be anybody's. What comes in on a loopback address was made here, whatever address of this
+/// machine it was made from.
 pub(crate) fn is_strangers(client: SocketAddr, server: SocketAddr) -> bool {
-    if !client.ip().to_canonical().is_loopback() {
+    if ![client, server].iter().any(|end| end.ip().to_canonical().is_loopback()) {
         return false;
     }
     let Ok(tables) =
@@ -34,7 +38,8 @@ pub(crate) fn is_strangers(client: SocketAddr, server: SocketAddr) -> bool {
     let own = rustix::process::geteuid().as_raw();
     match tables.iter().find_map(|table| find(table, client, server)) {
         Some(Listed { inode: 0, .. }) | None => true,
-        Some(Listed { user, .. }) => user != own && user != 0,
+        // A command that a script started may do less than its user.
+        Some(Listed { user, inode }) => (user != own && user != 0) || shell::is_confined(inode),
     }
 }
 

@@ -21,6 +21,7 @@ use super::success::SuccessResponse;
 use super::visit;
 use crate::error::{Failure, Kind};
 use crate::host::protocol::Limits;
+use crate::mask;
 use crate::policy::Permissions;
 use crate::runs::{ApprovedScript, Author};
 use crate::script::{Candidate, Catalog, LibraryError, ScriptFile};
@@ -329,7 +330,7 @@ async fn problems(state: &super::State, candidate: &Candidate) -> Result<Vec<Scr
     let problem = |error: crate::host::protocol::ScriptError| ScriptProblem {
         line: error.line.unwrap_or(1),
         column: error.column.unwrap_or(1),
-        message: error.message,
+        message: mask::string(error.message),
     };
     Ok(errors.into_iter().map(problem).collect())
 }
@@ -399,6 +400,6 @@ fn of_node_type(node_type: &NodeType, error: Option<&LibraryError>) -> ScriptInf
 
 impl From<LibraryError> for ScriptProblem {
     fn from(error: LibraryError) -> Self {
-        Self { line: error.line, column: error.column, message: error.message }
+        Self { line: error.line, column: error.column, message: mask::string(error.message) }
     }
 }

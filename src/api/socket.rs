@@ -17,6 +17,7 @@ use super::error::Error;
 use super::state::State;
 use super::visit;
 use crate::error::{Failure, Kind};
+use crate::mask;
 
 /// The largest message, in bytes.
 const MESSAGE_BYTES: usize = 1 << 20;
@@ -241,6 +242,7 @@ impl Socket {
         if let (Some(map), Some(details)) = (message.as_object_mut(), &failure.details) {
             map.insert("details".to_owned(), details.clone());
         }
+        mask::value(&mut message);
         self.say(message.to_string()).await
     }
 

@@ -11,6 +11,7 @@ use axum::http::HeaderMap;
 use serde_json::json;
 
 use super::error::Error;
+use crate::audit::{Audit, Deed};
 use crate::desktop::Token;
 use crate::error::{Failure, Kind};
 use crate::keys::{Keys, Known, Scope, Scopes};
@@ -37,6 +38,8 @@ pub(crate) struct Visit {
     control: Option<Token>,
     caller: OnceLock<Caller>,
     route: OnceLock<MatchedPath>,
+    /// Where it is noted what is refused on a socket.
+    audit: OnceLock<Arc<Audit>>,
 }
 
 /// Who sent it.
@@ -58,12 +61,17 @@ impl Visit {
         let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_well_formed(id));
         let id = given.map_or_else(|| uuid::Uuid::now_v7().simple().to_string(), str::to_owned);
         let control = headers.get(CONTROL).and_then(|token| token.to_str().ok()).map(Token::shown);
-        Self { id, control, caller: OnceLock::new(), route: OnceLock::new() }
+        Self { id, control, caller: OnceLock::new(), route: OnceLock::new(), audit: OnceLock::new() }
     }
 
     /// Notes who it is.
     pub(crate) fn admit(&self, caller: Caller) {
         let _ = self.caller.set(caller);
+    }
+
+    /// What is refused on its socket is noted there.
+    pub(crate) fn note_in(&self, audit: &Arc<Audit>) {
+        let _ = self.audit.set(Arc::clone(audit));
     }
 
     /// Who sent it, once that is known.
@@ -190,7 +198,17 @@ impl Caller {
 /// Refuses who has not this scope: for what is said on a socket, whose route asks for less.
 pub(crate) fn require(scope: Scope) -> Result<(), Failure> {
     let caller = caller().unwrap_or_else(Caller::nobody);
-    caller.require(scope).map_err(|error| error.failure().clone())
+    let refused = caller.require(scope).map_err(|error| error.failure().clone());
+    if let (Err(failure), Some(visit)) = (&refused, current())
+        && let (Some(audit), Some(route)) = (visit.audit.get(), visit.route())
+        // The refusal of a request is its answer, which is on record.
+        && route.contains("/ws/")
+    {
+        let details = json!({ "request_id": visit.id, "scope": scope });
+        audit
+            .denied(Deed { actor: actor_of(Some(&caller)), action: "socket".to_owned(), target: Some(route.to_owned()), details }, failure);
+    }
+    refused
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use serde_json::json;
 
 use super::error::{Error, ErrorResponse, Result};
 use super::extract::{Path, Raw};
+use super::visit;
+use crate::audit::Deed;
 use crate::error::Kind;
 use crate::host::Answer;
 use crate::services::Name;
@@ -39,10 +41,23 @@ pub(crate) async fn receive(
 ) -> Result<Response> {
     enter(&state)?;
     let delivery = delivery(path, &method, &uri, &headers, raw.into());
+    let (path, method) = (delivery.path.clone(), delivery.method.clone());
+    let done = received(&state, delivery).await;
+    if let Err(error) = &done
+        && matches!(error.failure().code, Kind::Unauthenticated | Kind::MethodNotAllowed)
+    {
+        let details = json!({ "request_id": visit::request_id() });
+        let deed = Deed { actor: visit::actor(), action: format!("{method} /api/webhooks"), target: Some(path), details };
+        state.audit().denied(deed, error.failure());
+    }
+    done
+}
+
+async fn received(state: &super::State, delivery: Delivery) -> Result<Response> {
     if let Some(run_id) = state.triggers().resume(&delivery).await? {
         return Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run_ids": [run_id] }))).into_response());
     }
-    answer(&state, state.triggers().fire(delivery).await?).await
+    answer(state, state.triggers().fire(delivery).await?).await
 }
 
 /// The same for somebody who draws a workflow and tries its webhook out: also one that is switched off, without a signature, and as often as

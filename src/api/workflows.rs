@@ -15,6 +15,7 @@ use super::execute::{ExecuteRequest, Started};
 use super::extract::{Json, OptionalJson, Path, Query, Written};
 use super::success::SuccessResponse;
 use super::visit;
+use crate::mask;
 use crate::runs::{Author, Checked, Run, RunFilter, RunStatus, Trust, Workflow, WorkflowPage, Workflows};
 use crate::services::{Name, Status};
 use crate::workflow::{Drawing, Graph, Problem, WorkflowSettings};
@@ -299,7 +300,11 @@ pub(crate) async fn delete(State(state): State<super::State>, Path(id): Path<Str
 /// Compiles a graph without storing it: `{valid, problems, script, permissions}`.
 #[utoipa::path(post, path = "/api/workflows/validate", tag = "workflows", operation_id = "workflows_validate", request_body = WorkflowDefinition, responses((status = 200, body = ValidateResponse), (status = 422, body = ErrorResponse)))]
 pub(crate) async fn validate(State(state): State<super::State>, Json(Drawn(graph)): Json<Drawn>) -> Result<axum::Json<Checked>> {
-    Ok(axum::Json(state.workflows().check(graph).await?))
+    let mut checked = state.workflows().check(graph).await?;
+    for problem in &mut checked.problems {
+        problem.message = mask::string(std::mem::take(&mut problem.message));
+    }
+    Ok(axum::Json(checked))
 }
 
 /// The Rhai script that a workflow compiles to.

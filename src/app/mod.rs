@@ -30,9 +30,10 @@ use crate::error::{Failure, Kind};
 use crate::host::{self, Capabilities, Host, Job, Outcome};
 use crate::input::Shortcut;
 use crate::keys::Keys;
-use crate::policy::{Commands, Grant, Permissions};
+use crate::policy::{Commands, Grant, Kept, Permissions};
 use crate::recordings::{self, Recordings};
 use crate::runs::{self, Runs, Workflows};
+use crate::sandbox::{self, Sandbox};
 use crate::script::{self, Library};
 use crate::secrets::Vault;
 use crate::services::Services;
@@ -74,6 +75,7 @@ pub struct App {
     pub secrets: Arc<Vault>,
     /// Who did what.
     pub audit: Arc<Audit>,
+    fetch: Arc<fetch::Fetch>,
     ocr: Arc<ocr::Ocr>,
     sight: Sight,
     system: Arc<system::System>,
@@ -81,6 +83,8 @@ pub struct App {
     store: Store,
     /// Which commands may be started.
     commands: Commands,
+    /// What no permission opens.
+    kept: Arc<Kept>,
     /// The data folder's `files/`, with no link in its path.
     files: PathBuf,
     started: Instant,
@@ -103,7 +107,8 @@ impl App {
     pub async fn new(config: Config) -> Result<Self, Failure> {
         let runner = std::env::current_exe()
             .map_err(|error| Failure::new(Kind::Internal, format!("the running program cannot be found: {error}")))?;
-        Self::with(config, Options { runner, allowed: Permissions::all() }).await
+        let allowed = allowed(&config)?;
+        Self::with(config, Options { runner, allowed }).await
     }
 
     /// The same, for whoever is not TRAE's own binary or grants less than everything.
@@ -154,12 +159,18 @@ impl App {
         let host = Arc::new(if config.runs.step_images { host.picturing() } else { host });
         let library = Arc::new(Library::open(script_settings(&config)));
         let programs = Arc::new(Programs::new(Arc::clone(&library)));
-        let watching = Grant::new(vec![options.allowed.clone()], files.clone());
+        let kept = kept(&config);
+        let watching = Grant::new(vec![options.allowed.clone()], files.clone()).keeping(Arc::clone(&kept));
         let runs = Runs::new(
             store.clone(),
             Arc::new(HostRunner(Arc::clone(&host))),
             programs,
-            runs::Settings { commands: commands.clone(), ..run_settings(&config, &files, options.allowed) },
+            runs::Settings {
+                closed: Arc::clone(&kept),
+                commands: commands.clone(),
+                lacking: lacking(&config),
+                ..run_settings(&config, &files, options.allowed)
+            },
         );
         let settings = triggers::Settings { store: store.clone(), grant: watching, clock: Arc::new(SystemClock) };
         let triggers = Triggers::new(runs.clone(), settings).seeing(sight.clone(), Arc::clone(&desktops));
@@ -193,6 +204,7 @@ impl App {
             keys,
             secrets,
             audit,
+            fetch,
             ocr,
             sight,
             shells,
@@ -200,6 +212,7 @@ impl App {
             tls,
             store,
             commands,
+            kept,
             files,
             started,
             shutdown: CancellationToken::new(),
@@ -208,6 +221,9 @@ impl App {
 
     /// Goes on with the runs that a dead server left, and serves the API until [`App::shutdown`].
     pub async fn listen(&self, listener: TcpListener) {
+        if let Ok(own) = listener.local_addr() {
+            self.fetch.never(own);
+        }
         shell_history::close(&self.store).await;
         if let Err(failure) = self.runs.recover().await {
             tracing::error!(error = %failure, "the runs that were left behind cannot be read");
@@ -222,7 +238,9 @@ impl App {
         tokio::spawn(Arc::clone(&self.audit).keep(self.shutdown.clone()));
         let state = State::new(Parts {
             config: Arc::clone(&self.config),
-            grant: Grant::new(vec![Permissions::all()], self.files.clone()).with_commands(self.commands.clone()),
+            grant: Grant::new(vec![Permissions::all()], self.files.clone())
+                .keeping(Arc::clone(&self.kept))
+                .with_commands(self.commands.clone()),
             keys: Arc::clone(&self.keys),
             secrets: Arc::clone(&self.secrets),
             audit: Arc::clone(&self.audit),
@@ -427,6 +445,41 @@ fn run_settings(config: &Config, files: &Path, allowed: Permissions) -> runs::Se
 pub fn commands(config: &Config) -> Result<Commands, Failure> {
     let wrong = |reason| Failure::new(Kind::ValidationError, format!("SHELL_ALLOW: {reason}"));
     Commands::only(&config.shell.allow).map_err(wrong)
+}
+
+/// What runs may do at most, as the settings say.
+///
+/// # Errors
+/// A text of `RUN_PERMISSIONS` that is no manifest.
+pub fn allowed(config: &Config) -> Result<Permissions, Failure> {
+    #[derive(serde::Deserialize)]
+    struct Inline {
+        all: Permissions,
+    }
+    let Some(text) = config.security.run_permissions.as_deref().map(str::trim) else { return Ok(Permissions::all()) };
+    let read =
+        if text.starts_with('{') { toml::from_str(&format!("all = {text}")).map(|Inline { all }| all) } else { toml::from_str(text) };
+    read.map_err(|error: toml::de::Error| {
+        let message = format!(
+            "RUN_PERMISSIONS: {}; write what runs may do as [permissions] of a script does: {{ screen = true, shell = [\"git\"] }}",
+            error.message()
+        );
+        Failure::new(Kind::ValidationError, message)
+    })
+}
+
+/// What of the sandbox is missing here: learnt once, as no kernel gains or loses it.
+fn lacking(config: &Config) -> Option<String> {
+    if !config.shell.sandbox {
+        return Some("SHELL_SANDBOX=false: leave it out, so that commands are held".to_owned());
+    }
+    Sandbox { landlock: sandbox::try_paths().ok(), seccomp: sandbox::try_calls().is_ok() }.lacks()
+}
+
+/// What the server keeps for itself, beside the folder of files.
+fn kept(config: &Config) -> Arc<Kept> {
+    let own = std::iter::once(config.storage.data_dir.clone()).chain(config.security.secrets_identity.clone());
+    Arc::new(Kept { own: own.collect(), scripts: config.storage.script_dirs.clone() }.resolved())
 }
 
 /// Whose addresses may be private: whoever can reach a server that others reach, too, is not to reach what lies behind it.

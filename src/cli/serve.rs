@@ -40,7 +40,7 @@ impl Serve {
             print::complaint(&failure.message);
             ExitCode::from(exit::CONFIG)
         })?;
-        app::commands(&config).map_err(|failure| {
+        app::allowed(&config).map(drop).and_then(|()| app::commands(&config).map(drop)).map_err(|failure| {
             print::complaint(&failure.message);
             ExitCode::from(exit::CONFIG)
         })?;

@@ -65,6 +65,7 @@ pub(super) fn read_all(r: &mut Reader, data_dir: PathBuf) -> Config {
         rate_limit_enabled: r.get("RATE_LIMIT_ENABLED", false),
         rate_limit_requests_per_minute: r.within("RATE_LIMIT_REQUESTS_PER_MINUTE", 60, 1..=1_000_000),
         http_private_hosts: r.get("HTTP_PRIVATE_HOSTS", Vec::new()),
+        run_permissions: r.optional("RUN_PERMISSIONS"),
     };
     let runs = Runs {
         max: r.within("MAX_RUNS", 64, 1..=1024),

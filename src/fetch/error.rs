@@ -20,6 +20,14 @@ pub enum Error {
         /// The host.
         host: String,
     },
+    /// Where this server itself listens.
+    #[error(
+        "{host} is this server's own address, which what it runs does not call: it would do there what it may not do itself; use the script functions instead"
+    )]
+    Own {
+        /// The host.
+        host: String,
+    },
     /// An address of this machine or of a private network, which the settings do not open.
     #[error(
         "{host} is at an address of this machine or of a private network, which scripts may not call here: add it to HTTP_PRIVATE_HOSTS if they should"
@@ -69,6 +77,7 @@ impl Error {
         match why {
             Refused::Never => Self::Refused { host },
             Refused::Private => Self::Private { host },
+            Refused::Own => Self::Own { host },
         }
     }
 
@@ -106,7 +115,7 @@ impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Invalid(_) => Kind::ValidationError,
-            Self::Refused { .. } | Self::Private { .. } => Kind::PermissionDenied,
+            Self::Refused { .. } | Self::Private { .. } | Self::Own { .. } => Kind::PermissionDenied,
             Self::Unreachable { .. } | Self::Redirects { .. } | Self::Client(_) => Kind::ServiceUnavailable,
             Self::Timeout { .. } => Kind::Timeout,
             Self::TooLarge { .. } => Kind::PayloadTooLarge,

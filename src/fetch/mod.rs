@@ -1,7 +1,7 @@
 //! Calls other machines over HTTP.
 //!
 //! Redirects are followed only to where the permission was proved: the same host. Addresses of cloud metadata services and
-//! link-local ones are refused whatever name they hide behind, those of this machine and of private networks where the settings do not
+//! link-local ones are refused whatever name they hide behind, the address at which this server listens as well, those of this machine and of private networks where the settings do not
 //! open them ([`Private`]), by looking at the address that is really connected to. Proxies of
 //! the environment are not used, as they would resolve names themselves. Clients are built when first needed: a plain call pays for no
 //! certificates. They can be built anew ([`Fetch::rebuild`]): connections that are kept open are then closed.
@@ -12,7 +12,8 @@ mod request;
 mod response;
 mod words;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::LOCATION;
@@ -34,6 +35,7 @@ const REDIRECTS: usize = 10;
 #[derive(Debug, Default)]
 pub struct Fetch {
     private: Private,
+    own: OnceLock<SocketAddr>,
     plain: Mutex<Option<Client>>,
     secure: Mutex<Option<Client>>,
 }
@@ -49,13 +51,18 @@ impl Fetch {
         Self { private, ..Self::default() }
     }
 
+    /// From now on this address, at which the server itself listens, is not called. The first one counts.
+    pub fn never(&self, own: SocketAddr) {
+        let _ = self.own.set(own);
+    }
+
     /// Lets both clients and their connections go, and builds the plain one anew; the other one is built when it is needed.
     ///
     /// # Errors
     /// Where none can be built.
     pub fn rebuild(&self) -> Result<(), Error> {
         self.close();
-        self.client("http").map(drop)
+        self.client("http", None).map(drop)
     }
 
     /// Lets both clients and the connections that nobody uses go.
@@ -83,8 +90,10 @@ impl Fetch {
 
     async fn exchange(&self, mut request: Prepared) -> Result<Response, Error> {
         for _ in 0..=REDIRECTS {
-            address::check(&request.url, &self.private)?;
-            let client = self.client(request.url.scheme())?;
+            let port = request.url.port_or_known_default();
+            let own = self.own.get().copied().filter(|own| port == Some(own.port()));
+            address::check(&request.url, &self.private, own)?;
+            let client = self.client(request.url.scheme(), own)?;
             let answer = request.build(&client).send().await.map_err(|error| Error::from_exchange(&request.url, &error))?;
             match redirect(&request.url, &answer) {
                 Some(next) => request.redirected(next, answer.status()),
@@ -94,17 +103,25 @@ impl Fetch {
         Err(Error::Redirects { host: host(&request.url) })
     }
 
-    fn client(&self, scheme: &str) -> Result<Client, Error> {
+    /// The client for a scheme. Calls to the port of this server, which are rare, get one of their own, whose resolver knows it.
+    fn client(&self, scheme: &str, own: Option<SocketAddr>) -> Result<Client, Error> {
         let (slot, secure) = if scheme == "https" { (&self.secure, true) } else { (&self.plain, false) };
+        if own.is_some() {
+            return self.build(secure, own);
+        }
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = &*slot {
             return Ok(client.clone());
         }
+        Ok(slot.insert(self.build(secure, None)?).clone())
+    }
+
+    fn build(&self, secure: bool, own: Option<SocketAddr>) -> Result<Client, Error> {
         let builder = ClientBuilder::new()
             .user_agent(concat!("trae/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .no_proxy()
-            .dns_resolver(Arc::new(address::Resolver(self.private.clone())))
+            .dns_resolver(Arc::new(address::Resolver { private: self.private.clone(), own }))
             .pool_idle_timeout(Duration::from_secs(30));
         let provider = rustls::crypto::ring::default_provider();
         let built = if secure {
@@ -118,8 +135,7 @@ impl Fetch {
                 .map(|tls| tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
                 .map(|tls| builder.tls_backend_preconfigured(tls).build())?
         };
-        let client = built.map_err(|error| Error::Client(error::chain(&error)))?;
-        Ok(slot.insert(client).clone())
+        built.map_err(|error| Error::Client(error::chain(&error)))
     }
 }
 

@@ -176,8 +176,11 @@ impl Broker {
         let session = self.around.gate.enter(&call)?;
         let (has_effect, action) = (call.has_effect(), deeds::action(&call));
         let deed = deeds::of(&call).map(|deed| self.around.witness.begins(&self.run_id, deed)).transpose()?;
-        if has_effect {
+        // What is on record beside it is so before it is done, or handed out.
+        if has_effect || deed.is_some() {
             self.journal.durable().await?;
+        }
+        if has_effect {
             failpoint::here("effect.before");
         }
         // Whatever ends this call (its part stops, its step is out of time) ends what it does where that blocks, too.

@@ -55,6 +55,10 @@ impl Broker {
 
     pub(super) async fn send_to_session(&self, id: &str, text: &str) -> Result<Json, Failure> {
         let (session, allowed) = self.session(id).await?;
+        // What runs in it reads it otherwise.
+        if session.reads_commands() {
+            self.grant().typed(session.shell_type().as_str(), text)?;
+        }
         session.send(&allowed, text)?;
         json(&())
     }

@@ -1,6 +1,6 @@
 //! Commands and processes that were checked.
 
-use super::danger::{Commands, Refusal};
+use super::danger::{self, Commands, Refusal};
 use super::grant::Denied;
 use super::reach::Reach;
 
@@ -38,6 +38,7 @@ impl Program {
 pub struct AllowedCommand {
     program: Program,
     reach: Option<Reach>,
+    commands: Commands,
 }
 
 impl AllowedCommand {
@@ -57,6 +58,22 @@ impl AllowedCommand {
         self.reach.as_ref()
     }
 
+    /// Refuses variables that could make another command of it, where only some are allowed.
+    pub fn admits_variables<'a>(&self, mut names: impl Iterator<Item = &'a String>) -> Result<(), Denied> {
+        names.try_for_each(|name| Self::check_variable(&self.commands, name))
+    }
+
+    pub(super) fn check_typed(shell: &str, text: &str) -> Result<(), Denied> {
+        match danger::check(shell, text) {
+            Err(Refusal { rule, reason }) if rule != "not_parsed" => Err(Denied::Unsafe { rule, reason }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn check_variable(commands: &Commands, name: &str) -> Result<(), Denied> {
+        commands.check_variable(name).map_err(|Refusal { rule, reason }| Denied::Unsafe { rule, reason })
+    }
+
     pub(super) fn new(program: Program, commands: &Commands) -> Result<Self, Denied> {
         let texts: Vec<&str> = match &program {
             Program::Line { command, .. } => vec![command],
@@ -72,7 +89,7 @@ impl AllowedCommand {
             Program::Terminal { .. } => commands.check_terminal(),
         }
         .map_err(|Refusal { rule, reason }| Denied::Unsafe { rule, reason })?;
-        Ok(Self { program, reach: None })
+        Ok(Self { program, reach: None, commands: commands.clone() })
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::command::{AllowedCommand, AllowedProcess, Program};
 use super::danger::Commands;
 use super::glob::{matches, path_matches};
+use super::kept::Kept;
 use super::path::{Access, AllowedPath};
 use super::permissions::Permissions;
 use super::reach::{self, Place, Reach};
@@ -70,6 +71,7 @@ impl Classify for Denied {
 pub struct Grant {
     layers: Arc<[Permissions]>,
     files: Arc<Path>,
+    kept: Arc<Kept>,
     commands: Commands,
     learned: Option<Learned>,
 }
@@ -92,13 +94,20 @@ impl Learned {
 impl Grant {
     /// The intersection of `layers`; relative paths lie in `files`. No layers at all grant nothing.
     pub fn new(layers: impl Into<Arc<[Permissions]>>, files: impl Into<PathBuf>) -> Self {
-        Self { layers: layers.into(), files: files.into().into(), commands: Commands::default(), learned: None }
+        let (kept, commands) = (Arc::default(), Commands::default());
+        Self { layers: layers.into(), files: files.into().into(), kept, commands, learned: None }
     }
 
     /// The same, for which only these commands may be started.
     #[must_use]
     pub fn with_commands(self, commands: Commands) -> Self {
         Self { commands, ..self }
+    }
+
+    /// The same, which opens none of these places.
+    #[must_use]
+    pub fn keeping(self, kept: Arc<Kept>) -> Self {
+        Self { kept, ..self }
     }
 
     /// The same, and what is asked of it is noted.
@@ -152,6 +161,16 @@ impl Grant {
         AllowedCommand::new(program, &self.commands)
     }
 
+    /// May type `text` at the prompt of a session. What is no whole line yet is looked at as far as it goes.
+    pub fn typed(&self, shell: &str, text: &str) -> Result<(), Denied> {
+        AllowedCommand::check_typed(shell, text)
+    }
+
+    /// May have commands find the variable `name` in their environment.
+    pub fn variable(&self, name: &str) -> Result<(), Denied> {
+        AllowedCommand::check_variable(&self.commands, name)
+    }
+
     /// What the commands of a run may touch; none where that is everything.
     pub fn reach(&self) -> Option<Reach> {
         let read = reach::common(self.layers.iter().map(|p| &p.read), &self.files);
@@ -166,6 +185,7 @@ impl Grant {
             desktop: self.all(|p| p.screen) || self.all(|p| p.input),
             processes: self.all(|p| p.process),
             files: self.files.to_path_buf(),
+            kept: self.kept.own.clone(),
         })
     }
 
@@ -184,7 +204,7 @@ impl Grant {
 
     /// May read or write `path`; relative paths lie in the data folder's `files/`.
     pub fn path(&self, path: &str, access: Access) -> Result<AllowedPath, Denied> {
-        let allowed = AllowedPath::resolve(&self.files, path, access)?;
+        let allowed = AllowedPath::resolve(&self.files, &self.kept, path, access)?;
         let shown = allowed.shown(&self.files);
         let list = |p: &Permissions| match access {
             Access::Read => p.read.clone(),
@@ -207,7 +227,7 @@ impl Grant {
         self.path(path, Access::Read).or_else(|denied| {
             // `read = ["reports/**"]` names what is in the folder, not the folder.
             self.path(&format!("{}/x", path.trim_end_matches('/')), Access::Read).map_err(|_| denied)?;
-            AllowedPath::resolve(&self.files, path, Access::Read)
+            AllowedPath::resolve(&self.files, &self.kept, path, Access::Read)
         })
     }
 

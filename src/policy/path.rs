@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::grant::Denied;
+use super::kept::Kept;
 
 /// What is to be done with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl AllowedPath {
     ///
     /// Links are followed as far as the path exists, so that a link inside the folder cannot lead out of it unseen; `..` is
     /// refused rather than resolved.
-    pub(super) fn resolve(root: &Path, text: &str, access: Access) -> Result<Self, Denied> {
+    pub(super) fn resolve(root: &Path, kept: &Kept, text: &str, access: Access) -> Result<Self, Denied> {
         if text.is_empty() || text.contains('\0') || text.len() > 4096 {
             return Err(Denied::Invalid(format!("{text:?} is not a file path: give a non-empty path without NUL characters")));
         }
@@ -44,7 +45,7 @@ impl AllowedPath {
             return Err(Denied::Invalid(format!("{text:?} leads upwards: give a path without `..`")));
         }
         let path = follow_links(&root.join(asked));
-        if is_ours(&path) || is_kept(&path, root) {
+        if is_ours(&path) || kept.covers(&path, &follow_links(root), access) {
             return Err(Denied::Ours(text.to_owned()));
         }
         Ok(Self { path, access })
@@ -62,17 +63,12 @@ impl AllowedPath {
 fn is_ours(path: &Path) -> bool {
     let Ok(rest) = path.strip_prefix("/proc") else { return false };
     let first = rest.components().next().map(|part| part.as_os_str().to_string_lossy().into_owned()).unwrap_or_default();
-    first == "self" || first == "thread-self" || first == std::process::id().to_string()
-}
-
-/// Whether it lies where the server keeps what is its own, beside the folder of files: its database, its keys, what opens its secrets.
-fn is_kept(path: &Path, root: &Path) -> bool {
-    let root = follow_links(root);
-    root.ends_with("files") && root.parent().is_some_and(|data| path.parent() == Some(data) && path != root)
+    // Each thread has a name there, too, which is listed nowhere.
+    first == "self" || first == "thread-self" || (first.parse::<u32>().is_ok() && Path::new("/proc/self/task").join(&first).exists())
 }
 
 /// Resolves the links of the deepest part of `path` that exists; the rest is kept as it is.
-fn follow_links(path: &Path) -> PathBuf {
+pub(super) fn follow_links(path: &Path) -> PathBuf {
     let mut missing = Vec::new();
     let mut existing = path;
     loop {

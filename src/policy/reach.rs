@@ -26,6 +26,8 @@ pub struct Reach {
     pub processes: bool,
     /// The folder in which relative paths lie.
     pub files: PathBuf,
+    /// What the server keeps for itself, whatever lies around it; of its own folder only `files` is open.
+    pub kept: Vec<PathBuf>,
 }
 
 impl Reach {

@@ -104,6 +104,16 @@ impl Runs {
         Some(AwaitedWebhook { id: pending.id.clone(), run_id: live.head.run_id.clone(), call })
     }
 
+    /// Gives a wait the call that came at `path`, which is on record before its run goes on.
+    ///
+    /// # Errors
+    /// As [`Runs::give`].
+    pub async fn wake(&self, wait_id: &str, run_id: &str, path: &str, call: Json) -> Result<(), Failure> {
+        let store = &self.inner.store;
+        store.write(audited::woken(store.audit_id(Timestamp::now().0), path, run_id, wait_id)).map_err(Error::from)?;
+        self.give(wait_id, run_id, call).await
+    }
+
     /// Gives a wait what it waits for; resolves once that is on record. Its run goes on.
     ///
     /// # Errors

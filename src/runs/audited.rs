@@ -47,3 +47,14 @@ pub(super) fn decided(id: i64, by: Option<&Arc<str>>, named: Option<&str>, run_i
     let details = json!({ "approval": approval, "choice": choice, "by": named });
     audit::noted(id, Deed { actor, action: "approval".to_owned(), target: Some(run_id.to_owned()), details }, Outcome::Ok)
 }
+
+/// A call comes that a run waits for.
+pub(super) fn woken(id: i64, path: &str, run_id: &str, wait: &str) -> Write {
+    let deed = Deed {
+        actor: format!("webhook:{path}"),
+        action: "run.wake".to_owned(),
+        target: Some(run_id.to_owned()),
+        details: json!({ "wait": wait }),
+    };
+    audit::noted(id, deed, Outcome::Ok)
+}

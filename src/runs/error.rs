@@ -66,6 +66,14 @@ pub enum Error {
         /// What it asks for.
         permissions: Box<Permissions>,
     },
+    /// It came from elsewhere, and the sandbox is not whole here.
+    #[error("the workflow {id:?} came from elsewhere, and such run only where all of the sandbox holds: {why}")]
+    Unheld {
+        /// Its id.
+        id: String,
+        /// What is missing.
+        why: String,
+    },
     /// Whoever approves may not do themselves what they approve of.
     #[error("the {kind} {id:?} asks for more than your key allows: have it approved by somebody whose key does")]
     MayNotApprove {
@@ -122,7 +130,7 @@ impl Classify for Error {
             Self::MayNotApprove { .. } => Kind::PermissionDenied,
             Self::Full { .. } => Kind::RateLimited,
             Self::TooDeep(..) => Kind::LimitDepth,
-            Self::Stopped | Self::Stopping => Kind::ServiceUnavailable,
+            Self::Stopped | Self::Stopping | Self::Unheld { .. } => Kind::ServiceUnavailable,
             Self::Store(error) => error.kind(),
         }
     }
@@ -142,6 +150,7 @@ impl Classify for Error {
                 Some(json!({ "kind": kind, "id": id, "permissions": permissions }))
             }
             Self::Full { retry_after, .. } => Some(json!({ "retry_after": retry_after })),
+            Self::Unheld { .. } => Some(json!({ "service": "sandbox", "hint": "trae doctor" })),
             Self::Stopped => Some(json!({ "service": "graph_execution", "hint": "GET /api/health/service/graph_execution says why" })),
             Self::Stopping => Some(json!({ "service": "graph_execution", "hint": "wait until the server is up again" })),
             Self::TooDeep(..) => None,

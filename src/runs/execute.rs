@@ -269,7 +269,8 @@ impl Inner {
     pub(super) fn grant(&self, prepared: &Prepared, within: Vec<Permissions>) -> Grant {
         let declared = prepared.program.permissions.clone();
         let layers: Vec<_> = [declared, self.settings.allowed.clone()].into_iter().chain(within).collect();
-        Grant::new(layers, self.settings.files.clone()).with_commands(self.settings.commands.clone())
+        let settings = &self.settings;
+        Grant::new(layers, settings.files.clone()).keeping(Arc::clone(&settings.closed)).with_commands(settings.commands.clone())
     }
 
     pub(super) fn put_live(&self, live: Live) -> Arc<Live> {

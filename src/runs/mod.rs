@@ -63,7 +63,7 @@ pub use versions::{Author, Difference, MadeBy, ShownAs, Thing, Version, VersionP
 pub use workflows::{Checked, Observer, Workflow, WorkflowPage, Workflows};
 
 use crate::error::Failure;
-use crate::policy::{Commands, Permissions};
+use crate::policy::{Commands, Kept, Permissions};
 use crate::store::Store;
 use crate::workflow::Graph;
 use programs::Programs;
@@ -75,8 +75,12 @@ pub struct Settings {
     pub files: PathBuf,
     /// What the settings allow at most.
     pub allowed: Permissions,
+    /// What no permission opens.
+    pub closed: Arc<Kept>,
     /// Which commands may be started.
     pub commands: Commands,
+    /// What of the sandbox is missing on this machine; what came from elsewhere does not run there.
+    pub lacking: Option<String>,
     /// Whether scripts of the folders that declare anything run only once they were approved.
     pub script_approval: bool,
     /// So many run at the same time (64); the others are queued.
@@ -99,7 +103,9 @@ impl Settings {
         Self {
             files: files.into(),
             allowed,
+            closed: Arc::default(),
             commands: Commands::default(),
+            lacking: None,
             script_approval: false,
             max_runs: 64,
             max_queued: 10_000,

@@ -68,7 +68,8 @@ impl Runs {
             }
             let id = run.run.run_id.clone();
             failpoint::here("recover.run");
-            match self.restore(run)? {
+            let unheld = inner.is_unheld(run.run.workflow_id.as_deref()).await?;
+            match self.restore(run, unheld)? {
                 Restored::GoesOn(drive) => {
                     drives.push(*drive);
                     recovered.resumed.push(id);
@@ -98,8 +99,8 @@ impl Runs {
         Ok(recovered)
     }
 
-    /// Makes a run again that was left behind.
-    fn restore(&self, mut open: OpenRun) -> Result<Restored, Failure> {
+    /// Makes a run again that was left behind; one that the kernel does not hold is over.
+    fn restore(&self, mut open: OpenRun, unheld: bool) -> Result<Restored, Failure> {
         let inner = &self.inner;
         // Who was at the controls then is of no interest any more: whoever is now is asked.
         for wait in open.open_waits.extract_if(.., |wait| wait.kind == held_up::KIND) {
@@ -116,10 +117,13 @@ impl Runs {
         let blocked = open.open_steps.iter().find(|step| !step.again && !waiting(step));
         let may = may_go_on(&open.run.kind, &prepared.program, open.loose, open.has_steps || !open.open_waits.is_empty());
         let begun = open.run.started_at.is_some();
-        let within: Vec<Permissions> = open.within.as_deref().and_then(|within| serde_json::from_str(within).ok()).unwrap_or_default();
+        // What cannot be read holds it to nothing at all.
+        let unread = |_| vec![Permissions::default()];
+        let within: Vec<Permissions> =
+            open.within.as_deref().map(|within| serde_json::from_str(within).unwrap_or_else(unread)).unwrap_or_default();
         let grant = inner.grant(&prepared, within);
         let head = RunSummary::from(open.run.clone());
-        if begun && (blocked.is_some() || !may || mode.attended) {
+        if unheld || (begun && (blocked.is_some() || !may || mode.attended)) {
             let error = interruption(&open, blocked);
             let run = Arc::new(Live::new(Arc::clone(inner), open.run.key, head, grant, open.depth, mode, None));
             return Ok(Restored::Broken(Box::new(Broken { run, open, error })));
@@ -215,7 +219,10 @@ impl Runs {
         let mut ceiling = None;
         if let Some(id) = &open.run.workflow_id {
             match inner.graph(id).await {
-                Ok(graph) if original => ceiling = graph.standing.ceiling.clone(),
+                Ok(graph) if original => {
+                    graph.check_held(id)?;
+                    ceiling = graph.standing.ceiling.clone();
+                }
                 Ok(graph) => {
                     graph.check_trust(id)?;
                     return Ok((graph.ready()?, graph.standing.ceiling.clone()));

@@ -37,6 +37,8 @@ pub(super) struct Standing {
     pub(super) trust: Trust,
     /// What it may do at most, where it is limited.
     pub(super) ceiling: Option<Permissions>,
+    /// It came from elsewhere, and this part of the sandbox is missing here: it does not run.
+    pub(super) unheld: Option<String>,
 }
 
 /// A script that was approved of.
@@ -57,12 +59,12 @@ impl Standing {
     fn of(row: &TrustRow, hash: &str, declared: &Permissions) -> Self {
         let approved = row.approved.as_ref().is_some_and(|approved| approved.hash == hash);
         if row.maker.imported && !approved {
-            return Self { trust: Trust::Untrusted, ceiling: None };
+            return Self { trust: Trust::Untrusted, ..Self::default() };
         }
         // What cannot be read holds it to nothing at all.
         let ceiling = row.maker.ceiling.as_ref().map(|text| serde_json::from_str::<Permissions>(text).unwrap_or_default());
         let trust = if ceiling.as_ref().is_some_and(|ceiling| !ceiling.covers(declared)) { Trust::Limited } else { Trust::Trusted };
-        Self { trust, ceiling }
+        Self { trust, ceiling, unheld: None }
     }
 }
 
@@ -72,7 +74,12 @@ impl PreparedGraph {
         self.prepared.as_ref().map(|prepared| prepared.program.permissions.clone()).unwrap_or_default()
     }
 
-    /// Refuses what waits for approval.
+    /// Refuses what came from elsewhere where the kernel does not hold it.
+    pub(super) fn check_held(&self, id: &str) -> Result<(), Error> {
+        self.standing.unheld.clone().map_or(Ok(()), |why| Err(Error::Unheld { id: id.to_owned(), why }))
+    }
+
+    /// Refuses what waits for approval, or came from elsewhere and is not held.
     pub(super) fn check_trust(&self, id: &str) -> Result<(), Error> {
         match self.standing.trust {
             Trust::Untrusted => Err(Error::Untrusted {
@@ -81,7 +88,7 @@ impl PreparedGraph {
                 why: FROM_ELSEWHERE.to_owned(),
                 permissions: Box::new(self.declared()),
             }),
-            Trust::Trusted | Trust::Limited => Ok(()),
+            Trust::Trusted | Trust::Limited => self.check_held(id),
         }
     }
 
@@ -101,7 +108,14 @@ impl Inner {
     /// How a stored workflow stands.
     pub(super) async fn standing(&self, row: &WorkflowRow, graph: &Graph, declared: &Permissions) -> Result<Standing, Error> {
         let Some(trust) = self.store.trust(Versioned::Workflow, &row.id).await? else { return Ok(Standing::default()) };
-        Ok(Standing::of(&trust, &self.content_of(row, graph).await?, declared))
+        let unheld = self.settings.lacking.clone().filter(|_| trust.maker.imported);
+        Ok(Standing { unheld, ..Standing::of(&trust, &self.content_of(row, graph).await?, declared) })
+    }
+
+    /// Whether a run that was left behind is one of a workflow from elsewhere that this kernel does not hold.
+    pub(super) async fn is_unheld(&self, workflow_id: Option<&str>) -> Result<bool, Error> {
+        let (Some(id), true) = (workflow_id, self.settings.lacking.is_some()) else { return Ok(false) };
+        Ok(self.store.trust(Versioned::Workflow, id).await?.is_some_and(|trust| trust.maker.imported))
     }
 
     /// What an approval of a workflow is bound to: its text, and the node configs that it names.

@@ -11,6 +11,10 @@ pub struct Walls {
     pub read: Vec<PathBuf>,
     /// What it may write.
     pub write: Vec<PathBuf>,
+    /// What it may not touch, whatever lies around it is granted.
+    pub keep: Vec<PathBuf>,
+    /// The folder in what is kept that is open all the same, where it is granted.
+    pub open: PathBuf,
     /// Whether it may connect to sockets of other programs.
     pub sockets: bool,
     /// Whether it may send signals to processes that it did not start.
@@ -61,4 +65,9 @@ pub fn try_paths() -> Result<i32, String> {
 /// Always.
 pub fn try_calls() -> Result<(), String> {
     Err(NONE.to_owned())
+}
+
+/// Nobody is told apart here.
+pub fn is_confined(_: u64) -> bool {
+    false
 }

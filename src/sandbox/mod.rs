@@ -12,6 +12,8 @@ mod calls;
 #[cfg(target_os = "linux")]
 mod limits;
 #[cfg(target_os = "linux")]
+mod mark;
+#[cfg(target_os = "linux")]
 mod paths;
 #[cfg(target_os = "linux")]
 mod walls;
@@ -24,9 +26,11 @@ use serde::{Deserialize, Serialize};
 #[cfg(target_os = "linux")]
 pub use calls::{close_calls, try_calls};
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{Walls, close_calls, close_files, close_paths, drop_privileges, lower_limits, try_calls, try_paths};
+pub use elsewhere::{Walls, close_calls, close_files, close_paths, drop_privileges, is_confined, lower_limits, try_calls, try_paths};
 #[cfg(target_os = "linux")]
 pub use limits::{close_files, drop_privileges, lower_limits};
+#[cfg(target_os = "linux")]
+pub use mark::is_confined;
 #[cfg(target_os = "linux")]
 pub use paths::{close_paths, try_paths};
 #[cfg(target_os = "linux")]

@@ -33,8 +33,10 @@ impl Confined {
         let own = std::env::temp_dir().join(format!("trae-{}", uuid::Uuid::now_v7().simple()));
         make_private(&own)?;
         let mut confined = Self { reach: reach.clone(), walls: Walls::default(), own: own.clone(), made: Vec::new() };
-        let mut write: Vec<PathBuf> = reach.write.iter().filter_map(|place| confined.writable(place)).collect();
-        let mut read: Vec<PathBuf> = reach.read.iter().map(|place| place.path.clone()).filter(|path| is_itself(path)).collect();
+        let kept = |path: &PathBuf| !path.starts_with(&reach.files) && reach.kept.iter().any(|kept| path.starts_with(kept) && path != kept);
+        let mut write: Vec<PathBuf> = reach.write.iter().filter_map(|place| confined.writable(place)).filter(|path| !kept(path)).collect();
+        let mut read: Vec<PathBuf> =
+            reach.read.iter().map(|place| place.path.clone()).filter(|path| is_itself(path) && !kept(path)).collect();
         let sockets = reach.desktop || write.iter().any(|path| reaches_sockets(path));
         if reach.desktop {
             read.extend(std::env::var_os("XAUTHORITY").map(PathBuf::from));
@@ -43,7 +45,8 @@ impl Confined {
         read.extend(search.iter().filter(|folder| folder.is_absolute() && folder.parent().is_some()).cloned());
         read.push(own.clone());
         write.push(own);
-        confined.walls = Walls { read, write, sockets, signals: reach.processes };
+        let (keep, open) = (reach.kept.clone(), reach.files.clone());
+        confined.walls = Walls { read, write, keep, open, sockets, signals: reach.processes };
         Ok(confined)
     }
 

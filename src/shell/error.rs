@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::error::{Classify, Failure, Kind};
+use crate::policy::Denied;
 
 /// Why a command was not run, or not to its end.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +102,9 @@ pub enum Error {
     /// It came up, but never said that it was ready.
     #[error("the shell started, but never showed a prompt. It printed: {0:?}")]
     NoPrompt(String),
+    /// The command is not allowed with these variables.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// What ran in sessions cannot be kept or read.
     #[error(transparent)]
     History(#[from] Failure),
@@ -133,6 +137,7 @@ impl Classify for Error {
                 std::io::ErrorKind::StorageFull => Kind::StorageFull,
                 _ => Kind::Internal,
             },
+            Self::Denied(denied) => denied.kind(),
             Self::History(failure) => failure.code,
         }
     }
@@ -149,6 +154,7 @@ impl Classify for Error {
                 Some(json!({ "kind": "session", "id": shown }))
             }
             Self::TooManySessions(limit) => Some(json!({ "limit": limit })),
+            Self::Denied(denied) => denied.details(),
             Self::History(failure) => failure.details.clone(),
             _ => None,
         }

@@ -152,6 +152,7 @@ impl Shells {
     ) -> Result<CommandOutput, Error> {
         let limit = time_limit(options.timeout)?;
         environment::check(&options.env)?;
+        command.admits_variables(self.beginning().variables.keys().chain(options.env.keys()))?;
         self.accepts()?;
         if let Some(id) = &options.session_id {
             if !options.env.is_empty() || options.stdin.is_some() {
@@ -218,6 +219,11 @@ impl Drop for Shells {
     fn drop(&mut self) {
         self.hang_up();
     }
+}
+
+/// Whether a command that is held to its reach has that socket open, by its number. Blocks.
+pub fn is_confined(socket: u64) -> bool {
+    crate::sandbox::is_confined(socket)
 }
 
 /// What a variable is shown as: secrets, as far as names and values tell, are masked.

@@ -25,7 +25,7 @@ impl Triggers {
             return Err(Error::Signature.into());
         }
         let event = event(delivery, &BTreeMap::new(), &body(delivery)?)?;
-        self.inner.runs.give(&awaited.id, &awaited.run_id, event).await?;
+        self.inner.runs.wake(&awaited.id, &awaited.run_id, &delivery.path, event).await?;
         Ok(Some(awaited.run_id))
     }
 }

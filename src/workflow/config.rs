@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use super::argv::argv_faults;
 use super::literal::{push_key, push_list, push_map, push_number, push_string, push_value};
 use super::schema::{escaped, field, is_expression, items};
-use super::taint::{Reading, Sink, argv_faults, sink};
+use super::taint::{Reading, Sink, sink};
 use super::template::{Piece, split, unbraced};
 use super::{ExpressionError, Expressions};
 

@@ -3,6 +3,7 @@
 //! Knows neither the script engine nor the web server: node types come in through [`NodeTypes`], expressions are checked through
 //! [`Expressions`].
 
+mod argv;
 mod check;
 mod config;
 mod dedupe;

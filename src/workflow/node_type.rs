@@ -236,7 +236,7 @@ fn schema_of(name: &str, doc: &str, fields: Map<String, Value>) -> Result<Value,
             keywords.shift_remove("required");
         }
         if let Some(unknown) = fragment.get("sink").filter(|_| super::taint::sink(Some(&fragment)).is_none()) {
-            return Err(format!("config.{field}: there is no sink {unknown}; there are shell, argv, url, keys and key"));
+            return Err(format!("config.{field}: there is no sink {unknown}; there are shell, argv, stdin, env, url, keys and key"));
         }
         properties.insert(field, fragment);
     }

@@ -7,7 +7,7 @@ use super::taint::call;
 use super::template::{Piece, has_expression, split};
 use crate::policy::Permissions;
 
-/// What one node needs. An expression's value is not known yet, so it stands for anything.
+/// What one node needs. An expression's value is not known yet, so it stands for anything that data may choose.
 pub(super) fn of_node(node_type: &NodeType, config: &Map<String, Value>) -> Permissions {
     let mut needed = Permissions::default();
     let Value::Object(declared) = &node_type.permissions else { return needed };
@@ -55,31 +55,55 @@ fn resolve_all(entry: &str, permission: &str, node_type: &NodeType, config: &Map
                 // Data names no host.
                 return globs.iter().filter_map(Value::as_str).filter(|host| !has_expression(host)).map(str::to_owned).collect();
             }
-            let certain = |glob: &str| if has_expression(glob) { "**".to_owned() } else { glob.trim_start_matches("./").to_owned() };
-            globs.iter().filter_map(Value::as_str).map(certain).collect()
+            let near = |glob: &str| {
+                let glob = glob.trim_start_matches("./");
+                if has_expression(glob) { around(glob, str::to_owned) } else { vec![glob.to_owned()] }
+            };
+            globs.iter().filter_map(Value::as_str).flat_map(near).collect()
         }
-        None => resolve(entry, permission, node_type, config).into_iter().collect(),
+        None => resolve(entry, permission, node_type, config),
+    }
+}
+
+/// What may be touched where an expression stands in a path: everything in the folder that is written down before it, and without one the
+/// folder of files. Elsewhere only where the graph says that data is meant to choose.
+fn around(path: &str, pattern: impl Fn(&str) -> String) -> Vec<String> {
+    let pieces = split(path).unwrap_or_default();
+    let folder = match pieces.first() {
+        Some(Piece::Text(text)) => text.rfind('/').map(|at| &text[..=at]),
+        _ => None,
+    };
+    let raw = |piece: &Piece<'_>| matches!(piece, Piece::Expression(expression, _) if call(expression, "raw").is_some());
+    match folder {
+        Some(folder) => vec![format!("{}**", pattern(folder))],
+        None if pieces.first().is_some_and(raw) => vec!["**".to_owned()],
+        None => vec!["[!/]*".to_owned(), "[!/]*/**".to_owned()],
     }
 }
 
 /// One entry: itself, or for `config.a ?? config.b` the first of these values that is there.
-fn resolve(entry: &str, permission: &str, node_type: &NodeType, config: &Map<String, Value>) -> Option<String> {
+fn resolve(entry: &str, permission: &str, node_type: &NodeType, config: &Map<String, Value>) -> Vec<String> {
     if !entry.starts_with("config.") {
-        return Some(entry.to_owned());
+        return vec![entry.to_owned()];
     }
     let value = entry.split("??").find_map(|reference| {
         let path = reference.trim().strip_prefix("config.")?;
         lookup(config, path).or_else(|| node_type.schema.pointer(&format!("/properties/{path}/default")))
-    })?;
-    let text = value.as_str()?;
+    });
+    let Some(text) = value.and_then(Value::as_str) else { return Vec::new() };
     if permission == "http" {
-        return host(text);
+        return host(text).into_iter().collect();
     }
-    if has_expression(text) {
-        return Some(if matches!(permission, "read" | "write" | "scripts") { "**" } else { "*" }.to_owned());
+    let is_path = matches!(permission, "read" | "write");
+    let text = if is_path { text.trim_start_matches("./") } else { text };
+    if !has_expression(text) {
+        return vec![literal_glob(text)];
     }
-    let text = if matches!(permission, "read" | "write") { text.trim_start_matches("./") } else { text };
-    Some(literal_glob(text))
+    match permission {
+        "read" | "write" => around(text, literal_glob),
+        "scripts" => vec!["**".to_owned()],
+        _ => vec!["*".to_owned()],
+    }
 }
 
 fn lookup<'a>(config: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
@@ -87,6 +111,8 @@ fn lookup<'a>(config: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     let first = config.get(parts.next()?)?;
     let found = parts.try_fold(first, |value, part| match value {
         Value::Array(items) => items.get(part.parse::<usize>().ok()?),
+        // What an expression gives may be anything below it.
+        Value::String(text) if has_expression(text) => Some(value),
         other => other.get(part),
     })?;
     (!found.is_null()).then_some(found)

@@ -32,6 +32,27 @@ async fn where_only_some_commands_are_allowed_nothing_else_is_started() {
             wrong.push(format!("{command}: {status} {done}"));
         }
     }
+    for row in table["env"].as_array().unwrap() {
+        let [name, value, command] =
+            [0, 1, 2].map(|at| row[at].as_str().unwrap().replace("{canary}", &server.canary().display().to_string()));
+        let header = "//! ---\n//! [permissions]\n//! shell = [\"*\"]\n//! read = [\"**\"]\n//! write = [\"**\"]\n//! ---\n";
+        let call = json!({ "shell": "bash", "command": command, "env": { name.as_str(): value } });
+        let run = server.run(&format!("{header}shell::run(json::parse({}))", Value::from(call.to_string()))).await;
+        if (&run["error"]["code"], &run["error"]["details"]["rule"]) != (&json!("UNSAFE_COMMAND"), &json!("variable")) {
+            wrong.push(format!("a script, {name}: {run}"));
+        }
+        let (status, refused) = server.post("/api/shell/env", &json!({ "name": name, "value": value })).await;
+        if (status, &refused["error_code"], &refused["details"]["rule"]) != (403, &json!("UNSAFE_COMMAND"), &json!("variable")) {
+            wrong.push(format!("{name}: {status} {refused}"));
+        }
+        let (status, done) = server.post("/api/shell/bash", &json!({ "command": command })).await;
+        if status != 200 {
+            wrong.push(format!("{command} after {name}: {done}"));
+        }
+        server.survived(&name).await;
+    }
+    let (status, set) = server.post("/api/shell/env", &json!({ "name": "LC_ALL", "value": "C" })).await;
+    assert_eq!(status, 200, "{set}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // What is typed into a terminal is not looked at, so that none is opened.
     let (status, refused) = server.post("/api/shell/sessions", &json!({ "name": "a", "shell_type": "bash" })).await;

@@ -113,6 +113,26 @@ async fn a_shape_that_is_no_graph_is_said_to_be_none_the_same_each_time() {
             json!([edge("1", "s", "a")]),
         ),
         (
+            "all arguments from data",
+            json!([node("s", "manual_trigger"), { "id": "a", "type": "shell_command", "data": { "config": { "argv": "{{ params.argv }}" } } }]),
+            json!([edge("1", "s", "a")]),
+        ),
+        (
+            "source on standard input",
+            json!([node("s", "manual_trigger"), { "id": "a", "type": "shell_command", "data": { "config": { "argv": ["bash"], "stdin": "{{ input.text }}" } } }]),
+            json!([edge("1", "s", "a")]),
+        ),
+        (
+            "source behind what starts a shell",
+            json!([node("s", "manual_trigger"), { "id": "a", "type": "shell_command", "data": { "config": { "argv": ["timeout", "5", "bash", "-c", "{{ input.text }}"] } } }]),
+            json!([edge("1", "s", "a")]),
+        ),
+        (
+            "variables from data",
+            json!([node("s", "manual_trigger"), { "id": "a", "type": "shell_command", "data": { "config": { "command": "git diff", "env": "{{ params.env }}" } } }]),
+            json!([edge("1", "s", "a")]),
+        ),
+        (
             "a statement for an expression",
             json!([node("s", "manual_trigger"), { "id": "a", "type": "log_message", "data": { "config": { "message": "{{ 1; shell::run(\"touch canary\") }}" } } }]),
             json!([edge("1", "s", "a")]),

@@ -15,7 +15,7 @@ struct Row {
     #[serde(default = "post")]
     method: String,
     path: String,
-    /// `admin` (the default), `read`, `author`, `none`, or a text that is shown as it is.
+    /// `admin` (the default), `read`, `author`, `none`, `token:…` (as [`token`] makes them), or a text that is shown as it is.
     key: Option<String>,
     #[serde(default)]
     headers: Vec<(String, String)>,
@@ -27,6 +27,9 @@ struct Row {
     bytes: Option<usize>,
     status: Vec<u16>,
     code: Option<String>,
+    /// What its answer must not hold; `{key}` stands for the administrator's key.
+    #[serde(default)]
+    lacks: Vec<String>,
 }
 
 fn post() -> String {
@@ -51,6 +54,12 @@ async fn all_of(mut server: Server, rows: &str) {
         if !row.status.contains(&status) || row.code.as_ref().is_some_and(|wanted| wanted != code) {
             wrong.push(format!("{}: {status} {}", row.name, body.to_string().chars().take(300).collect::<String>()));
         }
+        let key = server.key.clone().unwrap_or_default();
+        let held: Vec<_> =
+            row.lacks.iter().map(|part| part.replace("{key}", &key)).filter(|part| body.to_string().contains(part)).collect();
+        if !held.is_empty() {
+            wrong.push(format!("{}: its answer holds {held:?}", row.name));
+        }
         if status >= 400 && row.method != "HEAD" && (code.is_empty() || !body["timestamp"].is_string()) {
             wrong.push(format!("{}: its answer is no ErrorResponse: {body}", row.name));
         }
@@ -69,7 +78,10 @@ async fn send(server: &Server, callers: &Callers, row: &Row) -> (u16, Value) {
         Some("none") => None,
         Some("read") => Some(callers.read.clone()),
         Some("author") => Some(callers.author.clone()),
-        Some(other) => Some(other.to_owned()),
+        Some(other) => match other.strip_prefix("token:") {
+            Some(kind) => Some(token(server, kind).await),
+            None => Some(other.to_owned()),
+        },
     };
     if let Some(key) = key {
         request = request.bearer_auth(key);
@@ -90,9 +102,32 @@ async fn send(server: &Server, callers: &Callers, row: &Row) -> (u16, Value) {
     super::server::answered(request).await
 }
 
+/// A token of the administrator's key with everything: as the server would make it (`own`), or wrong in one thing.
+async fn token(server: &Server, kind: &str) -> String {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+
+    let (_, keys) = server.get("/api/keys").await;
+    let of_admin = keys["keys"].as_array().unwrap().iter().find(|key| key["scopes"] == json!(["admin"])).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let until = if kind == "expired" { now - 60 } else { now + 60 };
+    let key = if kind == "another" { json!("0199-another") } else { of_admin["id"].clone() };
+    let claims = json!({ "iss": "trae", "sub": key, "scopes": ["admin"], "iat": now - 120, "exp": until });
+    let secret = match kind {
+        "sample" => b"your-super-secret-jwt-key".to_vec(),
+        "empty" => Vec::new(),
+        _ => std::fs::read(server.data().join("jwt.secret")).unwrap(),
+    };
+    let head = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
+    let signed = format!("{head}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let mac = Hmac::<sha2::Sha256>::new_from_slice(&secret).unwrap().chain_update(&signed).finalize().into_bytes();
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac))
+}
+
 #[tokio::test]
 async fn what_the_door_keeps_out() {
-    all_of(Server::with_keys(&[]).measured(), include_str!("door.json")).await;
+    all_of(Server::with_keys(&[("HIDDEN_FROM_HEALTH", "canary-of-environment")]).measured(), include_str!("door.json")).await;
 }
 
 #[tokio::test]
@@ -147,7 +182,7 @@ struct Raw {
 
 #[tokio::test]
 async fn what_no_client_would_send() {
-    let mut server = Server::with_keys(&[]).measured();
+    let mut server = Server::with_keys(&[("MAX_BODY_BYTES", "4096")]).measured();
     let rows: Vec<Raw> = serde_json::from_str(include_str!("raw.json")).unwrap();
     let mut wrong = Vec::new();
     for row in rows {

@@ -32,14 +32,26 @@ fn header(lines: &[String]) -> String {
 
 #[tokio::test]
 async fn scripts_that_explode_or_reach_out_fail_with_a_reason() {
-    let mut server = Server::start(&[]).measured();
+    let folder = tempfile::tempdir().unwrap();
+    let more = folder.path().join("more");
+    fs::create_dir_all(&more).unwrap();
+    let mut server = Server::start_in(folder, &[("SCRIPT_DIRS", more.to_str().unwrap())]).measured();
+    let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap().flatten();
+    let thread = tasks.map(|task| task.file_name().into_string().unwrap()).find(|thread| *thread != server.pid().to_string()).unwrap();
     fs::create_dir_all(server.data().join("files")).unwrap();
     std::os::unix::fs::symlink("/etc", server.data().join("files/link")).unwrap();
     let rows: Vec<Row> = serde_json::from_str(include_str!("scripts.json")).unwrap();
     let mut wrong = Vec::new();
     for row in rows {
         let mut source = row.source.replace("{canary}", &server.canary().display().to_string());
-        source = source.replace("{data}", &server.data().display().to_string());
+        for (name, value) in [
+            ("{data}", server.data().display().to_string()),
+            ("{more}", more.display().to_string()),
+            ("{server}", server.pid().to_string()),
+            ("{thread}", thread.clone()),
+        ] {
+            source = source.replace(name, &value);
+        }
         if let Some((text, times)) = &row.repeated {
             let all: String = (0..*times).map(|at| text.replace("{at}", &at.to_string())).collect();
             source = source.replace("{REPEATED}", &all);

@@ -75,3 +75,73 @@ async fn what_an_author_draws_does_no_more_for_an_administrator() {
     assert_eq!((&run["status"], &error["code"]), (&json!("failed"), &json!("PERMISSION_DENIED")), "{run}");
     server.survived("a workflow with a shell").await;
 }
+
+/// A path that comes with a call names a file in the folder of files and nowhere else, unless the graph says that this is meant.
+#[tokio::test]
+async fn a_path_from_a_webhook_leads_nowhere_but_into_the_folder_of_files() {
+    let mut server = Server::start(&[]).measured();
+    let hook = |path: &str| {
+        json!({
+            "id": "hook", "name": "Hook",
+            "nodes": [
+                { "id": "in", "type": "webhook_trigger", "data": { "config": { "path": "x", "respond": "on_finish" } } },
+                { "id": "out", "type": "send_to_filesystem", "data": { "config": { "path": path, "content": "{{ input.body.content }}" } } }
+            ],
+            "edges": [{ "id": "1", "source": "in", "target": "out" }]
+        })
+    };
+    assert_eq!(server.post("/api/workflows/", &hook("{{ input.body.path }}")).await.0, 201);
+    let script = "//! ---\n//! [permissions]\n//! shell = [\"bash\"]\n//! write = [\"*\"]\n//! [[triggers]]\n//! type = \"schedule\"\n//! every = \"1s\"\n//! ---\nshell::run(\"touch canary\")";
+    let data = server.data();
+    let outside = server.folder.path().join("outside");
+    for path in [data.join("scripts/x.rhai"), data.join("scripts/nodes/delay.rhai"), data.join("trae.db"), outside.clone(), server.canary()]
+    {
+        let call = json!({ "path": path, "content": script });
+        let (status, answer) = server.post("/api/webhooks/x", &call).await;
+        assert_eq!((status, &answer["error"]["code"]), (200, &json!("PERMISSION_DENIED")), "{path:?}: {answer}");
+        server.survived(&path.display().to_string()).await;
+    }
+    assert!(!data.join("scripts/x.rhai").exists() && !outside.exists());
+    let (_, answer) = server.post("/api/webhooks/x", &json!({ "path": "orders/1.txt", "content": "one" })).await;
+    assert_eq!(answer["status"], "succeeded", "{answer}");
+    assert_eq!(std::fs::read_to_string(data.join("files/orders/1.txt")).unwrap(), "one");
+    // Not even a graph that means it writes what is live at once.
+    assert_eq!(server.put("/api/workflows/hook", &hook("{{ raw(input.body.path) }}")).await.0, 200);
+    let call = |path: &std::path::Path| json!({ "path": path, "content": script });
+    let (_, answer) = server.post("/api/webhooks/x", &call(&data.join("scripts/x.rhai"))).await;
+    assert_eq!(answer["error"]["code"], "PERMISSION_DENIED", "{answer}");
+    let (_, answer) = server.post("/api/webhooks/x", &call(&outside)).await;
+    assert_eq!(answer["status"], "succeeded", "{answer}");
+    server.survived("a path that is meant").await;
+}
+
+/// Without keys whoever runs as the server's user has everything; a script's command, which does, has what its manifest grants.
+#[tokio::test]
+async fn a_command_of_a_script_gets_nothing_through_the_servers_own_port() {
+    let mut server = Server::start(&[]).measured();
+    let (host, port) = server.address.split_once(':').unwrap();
+    let body = json!({ "command": format!("touch {}", server.canary().display()) }).to_string();
+    let call = format!(
+        "import socket; s = socket.create_connection(('{host}', {port})); b = {body:?}; \
+         s.sendall(('POST /api/shell/bash HTTP/1.1\\r\\nHost: localhost\\r\\nContent-Type: application/json\\r\\nConnection: close\\r\\n' \
+         + 'Content-Length: %d\\r\\n\\r\\n' % len(b) + b).encode()); print(s.makefile().readline().strip())"
+    );
+    std::fs::create_dir_all(server.data().join("files")).unwrap();
+    std::fs::write(server.data().join("files/call.py"), &call).unwrap();
+    let header = "//! ---\n//! [permissions]\n//! shell = [\"bash\"]\n//! read = [\"**/*\"]\n//! ---\n";
+    for command in [
+        "/usr/bin/python3 call.py",
+        "bash -c '/usr/bin/python3 call.py'",
+        "setsid /usr/bin/python3 call.py > $TMPDIR/said & until grep -q HTTP $TMPDIR/said 2>/dev/null; do sleep 0.02; done; cat $TMPDIR/said",
+        "/usr/bin/python3 -c \"import ctypes; ctypes.CDLL(None).prctl(4, 0); exec(open('call.py').read())\"",
+    ] {
+        let source = format!("{header}let done = shell::run({}); done.output + done.error", Value::from(command));
+        let run = server.run(&source).await;
+        assert!(run["result"].as_str().is_some_and(|said| said.starts_with("HTTP/1.1 403")), "{command}: {run}");
+        server.survived(command).await;
+    }
+    // Whoever runs as that user and is not held is served.
+    let said = std::process::Command::new("/usr/bin/python3").arg("-c").arg(call.replace("touch", "true")).output().unwrap();
+    assert!(said.stdout.starts_with(b"HTTP/1.1 200"), "{said:?}");
+    server.survived("calls from commands").await;
+}

@@ -49,3 +49,33 @@ async fn data_chooses_no_host() {
     assert!(connected.is_err(), "something called the listener");
     server.survived("hosts from data").await;
 }
+
+/// Without keys a script would get everything through the server's own port, whatever it declares.
+#[tokio::test]
+async fn what_runs_does_not_call_the_server_that_runs_it() {
+    let mut server = Server::start(&[]).measured();
+    let port = server.address.rsplit(':').next().unwrap().to_owned();
+    let call = async |url: &str| {
+        let body = Value::from(json!({ "command": format!("touch {}", server.canary().display()) }).to_string());
+        let source = format!(
+            "//! ---\n//! [permissions]\n//! http = [\"*\"]\n//! ---\nhttp::request(#{{ method: \"POST\", url: {}, body: json::parse({body}) }}).status",
+            Value::from(url)
+        );
+        server.run(&source).await
+    };
+    let mut wrong = Vec::new();
+    for host in ["127.0.0.1", "localhost", "localhost.", "x.localhost", "0.0.0.0", "127.1", "2130706433", "[::ffff:127.0.0.1]", "[::]"] {
+        let run = call(&format!("http://{host}:{port}/api/shell/bash")).await;
+        let message = run["error"]["message"].as_str().unwrap_or_default();
+        if run["error"]["code"] != "PERMISSION_DENIED" || !message.contains("own address") {
+            wrong.push(format!("{host}: {run}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Other ports of this machine are open where only its user reaches the server.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let other = listener.local_addr().unwrap().port();
+    drop(listener);
+    assert_eq!(call(&format!("http://127.0.0.1:{other}/")).await["error"]["code"], "SERVICE_UNAVAILABLE");
+    server.survived("calls to itself").await;
+}

@@ -75,13 +75,14 @@ pub(crate) async fn get(State(state): State<super::State>, Query(query): Query<E
 }
 
 /// Sets a variable. The server's own environment and other sessions stay as they are.
-#[utoipa::path(post, path = "/api/shell/env", tag = "shell", operation_id = "shell_env_set", request_body = EnvironmentVariableRequest, responses((status = 200, body = SuccessResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
+#[utoipa::path(post, path = "/api/shell/env", tag = "shell", operation_id = "shell_env_set", request_body = EnvironmentVariableRequest, responses((status = 200, body = SuccessResponse), (status = 403, body = ErrorResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn set(
     State(state): State<super::State>,
     Json(request): Json<EnvironmentVariableRequest>,
 ) -> Result<Answer<SuccessResponse>> {
     state.enter(Name::Shell)?;
     let EnvironmentVariableRequest { name, value, session_id } = request;
+    state.grant().variable(&name)?;
     match &session_id {
         Some(id) => {
             let (session, allowed) = session(&state, id).await?;

@@ -24,7 +24,7 @@ pub(super) fn check(line: &str, depth: usize, strict: bool) -> Result<(), Refusa
 
 /// Commands, one after the other.
 fn all(commands: &[Simple], depth: usize) -> Result<(), Refusal> {
-    let (mut from_web, mut said) = (false, None);
+    let (mut from_web, mut decoded, mut said) = (false, false, None);
     for simple in commands {
         simple.inner.iter().try_for_each(|inner| all(inner, depth))?;
         for target in simple.targets.iter().filter(|target| !target.reads) {
@@ -37,8 +37,14 @@ fn all(commands: &[Simple], depth: usize) -> Result<(), Refusal> {
         let words = plain(&texts);
         let name = words.first().map(|word| program(word)).unwrap_or_default();
         let runs_text = is_interpreter(&name) || matches!(name.as_str(), "eval" | "source" | ".");
+        let is_shell = SHELLS.contains(&name.as_str()) || matches!(name.as_str(), "eval" | "source" | ".");
         if runs_text && ((simple.piped && from_web && reads_input(words)) || simple.inner.iter().any(|inner| fetches(inner))) {
             return Err(Refusal::of("pipe_from_web"));
+        }
+        if runs_text
+            && ((simple.piped && decoded && reads_input(words)) || (is_shell && simple.inner.iter().any(|inner| inner.iter().any(decodes))))
+        {
+            return Err(Refusal::of("hidden_command"));
         }
         if SHELLS.contains(&name.as_str()) && reads_input(words) {
             let piped = said.filter(|_| simple.piped);
@@ -46,10 +52,24 @@ fn all(commands: &[Simple], depth: usize) -> Result<(), Refusal> {
         }
         let fetching = matches!(name.as_str(), "curl" | "wget" | "fetch");
         from_web = fetching || (simple.piped && from_web);
+        decoded = decodes(simple) || (simple.piped && decoded);
         said = matches!(name.as_str(), "echo" | "printf").then(|| words[1..].join(" ")).or_else(|| simple.stdin.clone());
         argv(&texts, depth)?;
     }
     Ok(())
+}
+
+/// Whether one of its commands takes what it reads for source.
+pub(super) fn reads_source(line: &str) -> bool {
+    fn any(commands: &[Simple]) -> bool {
+        commands.iter().any(|simple| {
+            let texts = simple.texts();
+            let words = plain(&texts);
+            let name = words.first().map(|word| program(word)).unwrap_or_default();
+            (is_interpreter(&name) && reads_input(words)) || name == "source" || name == "." || simple.inner.iter().any(|inner| any(inner))
+        })
+    }
+    parse(line).map_or(true, |parsed| any(&parsed.commands))
 }
 
 /// A program and its arguments.
@@ -59,7 +79,7 @@ pub(super) fn argv(argv: &[String], depth: usize) -> Result<(), Refusal> {
 }
 
 /// What stands before the program itself: assignments, keywords, programs that start another one.
-fn plain(words: &[String]) -> &[String] {
+pub(super) fn plain(words: &[String]) -> &[String] {
     let mut words = words;
     while let Some(word) = words.first() {
         let assignment = word
@@ -139,6 +159,12 @@ fn command(words: &[String], depth: usize) -> Result<(), Refusal> {
             let options = arguments.iter().take_while(|word| word.starts_with('-') || word.parse::<f64>().is_ok()).count();
             return read(LOOSELY, &arguments[options..].join(" "), depth);
         }
+        "parallel" => {
+            let words = arguments.iter().take_while(|word| !word.starts_with(":::"));
+            let line: Vec<&str> =
+                words.skip_while(|word| word.starts_with('-') || word.parse::<f64>().is_ok()).map(String::as_str).collect();
+            return read(LOOSELY, &line.join(" "), depth);
+        }
         "trap" => arguments.first().map_or(Ok(()), |line| read(LOOSELY, line, depth))?,
         "alias" => arguments.iter().filter_map(|word| word.split_once('=')).try_for_each(|(_, line)| read(LOOSELY, line, depth))?,
         "su" | "runuser" | "script" => {
@@ -151,6 +177,16 @@ fn command(words: &[String], depth: usize) -> Result<(), Refusal> {
                 let Some(depth) = depth.checked_sub(1) else { return refuse("hidden_command") };
                 argv(&arguments[at + 1..], depth)?;
             }
+        }
+        "tar" | "gtar" | "bsdtar" => {
+            let hanging = arguments.iter().filter_map(|word| word.strip_prefix("--checkpoint-action="));
+            let next = arguments.windows(2).filter(|pair| pair[0] == "--checkpoint-action").map(|pair| pair[1].as_str());
+            let lines = hanging.chain(next).filter_map(|action| action.strip_prefix("exec="));
+            let whole = arguments.windows(2).filter(|pair| matches!(pair[0].as_str(), "--to-command" | "--use-compress-program" | "-I"));
+            let hung = arguments
+                .iter()
+                .filter_map(|word| word.strip_prefix("--to-command=").or_else(|| word.strip_prefix("--use-compress-program=")));
+            lines.chain(whole.map(|pair| pair[1].as_str())).chain(hung).try_for_each(|line| read(LOOSELY, line, depth))?;
         }
         "git" => git_commands(arguments).iter().try_for_each(|line| read(LOOSELY, line, depth))?,
         _ => {}
@@ -201,6 +237,25 @@ fn written(target: impl AsRef<str>) -> Result<(), Refusal> {
 /// Whether an interpreter is given no file of its own, and so runs what is piped into it.
 fn reads_input(words: &[String]) -> bool {
     words[1..].iter().all(|word| word.starts_with('-') || word == "/dev/stdin") || words.iter().any(|word| word == "-s")
+}
+
+/// Whether it makes a text of an encoding: what stands in it cannot be looked at.
+fn decodes(simple: &Simple) -> bool {
+    let texts = simple.texts();
+    let words = plain(&texts);
+    let has = |letters: &[char], long: &str| {
+        words.iter().skip(1).any(|word| {
+            let short = word.strip_prefix('-').filter(|rest| !rest.starts_with('-')).is_some_and(|rest| rest.contains(letters));
+            short || (word.starts_with("--") && word.len() > 2 && long.starts_with(word.as_str()))
+        })
+    };
+    match words.first().map(|word| program(word)).unwrap_or_default().as_str() {
+        "base64" | "base32" | "basenc" => has(&['d', 'D'], "--decode"),
+        "xxd" => has(&['r'], "--revert"),
+        "openssl" => words.iter().any(|word| word == "-d"),
+        "uudecode" => true,
+        _ => false,
+    }
 }
 
 fn fetches(commands: &[Simple]) -> bool {

@@ -65,6 +65,10 @@ pub const RULES_OF_A_LIST: &[Rule] = &[
     Rule { name: "not_allowed", reason: "starts something that SHELL_ALLOW does not list" },
     Rule { name: "not_understood", reason: "cannot be told for certain from its text, and only what SHELL_ALLOW lists may run" },
     Rule { name: "terminal", reason: "is a terminal, in which anything may be typed, and only what SHELL_ALLOW lists may run" },
+    Rule {
+        name: "variable",
+        reason: "is given a variable that may make its program start others, and only what SHELL_ALLOW lists may run",
+    },
     Rule { name: "redirects", reason: "reads or writes a file through its shell, and only what SHELL_ALLOW lists may run" },
 ];
 
@@ -107,6 +111,16 @@ impl Commands {
         self.allowed.as_ref().map_or(Ok(()), |patterns| allow::argv(patterns, argv))
     }
 
+    /// Whether a command may be given the variable `name`.
+    ///
+    /// # Errors
+    /// Where only some commands are allowed: there are too many that make programs start others (`GIT_PAGER`, `LESSOPEN`, `MAKEFLAGS`)
+    /// to list them, so that only those pass that say how things are written.
+    pub fn check_variable(&self, name: &str) -> Result<(), Refusal> {
+        let is_harmless = matches!(name, "LANG" | "LANGUAGE" | "TZ" | "TERM" | "COLUMNS" | "LINES" | "NO_COLOR") || name.starts_with("LC_");
+        if self.allowed.is_none() || is_harmless { Ok(()) } else { Err(Refusal::of("variable")) }
+    }
+
     /// The same for a terminal, in which somebody may type anything.
     ///
     /// # Errors
@@ -141,6 +155,16 @@ fn read(shell: &str, command: &str, depth: usize) -> Result<(), Refusal> {
         "zsh" | "fish" => bash::check(command, depth, false),
         _ => bash::check(command, depth, true),
     }
+}
+
+/// Where the program stands that a program and its arguments come to: behind `sudo`, `env A=b`, `timeout 5`.
+pub fn program_at(argv: &[String]) -> usize {
+    argv.len() - bash::plain(argv).len()
+}
+
+/// Whether a line of bash takes what it reads on its standard input for source, as `sh -s` does. What cannot be read does.
+pub fn reads_source(line: &str) -> bool {
+    bash::reads_source(line)
 }
 
 /// A program of another shell, called from within one: `bash -c …`, `powershell -Command …`, `cmd /c …`.

@@ -58,9 +58,9 @@ pub(super) fn abbreviates(word: &str, parameter: &str, least: usize) -> bool {
     word.len() >= least && parameter.starts_with(word)
 }
 
-/// `-EncodedCommand`, `-enc`, `-e`.
+/// `-EncodedCommand`, `-enc`, `-e`, and `-ec`, which is a name of its own.
 pub(super) fn is_encoded(word: &str) -> bool {
-    abbreviates(word, "-encodedcommand", 2)
+    abbreviates(word, "-encodedcommand", 2) || word.eq_ignore_ascii_case("-ec")
 }
 
 /// Cuts a line into commands and words; quotes are dropped, a backtick takes the next letter as it is.

@@ -23,6 +23,7 @@ const fn plain(name: &'static str) -> Starter {
 const STARTERS: &[Starter] = &[
     Starter { idle_alone: true, ..plain("builtin") },
     plain("busybox"),
+    Starter { valued: &["-l", "-s", "-i", "-b", "--lib"], flags: &["-u"], ..plain("fakeroot") },
     Starter { own: 1, valued: &["--userspec", "--groups"], ..plain("chroot") },
     Starter { own: 1, flags: &["-b", "-f", "-i", "-o", "-r"], ..plain("chrt") },
     Starter { idle_alone: true, flags: &["-p"], ..plain("command") },
@@ -33,6 +34,7 @@ const STARTERS: &[Starter] = &[
     Starter { valued: &["-c", "-n"], flags: &["-t"], ..plain("ionice") },
     Starter { idle_alone: true, valued: &["-n", "--adjustment"], ..plain("nice") },
     Starter { idle_alone: true, ..plain("nohup") },
+    Starter { valued: &["--user"], ..plain("pkexec") },
     Starter { valued: &["-t", "-S", "-G"], ..plain("nsenter") },
     Starter { valued: &["--reuid", "--regid", "--groups"], ..plain("setpriv") },
     Starter { flags: &["-f", "-w"], ..plain("setsid") },
@@ -58,6 +60,11 @@ const STARTERS: &[Starter] = &[
         valued: &["-a", "-d", "-E", "-I", "-L", "-n", "-P", "-s", "--max-args", "--max-procs", "--delimiter"],
         flags: &["-0", "-r", "-t", "-x", "--null", "--no-run-if-empty"],
         ..plain("xargs")
+    },
+    Starter {
+        valued: &["-e", "-f", "-n", "-p", "-s", "-w", "--error-file", "--auth-file", "--server-num", "--server-args", "--wait"],
+        flags: &["-a", "--auto-servernum", "-l"],
+        ..plain("xvfb-run")
     },
 ];
 

@@ -70,9 +70,11 @@ fn with_a_list_only_what_it_lists_is_allowed() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let of_lines = super::RULES_OF_A_LIST.iter().filter(|rule| rule.name != "terminal");
+    let of_lines = super::RULES_OF_A_LIST.iter().filter(|rule| !matches!(rule.name, "terminal" | "variable"));
     assert!(of_lines.into_iter().all(|rule| shown.contains(&rule.name)));
     assert_eq!(commands.check_terminal().unwrap_err().rule, "terminal", "what is typed there is not looked at");
+    assert_eq!(commands.check_variable("GIT_PAGER").unwrap_err().rule, "variable");
+    assert!(commands.check_variable("LC_ALL").is_ok() && Commands::default().check_variable("GIT_PAGER").is_ok());
 }
 
 #[test]

@@ -40,7 +40,7 @@ use super::{CommandOutput, Error, HistoryEntry, ShellSessionInfo, ShellType, Ter
 use crate::policy::{AllowedCommand, Program, Reach};
 use model::Size;
 use pty::{Ends, Pty, Start};
-use state::{State, Typed};
+use state::{Phase, State, Typed};
 use viewer::Watchers;
 pub use viewer::{Seen, Standing, Typed as Taken, Viewer};
 
@@ -252,6 +252,11 @@ impl Session {
             None => None,
         };
         self.run_text(before, text.clone(), limit, cancel).await
+    }
+
+    /// Whether its shell is what reads that is typed: nothing runs in it.
+    pub fn reads_commands(&self) -> bool {
+        matches!(self.state().phase(), Phase::Starting | Phase::Idle)
     }
 
     /// What a person typed. False where too much waits to be read already.

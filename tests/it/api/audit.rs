@@ -188,3 +188,98 @@ async fn what_a_socket_does_with_mouse_and_keyboard_is_counted_and_not_written_d
     assert_eq!((&ended["details"]["actions"], &ended["details"]["moves"]), (&json!(2), &json!(2)), "{ended}");
     assert!(!json!(entries(&server, "").await).to_string().contains("hunter2"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_wake_a_run_are_in_it_and_those_that_are_refused() {
+    let server = served::start().await;
+    let graph = json!({
+        "id": "pay", "name": "pay",
+        "nodes": [
+            node("start", "manual_trigger", json!({})),
+            node("paid", "wait_for_webhook", json!({ "path": "paid/{{ run.id }}", "secret": "s" })),
+        ],
+        "edges": [{ "id": "a", "source": "start", "target": "paid" }],
+    });
+    assert_eq!(server.post("/api/workflows/", &graph).await.0, 201);
+    let signed = json!({ "id": "signed", "name": "signed", "nodes": [node("in", "webhook_trigger", json!({ "path": "orders", "secret": "s" }))], "edges": [] });
+    assert_eq!(server.post("/api/workflows/", &signed).await.0, 201);
+    assert_eq!(server.post("/api/webhooks/orders", &json!({})).await.0, 401);
+    let denied = eventually(&server, "action=POST+/api/webhooks", |_| true).await;
+    let code = &denied["details"]["error_code"];
+    assert_eq!((&denied["target"], &denied["result"], code), (&json!("orders"), &json!("denied"), &json!("UNAUTHENTICATED")), "{denied}");
+
+    let (_, started) = server.post("/api/workflows/pay/execute", &json!({})).await;
+    let id = started["run_id"].as_str().unwrap();
+    let path = format!("paid/{id}");
+    let waits = async {
+        while server.get(&format!("/api/runs/{id}")).await.1["status"] != "waiting" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waits).await.expect("it waits");
+    assert_eq!(server.post(&format!("/api/webhooks/{path}"), &json!({})).await.0, 401);
+    let denied = eventually(&server, "action=POST+/api/webhooks", |entry| entry["target"] == path.as_str()).await;
+    assert_eq!(denied["result"], "denied", "{denied}");
+    assert!(entries(&server, "action=run.wake").await.is_empty());
+    let signature = {
+        use hmac::{Hmac, KeyInit, Mac};
+        let mac = Hmac::<sha2::Sha256>::new_from_slice(b"s").unwrap().chain_update("{}").finalize().into_bytes();
+        mac.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    let call = reqwest::Client::new().post(server.url(&format!("/api/webhooks/{path}"))).header("content-type", "application/json");
+    assert_eq!(call.header("x-signature-256", format!("sha256={signature}")).body("{}").send().await.unwrap().status(), 202);
+    let woken = &entries(&server, "action=run.wake").await[0];
+    assert_eq!(
+        (&woken["actor"], &woken["target"], &woken["result"]),
+        (&json!(format!("webhook:{path}")), &json!(id), &json!("ok")),
+        "{woken}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_begin_tokens_and_refusals_on_sockets_are_in_it() {
+    let server = served::start_with(|config| config.security.api_key_enabled = true).await;
+    let (admin, reader) = (server.key("admin").await, server.key("read").await);
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let post = async |path: &str| client.post(server.url(path)).bearer_auth(&reader).send().await.unwrap();
+    assert_eq!(post("/api/auth/token").await.status(), 200);
+    let link: Value = post("/api/auth/link").await.json().await.unwrap();
+    let link = link["url"].as_str().unwrap().to_owned();
+    for status in [303, 401] {
+        assert_eq!(client.get(server.url(&link)).send().await.unwrap().status(), status);
+    }
+    let mut request = tokio_tungstenite::tungstenite::client::IntoClientRequest::into_client_request(format!(
+        "ws://{}/ws/workflow-automation",
+        server.address
+    ))
+    .unwrap();
+    request.headers_mut().insert("authorization", format!("Bearer {reader}").parse().unwrap());
+    let (mut socket, _) = connect_async(request).await.unwrap();
+    socket.send(Message::text(json!({ "type": "execute_script", "source": "1" }).to_string())).await.unwrap();
+    let looked = async {
+        loop {
+            let page = client.get(server.url("/api/audit?limit=500")).bearer_auth(&admin).send().await.unwrap();
+            let page: Value = page.json().await.unwrap();
+            let seen: Vec<(String, String, String)> = page["entries"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|entry| ["actor", "action", "result"].map(|field| entry[field].as_str().unwrap().to_owned()).into())
+                .collect();
+            if seen.iter().any(|(_, action, _)| action == "socket") {
+                return (seen, page.to_string());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let (seen, text) = tokio::time::timeout(Duration::from_secs(20), looked).await.expect("the socket's refusal is in it");
+    for (actor, action, result) in [
+        ("key:a test", "POST /api/auth", "ok"),
+        ("key:a test", "GET /", "ok"),
+        ("anonymous", "GET /", "denied"),
+        ("key:a test", "socket", "denied"),
+    ] {
+        assert!(seen.contains(&(actor.to_owned(), action.to_owned(), result.to_owned())), "{action} {result}: {seen:?}");
+    }
+    assert!(!text.contains(link.trim_start_matches("/?token=")), "{text}");
+}

@@ -221,6 +221,22 @@ async fn another_user_of_this_machine_is_refused_where_no_key_is_wanted() {
     let refused = ask(&server, nobody, "").await;
     assert!(refused.starts_with("HTTP/1.1 403") && refused.contains("PERMISSION_DENIED") && refused.contains("another user"), "{refused}");
     assert!(ask(&server, 0, "").await.starts_with("HTTP/1.1 200"));
+    // Nor from another address of this machine, where it has one.
+    let routed = std::net::UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()));
+    if let Ok(own) = routed.map(|address| address.ip()).and_then(|ip| std::net::TcpListener::bind((ip, 0)).map(|_| ip)) {
+        let script = format!(
+            "import socket; s = socket.socket(); s.bind(('{own}', 0)); s.connect(('{}', {})); \
+             s.sendall(b'GET /api/runs HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n'); print(s.makefile().read())",
+            server.address.ip(),
+            server.address.port()
+        );
+        for (user, status) in [(nobody, "HTTP/1.1 403"), (0, "HTTP/1.1 200")] {
+            let mut command = Command::new("/usr/bin/python3");
+            command.args(["-c", &script]).uid(user).gid(user).current_dir("/");
+            let said = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+            assert!(said.stdout.starts_with(status.as_bytes()), "{user} from {own}: {said:?}");
+        }
+    }
     // Who shows a key is known by it.
     let server = with_keys().await;
     let key = server.key("read").await;

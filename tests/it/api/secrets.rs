@@ -197,3 +197,26 @@ async fn who_may_not_use_it_does_not() {
     let (_, run) = ask("POST", "/api/scripts/declares.rhai/run", &admin, json!({ "wait": true })).await;
     assert_eq!((&run["status"], &run["result"]), (&json!("succeeded"), &json!(SECRET.chars().count())), "{run}");
 }
+
+/// What somebody says that holds a secret is said back without it, wherever that is.
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_hold_it_nowhere() {
+    use futures_util::{SinkExt as _, StreamExt as _};
+    use tokio_tungstenite::tungstenite::Message;
+    let server = served::start().await;
+    let secret = "s3kr3t-that-is-long";
+    assert_eq!(set(&server, "TOKEN", secret).await, 201);
+    let mut said = Vec::new();
+    let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{}/ws/workflow-automation", server.address)).await.unwrap();
+    for message in [json!({ "type": "subscribe", "run_id": secret }), json!({ "type": "execute_script", "path": format!("{secret}.rhai") })]
+    {
+        socket.send(Message::text(message.to_string())).await.unwrap();
+        said.push(socket.next().await.unwrap().unwrap().into_text().unwrap().to_string());
+    }
+    said.push(server.post("/api/scripts/check", &json!({ "source": format!("import \"{secret}\" as s; 1") })).await.1.to_string());
+    let graph = json!({ "name": "x", "nodes": [node("a", "manual_trigger", json!({})), node("b", secret, json!({}))], "edges": [] });
+    said.push(server.post("/api/workflows/validate", &graph).await.1["problems"].to_string());
+    for text in said {
+        assert!(text.contains("***") && found(&text, secret).is_empty(), "{text}");
+    }
+}

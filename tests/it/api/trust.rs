@@ -186,3 +186,26 @@ async fn a_script_that_others_may_write_waits_for_approval() {
     assert_eq!(send(&server, Method::POST, "/api/scripts/open.rhai/approve", None, &json!({})).await.0, 200);
     assert_eq!(run().await.1["result"], 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_from_elsewhere_does_not_run_where_commands_are_not_held() {
+    let server = start_with(|config| config.shell.sandbox = false).await;
+    let (_, imported) = server.post("/api/workflows/import", &graph("true")).await;
+    let id = imported["id"].as_str().unwrap().to_owned();
+    assert_eq!(server.post(&format!("/api/workflows/{id}/approve"), &json!({})).await.1["trust"], "trusted");
+    let (status, refused) = execute(&server, &id, None).await;
+    assert_eq!((status, &refused["details"]["service"]), (503, &json!("sandbox")), "{refused}");
+    assert!(refused["error"].as_str().unwrap().contains("SHELL_SANDBOX"), "{refused}");
+    // Nor one that starts it.
+    let own = json!({
+        "id": "own", "name": "Own",
+        "nodes": [node("start", "manual_trigger", json!({})), node("child", "run_workflow", json!({ "workflow_id": id }))],
+        "edges": [{ "id": "a", "source": "start", "target": "child" }]
+    });
+    assert_eq!(server.post("/api/workflows/", &own).await.0, 201);
+    let (_, run) = execute(&server, "own", None).await;
+    assert_eq!((&run["status"], &run["error"]["code"]), (&json!("failed"), &json!("SERVICE_UNAVAILABLE")), "{run}");
+    let drawn = json!({ "id": "drawn", "name": "Drawn", "nodes": [node("start", "manual_trigger", json!({}))], "edges": [] });
+    assert_eq!(server.post("/api/workflows/", &drawn).await.0, 201);
+    assert_eq!(execute(&server, "drawn", None).await.1["status"], "succeeded", "what was drawn here runs");
+}

@@ -46,6 +46,14 @@ async fn server() -> SocketAddr {
             }),
         )
         .route("/huge", get(|| async { vec![b'x'; 11 * 1024 * 1024] }))
+        .route(
+            "/bomb",
+            get(|| async {
+                let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+                (0..1000).for_each(|_| std::io::Write::write_all(&mut packed, &[0; 1 << 20]).unwrap());
+                ([("content-encoding", "gzip")], packed.finish().unwrap())
+            }),
+        )
         .route("/latin", get(|| async { ([("content-type", "text/plain")], vec![b'a', 0xff]) }))
         .route("/broken", get(|| async { ([("content-type", "application/json")], "{") }))
         .route("/twice", get(|| async { (StatusCode::NOT_FOUND, axum::response::AppendHeaders([("x-a", "1"), ("x-a", "2")]), "no") }));
@@ -102,7 +110,9 @@ async fn any_answer_is_an_answer() {
     assert_eq!((answer.status, answer.headers["x-a"].as_str(), answer.body), (404, "1, 2", json!("no")));
     assert_eq!(get_url(&format!("http://{at}/latin")).await.unwrap().body, json!("a\u{fffd}"));
     assert_eq!(get_url(&format!("http://{at}/broken")).await.unwrap().body, json!("{"));
-    assert_eq!(get_url(&format!("http://{at}/huge")).await.unwrap_err().kind(), Kind::PayloadTooLarge);
+    for path in ["huge", "bomb"] {
+        assert_eq!(get_url(&format!("http://{at}/{path}")).await.unwrap_err().kind(), Kind::PayloadTooLarge, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -221,6 +231,28 @@ async fn private_addresses_are_called_for_open_hosts_only() {
     let url = grant.url(&format!("http://localhost:{}/echo", address.port())).unwrap();
     let answer = open.send(url, request(|_| ()), &CancellationToken::new()).await.unwrap();
     assert_eq!(answer.status, 200);
+}
+
+/// Its own port is not called at any of its addresses, nor by a redirect; another one is.
+#[tokio::test]
+async fn a_server_does_not_call_itself() {
+    let address = server().await;
+    let folder = tempfile::tempdir().unwrap();
+    let grant = everything(folder.path());
+    let fetch = Fetch::new();
+    let ask = async |host: &str| {
+        let url = grant.url(&format!("http://{host}:{}/echo", address.port())).unwrap();
+        fetch.send(url, request(|_| ()), &CancellationToken::new()).await
+    };
+    assert_eq!(ask("localhost").await.unwrap().status, 200);
+    fetch.never(address);
+    for host in ["localhost", "127.0.0.1", "0.0.0.0", "[::ffff:127.0.0.1]"] {
+        let error = ask(host).await.unwrap_err();
+        assert!(matches!(error, Error::Own { .. }) && error.kind() == Kind::PermissionDenied, "{host}: {error:?}");
+    }
+    let other = server().await;
+    let url = grant.url(&format!("http://127.0.0.1:{}/echo", other.port())).unwrap();
+    assert_eq!(fetch.send(url, request(|_| ()), &CancellationToken::new()).await.unwrap().status, 200);
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ struct Case {
     #[serde(default)]
     write: Vec<String>,
     command: String,
+    /// Another data folder than that of the place.
+    data: Option<String>,
     /// What it prints, where it succeeds.
     output: Option<String>,
     /// What it is told, where the kernel refuses it; null where no hint is due.
@@ -36,6 +38,14 @@ fn place() -> Place {
     place.write("data/files/given.txt", "given\n");
     place.write("data/server.lock", "");
     place.write("elsewhere/x", "elsewhere\n");
+    for (file, text) in [
+        ("beside", "beside\n"),
+        ("data/jwt.secret", "a secret of thirty-two bytes or more\n"),
+        ("data/logs/log", "hidden\n"),
+        ("data/files/in.txt", "in\n"),
+    ] {
+        place.write(&format!("elsewhere/inner/{file}"), text);
+    }
     std::os::unix::fs::symlink(place.data(), place.data().join("files/linked")).unwrap();
     place.write("data/passwd-of-data", "hidden\n");
     place
@@ -54,7 +64,9 @@ fn run(place: &Place, case: &Case, environment: &[(&str, &str)]) -> Value {
         command.replace("\\/", "/")
     );
     let script = place.write("case.rhai", &source);
-    let done = place.run(&["run", script.to_str().unwrap(), "--json"], environment);
+    let data = case.data.as_deref().map(filled);
+    let environment: Vec<_> = data.iter().map(|data| ("DATA_DIR", data.as_str())).chain(environment.iter().copied()).collect();
+    let done = place.run(&["run", script.to_str().unwrap(), "--json"], &environment);
     let record: Value = serde_json::from_str(&stdout(&done)).unwrap_or_else(|_| panic!("{}: {done:?}", case.what));
     assert_eq!(record["status"], "succeeded", "{}: {record:#}", case.what);
     record["result"].clone()
@@ -93,6 +105,7 @@ fn it_can_be_switched_off_which_is_said() {
         read: Vec::new(),
         write: Vec::new(),
         command: "cat given.txt".to_owned(),
+        data: None,
         output: None,
         refused: None,
         gone: false,

@@ -113,8 +113,41 @@ fn run_json(place: &Place, script: &std::path::Path, lacking: bool) -> Value {
     serde_json::from_str(&said).unwrap_or_else(|_| panic!("no record: {said}"))
 }
 
+/// What came from elsewhere runs only where all of the sandbox holds, whoever approved of it.
+#[tokio::test]
+async fn a_kernel_without_landlock_runs_nothing_that_was_imported() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let place = Place::new();
+    let client = reqwest::Client::new();
+    let graph = serde_json::json!({ "name": "x", "nodes": [{ "id": "a", "type": "manual_trigger", "data": {} }], "edges": [] });
+    for is_whole in [true, false] {
+        let served = if is_whole { place.serve(&[]) } else { lacking(|| place.serve(&[])) };
+        let post = async |path: &str, body: &Value| {
+            let answer = client.post(served.url(path)).json(body).send().await.unwrap();
+            (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+        };
+        let (_, imported) = post("/api/workflows/import", &graph).await;
+        let path = format!("/api/workflows/{}", imported["id"].as_str().unwrap());
+        assert_eq!(post(&format!("{path}/approve"), &serde_json::json!({})).await.1["trust"], "trusted");
+        let (status, run) = post(&format!("{path}/execute"), &serde_json::json!({ "wait": true })).await;
+        if is_whole {
+            assert_eq!((status, &run["status"]), (200, &Value::from("succeeded")), "{run}");
+        } else {
+            assert_eq!((status, &run["details"]["service"]), (503, &Value::from("sandbox")), "{run}");
+            assert!(run["error"].as_str().unwrap().contains("Landlock is missing"), "{run}");
+        }
+    }
+}
+
 /// Runs `trae` where Landlock's system calls answer that there are none.
 fn without_landlock(place: &Place, arguments: &[&str]) -> String {
+    let done = lacking(|| place.run(arguments, &[("PORT", "0")]));
+    assert!(done.status.success(), "{done:?}");
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// Starts something where Landlock's system calls answer that there are none.
+fn lacking<T: Send>(start: impl FnOnce() -> T + Send) -> T {
     use seccompiler::{SeccompAction, SeccompFilter, TargetArch};
     // landlock_create_ruleset, landlock_add_rule, landlock_restrict_self: the same numbers on every machine.
     let rules = [444, 445, 446].map(|call| (call, Vec::new())).into();
@@ -125,11 +158,9 @@ fn without_landlock(place: &Place, arguments: &[&str]) -> String {
     std::thread::scope(|scope| {
         let started = scope.spawn(|| {
             seccompiler::apply_filter(&filter).unwrap();
-            place.run(arguments, &[("PORT", "0")])
+            start()
         });
-        let done = started.join().unwrap();
-        assert!(done.status.success(), "{done:?}");
-        String::from_utf8(done.stdout).unwrap()
+        started.join().unwrap()
     })
 }
 

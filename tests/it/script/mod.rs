@@ -31,6 +31,8 @@ pub struct FakeJournal {
     pub pauses: Mutex<Vec<Pause>>,
     /// It lets go of every run that waits, and keeps what it waits for.
     pub lets_go: Option<Mutex<Vec<Wait>>>,
+    /// Nothing can be put on record.
+    pub is_full: bool,
 }
 
 impl Journal for FakeJournal {
@@ -39,7 +41,8 @@ impl Journal for FakeJournal {
     }
 
     fn durable(&self) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
+        let done = if self.is_full { Err(Failure::new(Kind::StorageFull, "the disk is full")) } else { Ok(()) };
+        Box::pin(async { done })
     }
 
     fn respond(&self, answer: Answer) {
@@ -204,4 +207,33 @@ pub async fn run_on(host: &Host, program: Arc<Program>) -> Ran {
 
 pub async fn run(source: &str) -> Ran {
     run_on(&host(), Arc::new(program(source))).await
+}
+
+/// A vault that holds one value.
+struct OneSecret;
+
+impl trae::host::Secrets for OneSecret {
+    fn get(&self, _: trae::policy::AllowedSecret) -> BoxFuture<'_, Result<String, Failure>> {
+        Box::pin(async { Ok("opened".to_owned()) })
+    }
+}
+
+/// Who looks for a leak must find every secret that was handed out.
+#[tokio::test]
+async fn a_secret_that_cannot_be_put_on_record_is_not_handed_out() {
+    let host = host().knowing(Arc::new(OneSecret));
+    for is_full in [false, true] {
+        let files = tempfile::tempdir().unwrap();
+        let program = Program {
+            permissions: Permissions { secrets: vec!["TOKEN".to_owned()], ..Permissions::default() },
+            ..program("secrets::get(\"TOKEN\")")
+        };
+        let (mut job, _) = job(Arc::new(program), files.path());
+        job.journal = Arc::new(FakeJournal { is_full, ..FakeJournal::default() });
+        match host.run(job).await {
+            Outcome::Succeeded(value) => assert!(!is_full && value.get() == "\"opened\"", "{value}"),
+            Outcome::Failed(error) => assert!(is_full && error.code == Kind::StorageFull, "{error:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
 }

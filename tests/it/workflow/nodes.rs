@@ -57,7 +57,19 @@ fn permissions_follow_the_config() {
     assert_eq!(of("shell_command", serde_json::json!({ "argv": ["git", "log"] })).shell, ["git"]);
     assert_eq!(of("shell_command", serde_json::json!({ "argv": ["{{ raw(input) }}"] })).shell, ["*"]);
     assert_eq!(of("send_to_filesystem", serde_json::json!({ "path": "./a*[1].txt", "content": "" })).write, ["a[*][[]1[]].txt"]);
-    assert_eq!(of("send_to_filesystem", serde_json::json!({ "path": "{{ input }}.txt", "content": "" })).write, ["**"]);
+    // Data chooses a file in the folder that is written down, and without one a file of the folder of files.
+    for (path, write) in [
+        ("{{ input }}.txt", &["[!/]*", "[!/]*/**"][..]),
+        ("{{ input.a }}/{{ raw(input.b) }}", &["[!/]*", "[!/]*/**"]),
+        ("x{{ input }}", &["[!/]*", "[!/]*/**"]),
+        ("./out/{{ input.a }}/{{ input.b }}.txt", &["out/**"]),
+        ("/srv/a*/x{{ raw(input) }}", &["/srv/a[*]/**"]),
+        ("{{ raw(input) }}.txt", &["**"]),
+    ] {
+        assert_eq!(of("send_to_filesystem", serde_json::json!({ "path": path, "content": "" })).write, write, "{path}");
+    }
+    let read = serde_json::json!({ "command": "ls", "read": ["{{ input }}/*", "in/*/{{ input }}", "{{ raw(input) }}", "x/*.csv"] });
+    assert_eq!(of("shell_command", read).read, ["[!/]*", "[!/]*/**", "in/*/**", "**", "x/*.csv"]);
     assert!(of("screenshot", serde_json::json!({ "path": "a.png" })).screen);
     assert!(of("delay", serde_json::json!({ "seconds": 1 })).is_empty());
 }
