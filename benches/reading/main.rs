@@ -100,7 +100,7 @@ fn lines() -> Vec<(String, Reading)> {
     let mut lines = Vec::new();
     for (engine, name, most) in [(Engine::Tesseract, "tesseract", 10), (Engine::Onnx, "onnx", 6), (Engine::Auto, "both", 1)] {
         for (pipeline, preprocess) in pipelines.iter().take(most) {
-            let reading = Reading { engine: Some(engine), preprocess: preprocess.clone(), ..Reading::default() };
+            let reading = Reading { engine: Some(engine), preprocess: Some(preprocess.clone()), ..Reading::default() };
             lines.push((format!("{name}: {pipeline}"), reading));
         }
     }

@@ -125,6 +125,11 @@ impl Ocr {
         languages::installed()
     }
 
+    /// The languages of the settings that are not installed for Tesseract, and so left out.
+    pub fn missing_languages(&self) -> Vec<String> {
+        languages::missing(&self.settings.languages)
+    }
+
     /// The language, or several joined by `+`, in which a reading that asks for `asked` would be read.
     ///
     /// # Errors
@@ -133,7 +138,12 @@ impl Ocr {
     pub fn language(&self, asked: Option<&str>, engine: Engine) -> Result<String, Error> {
         match engine {
             Engine::Onnx | Engine::Easyocr => languages::of_neural(asked, &self.settings.languages),
-            Engine::Tesseract | Engine::Auto => Ok(languages::chosen(asked, &self.settings.languages)?.1),
+            Engine::Tesseract => Ok(languages::chosen(asked, &self.settings.languages)?.1),
+            // What the one cannot read the other may.
+            Engine::Auto => self.language(asked, Engine::Tesseract).or_else(|error| {
+                let neural = self.neural.available().and_then(|()| self.language(asked, Engine::Onnx));
+                neural.map_err(|_| error)
+            }),
         }
     }
 
@@ -184,7 +194,7 @@ impl Ocr {
         if !(0.0..=1.0).contains(&threshold) {
             return Err(Error::Invalid(format!("{threshold} is no confidence: give a number from 0 to 1")));
         }
-        prepare::check(&reading.preprocess)?;
+        prepare::check(reading.preprocess.as_ref())?;
         let order = tesseract::Order::new(reading, prepare::default_segmentation(width, height))?;
 
         let ((text, confidence, words), language, engine) = match reading.engine.unwrap_or_default() {
@@ -212,7 +222,8 @@ impl Ocr {
 
     fn tesseract(&self, picture: &GrayImage, reading: &Reading, order: tesseract::Order, limits: &Limits<'_>) -> Result<Begun, Error> {
         let (folder, language) = languages::chosen(reading.language.as_deref(), &self.settings.languages)?;
-        let (pool, picture, how, given_up) = (Arc::clone(&self.pool), picture.clone(), reading.preprocess.clone(), limits.session.clone());
+        let (pool, picture, how, given_up) =
+            (Arc::clone(&self.pool), picture.clone(), reading.preprocess.clone().unwrap_or_default(), limits.session.clone());
         let wanted = language.clone();
         let answer = self.begin(self.pool.turns(), limits, move || {
             threads::one_only();
@@ -230,7 +241,7 @@ impl Ocr {
     fn networks(&self, picture: &GrayImage, reading: &Reading, limits: &Limits<'_>) -> Result<Begun, Error> {
         let language = languages::of_neural(reading.language.as_deref(), &self.settings.languages)?;
         self.neural.available()?;
-        let (neural, picture, how) = (Arc::clone(&self.neural), picture.clone(), reading.preprocess.clone());
+        let (neural, picture, how) = (Arc::clone(&self.neural), picture.clone(), reading.preprocess.clone().unwrap_or_default());
         let one_line = reading.page_segmentation.is_some_and(|mode| [7, 8, 10, 13].contains(&mode));
         let order = neural::Order { one_line, whitelist: reading.whitelist.clone() };
         let (deadline, cancel, session) = (limits.deadline, limits.cancel.clone(), limits.session.clone());

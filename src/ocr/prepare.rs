@@ -52,8 +52,8 @@ pub(super) fn default_segmentation(width: u32, height: u32) -> u8 {
 }
 
 /// What is wrong with a pipeline.
-pub(super) fn check(how: &Preprocess) -> Result<(), Error> {
-    let Preprocess::Steps(steps) = how else { return Ok(()) };
+pub(super) fn check(how: Option<&Preprocess>) -> Result<(), Error> {
+    let Some(Preprocess::Steps(steps)) = how else { return Ok(()) };
     if steps.len() > MOST {
         return Err(Error::Invalid(format!("preprocess has {} steps; at most {MOST} are possible", steps.len())));
     }
@@ -262,8 +262,8 @@ mod tests {
         assert_eq!(serde_json::to_string(&steps).unwrap(), r#"[{"scale":3},"invert_dark",{"border":4}]"#);
         assert!(read("\"best\"").unwrap_err().to_string().contains("invert_dark"));
         for wrong in [Step::Scale(0), Step::Scale(5), Step::Border(1000)] {
-            assert!(check(&Preprocess::Steps(vec![wrong])).is_err(), "{wrong:?}");
+            assert!(check(Some(&Preprocess::Steps(vec![wrong]))).is_err(), "{wrong:?}");
         }
-        assert!(check(&Preprocess::Steps(vec![Step::Invert; 17])).is_err());
+        assert!(check(Some(&Preprocess::Steps(vec![Step::Invert; 17]))).is_err());
     }
 }

@@ -7,6 +7,9 @@ use leptess::tesseract::TessApi;
 use super::prepare::Prepared;
 use super::{Error, Reading, Word};
 
+/// Bytes of a whitelist at most.
+const LONGEST_WHITELIST: usize = 4096;
+
 /// One engine with its languages loaded.
 #[derive(Debug)]
 pub(super) struct Tesseract {
@@ -29,8 +32,8 @@ impl Order {
             )));
         }
         let whitelist = reading.whitelist.clone().unwrap_or_default();
-        if whitelist.len() > 4096 {
-            return Err(Error::Invalid("the whitelist is too long: give at most 4096 bytes".to_owned()));
+        if whitelist.len() > LONGEST_WHITELIST {
+            return Err(Error::Invalid(format!("the whitelist is too long: give at most {LONGEST_WHITELIST} bytes")));
         }
         let text = |text: String| CString::new(text).map_err(|_| Error::Invalid("the whitelist may not hold NUL characters".to_owned()));
         Ok(Self { segmentation: text(mode.to_string())?, whitelist: text(whitelist)? })

@@ -18,8 +18,8 @@ pub struct Reading {
     pub page_segmentation: Option<u8>,
     /// Read only these characters.
     pub whitelist: Option<String>,
-    /// What is done to the picture first.
-    pub preprocess: Preprocess,
+    /// What is done to the picture first; without it `auto`.
+    pub preprocess: Option<Preprocess>,
     /// What reads it; without it Tesseract.
     pub engine: Option<Engine>,
     /// From which confidence on the text is accepted, 0–1; without it the configured one.
@@ -46,7 +46,7 @@ pub enum Engine {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "Written", into = "Written")]
 pub enum Preprocess {
-    /// Grey, twice as large, dark themes inverted, a border: what reads screens best (`[{"scale": 2}, "invert_dark", {"border": 10}]`).
+    /// What reads screens best: for Tesseract grey, enlarged, dark themes turned round, with a border; for the neural engine nothing but grey.
     #[default]
     Auto,
     /// Nothing but grey.
@@ -76,7 +76,8 @@ pub enum Step {
     Border(u32),
 }
 
-/// [`Preprocess`] as it is written down.
+/// What is done to a picture before it is read: `"auto"`, `"none"`, or at most 16 steps, one after the other; grey it is before them. Of steps, an
+/// enlargement or border by which a side would have more than 32,000 pixels, or the picture more than 100 million, is left out.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(
     untagged,
@@ -95,7 +96,7 @@ pub enum Written {
 #[serde(rename_all = "lowercase")]
 #[schema(as = PreprocessName)]
 pub enum Usual {
-    /// What reads screens best.
+    /// What reads screens best: for Tesseract grey, enlarged, dark themes turned round, with a border; for the neural engine nothing but grey.
     Auto,
     /// Nothing but grey.
     None,
@@ -138,7 +139,7 @@ impl ToSchema for Preprocess {
 }
 
 /// What was read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Text {
     /// The text, lines separated by line breaks, without surrounding white space.
     pub text: String,

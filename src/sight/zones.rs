@@ -109,7 +109,10 @@ impl Sight {
     /// For what is not there: a zone, its window, what it stands beside.
     pub async fn where_is(&self, desktop: &Arc<Desktop>, zone: Zone, cancel: &CancellationToken) -> Result<Region, Error> {
         let place = Place::new(&zone, &self.inner.zones)?;
-        self.looking(desktop, cancel, move |inner: &Inner, desktop, cancel| place.on(inner, desktop, cancel)).await
+        match self.looking(desktop, cancel, move |inner: &Inner, desktop, patience| place.on(inner, desktop, patience)).await {
+            Ok(region) => Ok(region),
+            Err(error) => Err(self.explained(desktop, error, cancel).await),
+        }
     }
 }
 

@@ -71,6 +71,11 @@ async fn a_picture_is_found_wherever_it_is_and_first_where_it_was() {
     assert_eq!(place(&ask(&server, "picture/find", part).await["found"]), (700, 500));
     // Where it was is looked at first; it has moved a little.
     ask(&server, "picture/find", json!({ "picture": "button.png", "occurrence": 1 })).await;
+    // The first is the first from the top, wherever one was last.
+    let below = json!({ "picture": "button.png", "x": 600, "y": 400, "width": 300, "height": 300 });
+    assert_eq!(place(&ask(&server, "picture/find", below).await["found"]), (700, 500));
+    let first_one = ask(&server, "picture/find", json!({ "picture": "button.png", "occurrence": 1, "min_score": 0.91 })).await;
+    assert_eq!(place(&first_one["found"]), (300, 200));
     drop(first);
     let _moved = Button::at(&display, (305, 203));
     let moved = ask(&server, "picture/find", json!({ "picture": "button.png", "x": 0, "y": 0, "width": 640, "height": 400 })).await;

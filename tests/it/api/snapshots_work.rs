@@ -390,6 +390,11 @@ async fn the_neural_engine_reads_where_it_is_installed() {
     assert!(answer["results"][0]["text"].as_str().unwrap().contains("Invoice total 1234 EUR\nThe quick brown fox"), "{answer}");
     let both = ask(json!([lines("a", json!("onnx")), lines("b", Value::Null)]), "tesseract").await;
     assert_eq!(both["engine"], "auto", "{both}");
+    // A language that only one of the two reads.
+    let mut greek = lines("c", Value::Null);
+    greek["language"] = json!("ell");
+    let answer = ask(json!([greek]), "auto").await;
+    assert_eq!((&answer["engine"], &answer["results"][0]["language"]), (&json!("onnx"), &json!("ell")), "{answer}");
 
     // On the screen, over REST and from a script, and in a zone that says what reads it.
     let find = json!({ "text": "brown fox", "engine": "onnx", "x": 190, "y": 90, "width": 510, "height": 180 });

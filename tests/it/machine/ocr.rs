@@ -180,7 +180,7 @@ fn an_empty_wall_has_no_words() {
     }
     // A single pixel, also as it is.
     for preprocess in [Preprocess::Auto, Preprocess::None] {
-        assert_eq!(read(&GrayImage::new(1, 1), &Reading { preprocess, ..Reading::default() }).text, "");
+        assert_eq!(read(&GrayImage::new(1, 1), &Reading { preprocess: Some(preprocess), ..Reading::default() }).text, "");
     }
 }
 
