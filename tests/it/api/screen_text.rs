@@ -189,6 +189,16 @@ async fn what_makes_no_sense_is_refused() {
         let (status, answer) = server.post(&format!("/api/automation/text/{what}"), &body).await;
         assert_eq!((status, &answer["error_code"]), (422, &json!("VALIDATION_ERROR")), "{what} {body}: {answer}");
     }
+    // Which field is meant stands beside it.
+    for (body, path) in [
+        (json!({ "regex": "(" }), "/regex"),
+        (json!({ "text": "" }), "/text"),
+        (json!({ "text": "a", "min_score": 2 }), "/min_score"),
+        (json!({ "text": "a", "below": "" }), "/below"),
+    ] {
+        let (_, answer) = server.post("/api/automation/text/find", &body).await;
+        assert_eq!(answer["details"]["errors"][0]["path"], path, "{body}: {answer}");
+    }
     let (status, answer) = server.post("/api/automation/text/find", &json!({ "text": "a", "language": "xyz" })).await;
     assert_eq!((status, &answer["details"]["hint"]), (503, &json!("apt-get install tesseract-ocr-xyz")), "{answer}");
     let (status, answer) = server.post("/api/automation/text/find", &json!({ "text": "a", "target": "nowhere" })).await;
