@@ -1,14 +1,16 @@
 //! Reads the text of pictures, with Tesseract or with neural networks ([`neural`]).
 //!
-//! Engines are kept warm: Tesseract's by language, the networks once loaded. One reading takes one thread of Tesseract's, which cannot be
-//! interrupted, or up to two of the networks', which are asked between batches; either way a reading that is cancelled or out of time answers
-//! at once while its thread finishes by itself. What was read is searched by [`Pattern`]; where on a screen that is does not live here.
+//! Engines are kept warm: Tesseract's by language, the networks once loaded. Tesseract reads a screen line by line ([`page`]), on as many threads
+//! as there are cores that nobody wants, and is asked between two lines; the networks use up to two and are asked between batches. A reading that
+//! is cancelled or out of time answers at once while its threads finish by themselves. What was read is searched by [`Pattern`]; where on a screen that is does not live here.
 
 mod error;
 mod find;
 mod languages;
 mod likeness;
+mod lines;
 mod neural;
+mod page;
 mod pool;
 mod prepare;
 mod tesseract;
@@ -89,7 +91,8 @@ impl Ocr {
     pub fn new(settings: Settings) -> Self {
         let neural = Arc::new(Neural::new(settings.models.clone()));
         let taken = [("tesseract", Tally::default()), ("onnx", Tally::default())];
-        Self { settings, pool: Arc::new(Pool::new()), neural, neural_turns: Turns::new(1), open: Mutex::default(), taken }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { settings, pool: Arc::new(Pool::new(cores)), neural, neural_turns: Turns::new(1), open: Mutex::default(), taken }
     }
 
     /// Reads from now on; gives the languages there are for Tesseract. Nothing is warmed.
@@ -222,18 +225,19 @@ impl Ocr {
 
     fn tesseract(&self, picture: &GrayImage, reading: &Reading, order: tesseract::Order, limits: &Limits<'_>) -> Result<Begun, Error> {
         let (folder, language) = languages::chosen(reading.language.as_deref(), &self.settings.languages)?;
-        let (pool, picture, how, given_up) =
-            (Arc::clone(&self.pool), picture.clone(), reading.preprocess.clone().unwrap_or_default(), limits.session.clone());
-        let wanted = language.clone();
+        let (deadline, cancel, session) = (limits.deadline, limits.cancel.clone(), limits.session.clone());
+        let over = move || cancel.is_cancelled() || session.is_cancelled() || Instant::now() >= deadline;
+        let desk = page::Desk { pool: Arc::clone(&self.pool), folder, language: language.clone(), session: limits.session.clone() };
+        let (picture, how) = (picture.clone(), reading.preprocess.clone().unwrap_or_default());
+        // Who says how it is laid out, or prepares it, wants just that; and lines from top to bottom are not looked for.
+        let by_line = reading.page_segmentation.is_none() && how == Preprocess::Auto && !language.contains("_vert");
         let answer = self.begin(self.pool.turns(), limits, move || {
-            threads::one_only();
-            let mut engine = pool.engine(&folder, &wanted)?;
-            let read = engine.read(&prepare::prepared(&picture, &how, &prepare::AUTO), &order)?;
-            // Back before the answer, or the next reading would find none.
-            if !given_up.is_cancelled() {
-                pool.put_back(wanted, engine);
-            }
-            Ok(read)
+            let words = if by_line {
+                page::read(picture, &desk, &order, over)?
+            } else {
+                desk.with(|engine| engine.read(&prepare::prepared(&picture, &how, &prepare::AUTO), &order))?
+            };
+            Ok(page::answer(words))
         })?;
         Ok(Begun { answer, language, engine: "tesseract" })
     }

@@ -12,9 +12,10 @@ use utoipa::{PartialSchema, ToSchema};
 pub struct Reading {
     /// Tesseract's name of the language, several joined by `+` (`eng`, `deu+eng`); without it the configured ones.
     pub language: Option<String>,
-    /// Tesseract's page segmentation mode, 1 or 3–13: 6 = one block, 7 = one line, 11 = sparse text. Without it 6 where
-    /// the picture is at most 64 pixels high, 11 where it is larger than 640×480, and else 4, text of several sizes. The neural engine takes
-    /// 7, 8, 10 and 13 as one line, and finds the lines itself else.
+    /// Tesseract's page segmentation mode, 1 or 3–13: 6 = one block, 7 = one line, 11 = sparse text. Without it lines are
+    /// looked for first and each is read by itself, unless `preprocess` says something else: then it is 6 where the picture is at most 64 pixels
+    /// high, 11 where it is larger than 640×480, and else 4, text of several sizes. The neural engine takes 7, 8, 10 and 13 as one line, and finds
+    /// the lines itself else.
     pub page_segmentation: Option<u8>,
     /// Read only these characters.
     pub whitelist: Option<String>,
@@ -46,7 +47,8 @@ pub enum Engine {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "Written", into = "Written")]
 pub enum Preprocess {
-    /// What reads screens best: for Tesseract grey, enlarged, dark themes turned round, with a border; for the neural engine nothing but grey.
+    /// What reads screens best: each line is cut out, larger, dark on light, with a border. With a `page_segmentation` all of the picture
+    /// at once: `[{"scale": 2}, "invert_dark", {"border": 10}]`.
     #[default]
     Auto,
     /// Nothing but grey.

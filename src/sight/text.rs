@@ -156,22 +156,26 @@ impl Sight {
 impl Wish {
     fn new(search: &TextSearch) -> Result<Self, Error> {
         let like = search.min_score.unwrap_or(LIKE);
+        if !(0.0..=1.0).contains(&like) {
+            return Err(Error::invalid("/min_score", format!("min_score is {like}: give a number from 0 to 1")));
+        }
         let pattern = match (&search.text, &search.regex) {
-            (Some(text), None) => Pattern::text(text, like, search.match_case)?,
-            (None, Some(regex)) => Pattern::regex(regex)?,
+            (Some(text), None) => Pattern::text(text, like, search.match_case).map_err(wrong("/text"))?,
+            (None, Some(regex)) => Pattern::regex(regex).map_err(wrong("/regex"))?,
             _ => return Err(Error::invalid("/text", "say what to look for: a text or a regex, one of them")),
         };
         let relations = [
-            (Relation::Near, &search.near),
-            (Relation::RightOf, &search.right_of),
-            (Relation::LeftOf, &search.left_of),
-            (Relation::Above, &search.above),
-            (Relation::Below, &search.below),
+            (Relation::Near, "/near", &search.near),
+            (Relation::RightOf, "/right_of", &search.right_of),
+            (Relation::LeftOf, "/left_of", &search.left_of),
+            (Relation::Above, "/above", &search.above),
+            (Relation::Below, "/below", &search.below),
         ];
         let mut beside = Vec::new();
-        for (relation, anchor) in relations {
+        for (relation, path, anchor) in relations {
             if let Some(anchor) = anchor {
-                beside.push((relation, anchor.clone(), Pattern::text(anchor, like, search.match_case)?));
+                let pattern = Pattern::text(anchor, like, search.match_case).map_err(wrong(path))?;
+                beside.push((relation, anchor.clone(), pattern));
             }
         }
         if search.occurrence == Some(0) {
@@ -249,6 +253,11 @@ impl Look {
             execution_time: started.elapsed().as_secs_f64(),
         }
     }
+}
+
+/// What is wrong with a text that is looked for, and in which field it stands.
+pub(super) fn wrong(path: &'static str) -> impl Fn(ocr::Error) -> Error {
+    move |error| Error::invalid(path, error.to_string())
 }
 
 pub(super) fn region_of(hit: &Hit) -> Region {

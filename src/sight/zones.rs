@@ -157,7 +157,8 @@ pub(super) enum Anchor {
 /// What a zone stands beside, if it does.
 pub(super) fn anchor(zone: &NamedZone) -> Result<Option<Anchor>, Error> {
     if let Some(text) = &zone.anchor_text {
-        return Ok(Some(Anchor::Text(text.clone(), ocr::Pattern::text(text, super::text::LIKE, false)?)));
+        let pattern = ocr::Pattern::text(text, super::text::LIKE, false).map_err(super::text::wrong("/anchor_text"))?;
+        return Ok(Some(Anchor::Text(text.clone(), pattern)));
     }
     let Some(picture) = &zone.anchor_picture else { return Ok(None) };
     let needle = Needle::of_url(picture).ok_or_else(|| Error::invalid("/anchor_picture", "write it as data:image/png;base64,…"))?;

@@ -50,12 +50,12 @@ pub(super) async fn follow(inner: Arc<Inner>, cancel: CancellationToken) {
         for known in inner.table.all() {
             let Some(Listens::Screen(start)) = known.listens.clone().filter(|_| known.is_armed()) else { continue };
             let watched = match before.remove(&known.id) {
-                Some(watched) if watched.start == start => watched,
+                Some(watched) if watched.start == *start => watched,
                 other => {
                     end(other).await;
                     let cancel = cancel.child_token();
-                    let task = tokio::spawn(watch(Arc::clone(&inner), Arc::clone(&known.id), start.clone(), cancel.clone()));
-                    Watched { start, cancel, task }
+                    let task = tokio::spawn(watch(Arc::clone(&inner), Arc::clone(&known.id), (*start).clone(), cancel.clone()));
+                    Watched { start: *start, cancel, task }
                 }
             };
             all.insert(Arc::clone(&known.id), watched);
@@ -286,7 +286,7 @@ mod tests {
     fn start(event: &str, stable: f64, pace: f64) -> ScreenStart {
         let config = json!({ "text": "x", "event": event, "stable_seconds": stable, "pace": pace });
         match Listens::read("screen", &config) {
-            Ok(Listens::Screen(start)) => start,
+            Ok(Listens::Screen(start)) => *start,
             other => panic!("{other:?}"),
         }
     }

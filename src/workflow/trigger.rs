@@ -20,7 +20,7 @@ pub enum Listens {
     /// The start of the server.
     Startup,
     /// What a screen shows.
-    Screen(ScreenStart),
+    Screen(Box<ScreenStart>),
 }
 
 /// A webhook.
@@ -266,7 +266,7 @@ impl Listens {
             "webhook" => webhook(fields(config)?).map(Self::Webhook),
             "watch_folder" => folder(fields(config)?).map(Self::Folder),
             "schedule" => schedule_start(config, fields(config)?).map(Self::Schedule),
-            "screen" => screen(fields(config)?).map(Self::Screen),
+            "screen" => screen(fields(config)?).map(|start| Self::Screen(Box::new(start))),
             "startup" => fields(config).map(|StartupFields {}| Self::Startup),
             other => {
                 let hint = nearest(other, KINDS)

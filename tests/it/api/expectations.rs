@@ -15,9 +15,14 @@ async fn start() -> (Server, String) {
 
 /// Runs a click of which something is expected.
 async fn clicked(server: &Server, config: Value, settings: Value) -> Value {
+    acted(server, "click_action", config, settings).await
+}
+
+/// The same with another node.
+async fn acted(server: &Server, kind: &str, config: Value, settings: Value) -> Value {
     let nodes = json!([
         { "id": "start", "type": "manual_trigger", "position": { "x": 0, "y": 0 }, "data": {} },
-        { "id": "click", "type": "click_action", "position": { "x": 0, "y": 0 }, "data": { "config": config, "settings": settings } },
+        { "id": "click", "type": kind, "position": { "x": 0, "y": 0 }, "data": { "config": config, "settings": settings } },
     ]);
     let edges = json!([{ "id": "e", "source": "start", "target": "click" }]);
     // Each time anew.
@@ -98,6 +103,11 @@ async fn texts_and_windows_are_expected_and_retried_for() {
     assert_eq!((attempts.len(), &run["status"]), (2, &json!("failed")), "{run}");
     assert!(attempts.iter().all(|step| step["expectation"]["result"] == "unmet"), "{run}");
     assert!(run["error"]["details"]["seen"].as_str().unwrap().contains("Order saved"), "{run}");
+    // A text that was found and clicked, and that answers nothing.
+    let settings = json!({ "expect": { "change": true, "in_window": "orders", "within": 0.3 } });
+    let run = acted(&server, "click_text", json!({ "text": "Order saved", "timeout": 20 }), settings).await;
+    assert_eq!((&run["status"], &run["steps"][1]["expectation"]["result"]), (&json!("failed"), &json!("unmet")), "{run}");
+    assert!(run["error"]["message"].as_str().unwrap().contains("did not change"), "{run}");
     // What cannot be looked at is not known, and fails nothing.
     let run = clicked(&server, json!({ "x": 5, "y": 5 }), json!({ "expect": { "text": "Order", "language": "xyz", "within": 0.2 } })).await;
     let expectation = &run["steps"][1]["expectation"];

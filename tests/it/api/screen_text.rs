@@ -153,7 +153,7 @@ async fn a_text_is_awaited_and_clicked() {
         node("start", "manual_trigger", json!({})),
         // A theme with pale letters on grey is not read to the letter.
         node("wait", "wait_for_text", json!({ "text": "Verwerfen", "timeout": 30, "min_score": 0.7 })),
-        node("look", "find_text", json!({ "text": "Sp[a-z]+rn", "match_by": "regex" })),
+        node("look", "find_text", json!({ "text": "Sp[a-z]+rn", "match_by": "regex", "page_segmentation": 11, "preprocess": "auto" })),
         node("click", "click_text", json!({ "text": "Verwerfen", "left_of": "{{ input.text }}", "min_score": 0.7 })),
     ]);
     let edges = json!([
@@ -201,6 +201,16 @@ async fn what_makes_no_sense_is_refused() {
     ] {
         let (status, answer) = server.post(&format!("/api/automation/text/{what}"), &body).await;
         assert_eq!((status, &answer["error_code"]), (422, &json!("VALIDATION_ERROR")), "{what} {body}: {answer}");
+    }
+    // Which field is meant stands beside it.
+    for (body, path) in [
+        (json!({ "regex": "(" }), "/regex"),
+        (json!({ "text": "" }), "/text"),
+        (json!({ "text": "a", "min_score": 2 }), "/min_score"),
+        (json!({ "text": "a", "below": "" }), "/below"),
+    ] {
+        let (_, answer) = server.post("/api/automation/text/find", &body).await;
+        assert_eq!(answer["details"]["errors"][0]["path"], path, "{body}: {answer}");
     }
     let (status, answer) = server.post("/api/automation/text/find", &json!({ "text": "a", "language": "xyz" })).await;
     assert_eq!((status, &answer["details"]["hint"]), (503, &json!("apt-get install tesseract-ocr-xyz")), "{answer}");

@@ -113,6 +113,15 @@ async fn a_zone_stands_beside_a_picture_and_is_clicked_there() {
     let answer = post(&server, "/api/zones/button/click", json!({ "x": 1, "y": 2 })).await;
     assert_eq!((&answer["data"]["x"], &answer["data"]["y"]), (&json!(691), &json!(402)));
 
+    // A picture of it.
+    let nodes =
+        json!([node("start", "manual_trigger", json!({})), node("shot", "screenshot", json!({ "path": "zone.png", "zone": "button" }))]);
+    let graph = json!({ "id": "shot", "nodes": nodes, "edges": [{ "id": "a", "source": "start", "target": "shot" }] });
+    assert!(server.post("/api/workflows/", &graph).await.0 < 300);
+    let (_, run) = server.post("/api/workflows/shot/execute", &json!({ "wait": true })).await;
+    let shot = &run["steps"][1]["output"];
+    assert_eq!([&shot["x"], &shot["y"], &shot["width"], &shot["height"]], [690, 400, 20, 10], "{run}");
+
     // It is there after a restart, until it is forgotten.
     let server = server.restarted().await;
     let (_, all) = server.get("/api/zones").await;

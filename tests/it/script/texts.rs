@@ -42,6 +42,9 @@ const STORY: &str = r#"
         wrong.image = picture;
         try { ocr::read(wrong); told.push(false); } catch (error) { told.push(error.code == "VALIDATION_ERROR"); }
     }
+    try { ocr::read(#{ x: 0, y: 0, width: 10, height: 10, target: "nowhere" }); told.push(false); } catch (error) { told.push(error.code == "NOT_FOUND"); }
+    try { screen::capture(#{ zone: "nowhere" }); told.push(false); } catch (error) { told.push(error.code == "NOT_FOUND"); }
+    try { screen::capture(#{ zone: "nowhere", monitor: 0 }); told.push(false); } catch (error) { told.push(error.code == "VALIDATION_ERROR"); }
     try { ocr::click_text(#{ text: "a", target: "x" }); told.push(false); } catch (error) { told.push(error.code == "VALIDATION_ERROR"); }
     told
 "#;
@@ -80,7 +83,7 @@ async fn a_script_finds_and_clicks_texts() {
     terminal.wait().unwrap();
     let told = ran.value();
     assert!(told.as_array().unwrap().iter().all(|right| *right == json!(true)), "{told}");
-    assert_eq!(told.as_array().unwrap().len(), 19);
+    assert_eq!(told.as_array().unwrap().len(), 22);
 }
 
 #[tokio::test(flavor = "multi_thread")]
