@@ -253,13 +253,13 @@ impl Broker {
                 self.keep(frame)
             }
             Call::ImageDifference { first, second, tolerance } => self.difference(first, second, tolerance).await,
-            Call::ExpectBefore(expectation) => self.before(expectation).await,
-            Call::Expect { expectation, before } => self.expect(expectation, before).await,
+            Call::ExpectBefore(expectation) => self.before(*expectation).await,
+            Call::Expect { expectation, before } => self.expect(*expectation, before).await,
             Call::ZoneFind { name } => self.where_is(name).await,
             Call::ScreenPixel { x, y } => self.screen_pixel(x, y).await,
             Call::ScreenStill(search) => self.wait_until_still(search).await,
             Call::ScreenChange { before, search } => self.wait_for_change(before, search).await,
-            Call::PictureFind { needle, image, search } => self.find_picture(needle, image, search).await,
+            Call::PictureFind { needle, image, search, explain } => self.find_picture(needle, image, search, explain).await,
             Call::MouseMove(to) => self.input(move |desktop, cancel| Ok(desktop.input().move_to(&to, cancel)?)).await,
             Call::MouseClick(click) => self.input(move |desktop, cancel| Ok(desktop.input().click(&click, cancel)?)).await,
             Call::MouseDrag(drag) => self.input(move |desktop, cancel| Ok(desktop.input().drag(&drag, cancel)?)).await,
@@ -286,8 +286,8 @@ impl Broker {
                 let desktop = self.desktop().await?;
                 json(&blocking(move || Ok::<_, Failure>(desktop.clipboard().set(&text.text)?)).await?)
             }
-            Call::OcrRead { image, zone, reading } => self.read_text(image, zone, reading).await,
-            Call::TextFind { image, search } => self.find_text(image, search).await,
+            Call::OcrRead { image, zone, reading, target } => self.read_text(image, zone, reading, target).await,
+            Call::TextFind { image, search, explain } => self.find_text(image, *search, explain).await,
             Call::OcrLanguages => {
                 self.grant.screen()?;
                 let ocr = Arc::clone(&self.capabilities.ocr);

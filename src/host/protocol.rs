@@ -18,7 +18,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-pub use expect::{Expectation, Met, PixelColour, Verdict};
+pub use expect::{Before, Expectation, Met, PixelColour, Verdict};
 pub use record::{Record, ScriptError, StepFinished, StepInput, StepOutcome, StepStarted};
 pub use start::{Limits, Mode, NodeSource, Past, PastStep, PastWait, Program, Start};
 pub use wait::{Approval, AwaitedCall, Decision, Pause, Wait, WaitFor};
@@ -94,6 +94,8 @@ pub enum Call {
         needle: Option<u64>,
         image: Option<u64>,
         search: sight::PictureSearch,
+        /// With a picture of what comes closest, where it is not there.
+        explain: bool,
     },
 
     // windows
@@ -143,11 +145,15 @@ pub enum Call {
         image: Option<u64>,
         zone: sight::Zone,
         reading: ocr::Reading,
+        /// The desktop, where another one is meant.
+        target: Option<String>,
     },
     /// → [`sight::TextSought`]; places count from the corner of the virtual screen, or of the picture where one is given
     TextFind {
         image: Option<u64>,
-        search: sight::TextSearch,
+        search: Box<sight::TextSearch>,
+        /// With a picture of what comes closest, where it is not there.
+        explain: bool,
     },
     /// → list of texts
     OcrLanguages,
@@ -236,12 +242,12 @@ pub enum Call {
     },
 
     // expectations
-    /// → [`ImageRef`] of what is to change
-    ExpectBefore(Expectation),
+    /// → [`Before`], of what is to change
+    ExpectBefore(Box<Expectation>),
     /// → [`Verdict`]
     Expect {
-        expectation: Expectation,
-        before: Option<u64>,
+        expectation: Box<Expectation>,
+        before: Option<Before>,
     },
 
     // secrets

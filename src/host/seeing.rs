@@ -14,14 +14,20 @@ use crate::vision::Needle;
 
 impl Broker {
     /// Reads a part of the screen, or a picture.
-    pub(super) async fn read_text(&self, image: Option<u64>, zone: Zone, reading: Reading) -> Result<Json, Failure> {
+    pub(super) async fn read_text(
+        &self,
+        image: Option<u64>,
+        zone: Zone,
+        reading: Reading,
+        target: Option<String>,
+    ) -> Result<Json, Failure> {
         self.grant().screen()?;
         let Some(image) = image else {
-            let desktop = self.desktop_named(None).await?;
+            let desktop = self.desktop_named(target.as_deref()).await?;
             return json(&self.capabilities.sight.read(&desktop, zone, reading, self.cancel()).await?);
         };
         let frame = self.image(image)?;
-        let (frame, corner) = match zone.part()? {
+        let (frame, corner) = match zone.part_of_picture()? {
             Some(part) => (frame.crop(part)?, (part.x, part.y)),
             None => (frame, (0, 0)),
         };
@@ -35,20 +41,31 @@ impl Broker {
     }
 
     /// Looks for a text on the screen, or in a picture.
-    pub(super) async fn find_text(&self, image: Option<u64>, search: TextSearch) -> Result<Json, Failure> {
+    pub(super) async fn find_text(&self, image: Option<u64>, search: TextSearch, explain: bool) -> Result<Json, Failure> {
         self.grant().screen()?;
         let sight = &self.capabilities.sight;
         match image {
             Some(image) => json(&sight.find_text_in(self.image(image)?, search, self.cancel()).await?),
             None => {
                 let desktop = self.desktop_named(search.target.as_deref()).await?;
-                json(&sight.find_text(&desktop, search, self.cancel()).await?)
+                let explain = explain && !search.gone;
+                let mut sought = sight.find_text(&desktop, search, self.cancel()).await?;
+                if let Some(part) = sought.telling().filter(|_| explain) {
+                    sought.image = sight.shown(&desktop, part, self.cancel()).await;
+                }
+                json(&sought)
             }
         }
     }
 
     /// Looks for a picture on the screen, or in another one.
-    pub(super) async fn find_picture(&self, needle: Option<u64>, image: Option<u64>, search: PictureSearch) -> Result<Json, Failure> {
+    pub(super) async fn find_picture(
+        &self,
+        needle: Option<u64>,
+        image: Option<u64>,
+        search: PictureSearch,
+        explain: bool,
+    ) -> Result<Json, Failure> {
         self.grant().screen()?;
         let needle = self.needle(needle, search.picture.as_deref()).await?;
         let sight = &self.capabilities.sight;
@@ -56,7 +73,12 @@ impl Broker {
             Some(image) => json(&sight.find_picture_in(self.image(image)?, needle, search).await?),
             None => {
                 let desktop = self.desktop_named(search.target.as_deref()).await?;
-                json(&sight.find_picture(&desktop, needle, search, self.cancel()).await?)
+                let explain = explain && !search.gone;
+                let mut sought = sight.find_picture(&desktop, needle, search, self.cancel()).await?;
+                if let Some(part) = sought.telling().filter(|_| explain) {
+                    sought.image = sight.shown(&desktop, part, self.cancel()).await;
+                }
+                json(&sought)
             }
         }
     }

@@ -26,7 +26,7 @@ pub enum Error {
     )]
     NoTesseract,
     /// An engine did not start.
-    #[error("Tesseract could not load the language {0:?}: its file may be broken; install it again")]
+    #[error("Tesseract could not load the language {0:?}: its file may be broken; install it again with `{hint}`", hint = again(.0))]
     Start(String),
     /// The neural engine is not there, or broken.
     #[error("the neural engine cannot be used: {reason}; get it with `{}`, or read with engine tesseract", install(folder))]
@@ -53,11 +53,66 @@ pub enum Error {
     Failed(String),
 }
 
-/// How Debian's package of a language is named: `chi_sim` is in `tesseract-ocr-chi-sim`.
+/// The scripts that Tesseract reads, and what Debian calls them.
+const SCRIPTS: &[(&str, &str)] = &[
+    ("arabic", "arab"),
+    ("armenian", "armn"),
+    ("bengali", "beng"),
+    ("canadian-aboriginal", "cans"),
+    ("cherokee", "cher"),
+    ("cyrillic", "cyrl"),
+    ("devanagari", "deva"),
+    ("ethiopic", "ethi"),
+    ("fraktur", "frak"),
+    ("georgian", "geor"),
+    ("greek", "grek"),
+    ("gujarati", "gujr"),
+    ("gurmukhi", "guru"),
+    ("hangul", "hang"),
+    ("hangul-vert", "hang-vert"),
+    ("hebrew", "hebr"),
+    ("japanese", "jpan"),
+    ("japanese-vert", "jpan-vert"),
+    ("kannada", "knda"),
+    ("khmer", "khmr"),
+    ("lao", "laoo"),
+    ("latin", "latn"),
+    ("malayalam", "mlym"),
+    ("myanmar", "mymr"),
+    ("oriya", "orya"),
+    ("sinhala", "sinh"),
+    ("syriac", "syrc"),
+    ("tamil", "taml"),
+    ("telugu", "telu"),
+    ("thaana", "thaa"),
+    ("thai", "thai"),
+    ("tibetan", "tibt"),
+    ("vietnamese", "viet"),
+];
+
+/// The packages of languages joined by `+`, as Debian names them: `chi_sim` is in `tesseract-ocr-chi-sim`.
+fn packages(languages: &str) -> String {
+    let package = |language: &str| {
+        let plain = |name: &str| name.to_ascii_lowercase().replace('_', "-");
+        match language.strip_prefix("script/").map(plain) {
+            None => format!("tesseract-ocr-{}", plain(language)),
+            Some(script) => {
+                let known = SCRIPTS.iter().find(|(name, _)| *name == script).map(|(_, package)| *package);
+                format!("tesseract-ocr-script-{}", known.unwrap_or(&script))
+            }
+        }
+    };
+    languages.split('+').map(package).collect::<Vec<_>>().join(" ")
+}
+
+/// How a language is installed that is missing.
 fn hint(language: &str) -> String {
-    let package = language.strip_prefix("script/").unwrap_or(language).to_ascii_lowercase().replace('_', "-");
-    let kind = if language.starts_with("script/") { "script-" } else { "" };
-    format!("apt-get install tesseract-ocr-{kind}{package}")
+    format!("apt-get install {}", packages(language))
+}
+
+/// How languages are installed whose files are there and broken.
+fn again(languages: &str) -> String {
+    format!("apt-get install --reinstall {}", packages(languages))
 }
 
 /// The command that brings the neural engine.
@@ -86,8 +141,34 @@ impl Classify for Error {
             Self::NoTesseract => Some(json!({ "service": "enhanced_ocr", "hint": "apt-get install tesseract-ocr", "installed": [] })),
             Self::NoModels { folder, .. } => Some(json!({ "service": "enhanced_ocr", "engine": "onnx", "hint": install(folder) })),
             Self::Off => Some(json!({ "service": "enhanced_ocr", "hint": "GET /api/health/service/enhanced_ocr says why" })),
-            Self::Start(language) => Some(json!({ "service": "enhanced_ocr", "hint": hint(language) })),
+            Self::Start(languages) => Some(json!({ "service": "enhanced_ocr", "hint": again(languages) })),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_or_broken_comes_with_the_command_that_helps() {
+        for (language, package) in [
+            ("deu", "tesseract-ocr-deu"),
+            ("chi_sim", "tesseract-ocr-chi-sim"),
+            ("script/Latin", "tesseract-ocr-script-latn"),
+            ("script/HanS", "tesseract-ocr-script-hans"),
+            ("script/HanT_vert", "tesseract-ocr-script-hant-vert"),
+            ("script/Canadian_Aboriginal", "tesseract-ocr-script-cans"),
+        ] {
+            let missing = Error::Language { language: language.to_owned(), installed: vec!["eng".to_owned()] };
+            let command = format!("apt-get install {package}");
+            assert!(missing.to_string().contains(&format!("`{command}`")), "{missing}");
+            assert_eq!(missing.details().unwrap()["hint"], command);
+        }
+        let broken = Error::Start("deu+script/Cyrillic".to_owned());
+        let command = "apt-get install --reinstall tesseract-ocr-deu tesseract-ocr-script-cyrl";
+        assert!(broken.to_string().contains(command), "{broken}");
+        assert_eq!(broken.details().unwrap()["hint"], command);
     }
 }

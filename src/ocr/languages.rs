@@ -42,6 +42,13 @@ pub(super) fn installed() -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
+/// Those of `configured` that are not installed; none where nothing is.
+pub(super) fn missing(configured: &[String]) -> Vec<String> {
+    let installed = installed().unwrap_or_default();
+    let names = configured.iter().flat_map(|name| name.split('+'));
+    names.filter(|name| !installed.is_empty() && !installed.iter().any(|known| known == name)).map(str::to_owned).collect()
+}
+
 /// The folder and the languages joined by `+` for a reading that asks for `asked`.
 pub(super) fn chosen(asked: Option<&str>, configured: &[String]) -> Result<(String, String), Error> {
     let asked = asked.map(split).transpose()?;
@@ -131,6 +138,12 @@ mod tests {
             assert!(split(text).is_err(), "{text:?} was accepted");
         }
         assert_eq!(split("deu+script/Latin+chi_sim").unwrap(), ["deu", "script/Latin", "chi_sim"]);
+    }
+
+    #[test]
+    fn configured_languages_that_are_not_installed_are_named() {
+        let configured = ["eng".to_owned(), "xyz+eng".to_owned()];
+        assert_eq!(missing(&configured), ["xyz"]);
     }
 
     #[test]

@@ -9,8 +9,9 @@ const ALIKE: &[&str] = &["0o", "1li|!", "5s", "8bß", "2z", "'’‘`´", "\"“
 const MARK: f64 = 0.25;
 /// What one character costs that is taken for one that looks alike, or has lost its accent.
 const CLOSE: f64 = 0.5;
-/// What a wrong digit costs: another number is another thing.
+/// What a wrong digit costs: another number is another thing, also at the end of a long text, of which it takes this part at least.
 const DIGIT: f64 = 3.0;
+const DIGIT_OF_ALL: f64 = 0.2;
 
 /// A text without white space, composed, and in small letters unless their case counts.
 pub(super) fn folded(text: &str, match_case: bool) -> Vec<char> {
@@ -28,6 +29,8 @@ pub(super) fn likeness(wanted: &[char], seen: &[char]) -> f64 {
     if longest == 0 {
         return 0.0;
     }
+    let digit = DIGIT.max(DIGIT_OF_ALL * longest as f64);
+    let gap = |letter: char| gap(letter, digit);
     // The cheapest way to make one of the other, a row of it at a time.
     let mut above: Vec<f64> = std::iter::once(0.0).chain(seen.iter().scan(0.0, |sum, letter| Some(add(sum, gap(*letter))))).collect();
     for letter in wanted {
@@ -36,7 +39,7 @@ pub(super) fn likeness(wanted: &[char], seen: &[char]) -> f64 {
         row.push(left);
         for (other, pair) in seen.iter().zip(above.windows(2)) {
             let &[corner, up] = pair else { continue };
-            left = (corner + change(*letter, *other)).min(up + gap(*letter)).min(left + gap(*other));
+            left = (corner + change(*letter, *other, digit)).min(up + gap(*letter)).min(left + gap(*other));
             row.push(left);
         }
         above = row;
@@ -51,16 +54,16 @@ fn add(sum: &mut f64, more: f64) -> f64 {
 }
 
 /// What a character costs that is missing or too much.
-fn gap(letter: char) -> f64 {
+fn gap(letter: char, digit: f64) -> f64 {
     match letter {
-        _ if letter.is_numeric() => DIGIT,
+        _ if letter.is_numeric() => digit,
         _ if letter.is_alphabetic() => 1.0,
         _ => MARK,
     }
 }
 
 /// What it costs to read one character as another.
-fn change(a: char, b: char) -> f64 {
+fn change(a: char, b: char, digit: f64) -> f64 {
     if a == b {
         return 0.0;
     }
@@ -69,7 +72,7 @@ fn change(a: char, b: char) -> f64 {
         return CLOSE;
     }
     if a.is_numeric() || b.is_numeric() {
-        return DIGIT;
+        return digit;
     }
     if bare(a) == bare(b) {
         return CLOSE;
@@ -112,9 +115,18 @@ mod tests {
         ] {
             assert!(like(wanted, seen) > 0.83, "{wanted} {seen}: {}", like(wanted, seen));
         }
-        for (wanted, seen) in
-            [("Order 4711", "Order 4712"), ("Order 4711", "Order 471"), ("Login", "Logic"), ("Save", "Safe"), ("OK", "On")]
-        {
+        let page = "a line that is as long as one that is looked for may be, ".repeat(4) + "7";
+        for (wanted, seen) in [
+            ("Order 4711", "Order 4712"),
+            ("Order 4711", "Order 471"),
+            ("Login", "Logic"),
+            ("Save", "Safe"),
+            ("OK", "On"),
+            ("Invoice number 4712 is paid", "Invoice number 4711 is paid"),
+            ("Invoice number 4712 is paid", "Invoice number 47 12 3 is paid"),
+            (&page, &page.replace('7', "8")),
+            (&page, page.trim_end_matches('7')),
+        ] {
             assert!(like(wanted, seen) < 0.85, "{wanted} {seen}: {}", like(wanted, seen));
         }
         assert_eq!(like("", ""), 1.0);

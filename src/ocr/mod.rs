@@ -1,14 +1,16 @@
 //! Reads the text of pictures, with Tesseract or with neural networks ([`neural`]).
 //!
-//! Engines are kept warm: Tesseract's by language, the networks once loaded. One reading takes one thread of Tesseract's, which cannot be
-//! interrupted, or up to two of the networks', which are asked between batches; either way a reading that is cancelled or out of time answers
-//! at once while its thread finishes by itself. What was read is searched by [`Pattern`]; where on a screen that is does not live here.
+//! Engines are kept warm: Tesseract's by language, the networks once loaded. Tesseract reads a screen line by line ([`page`]), on as many threads
+//! as there are cores that nobody wants, and is asked between two lines; the networks use up to two and are asked between batches. A reading that
+//! is cancelled or out of time answers at once while its threads finish by themselves. What was read is searched by [`Pattern`]; where on a screen that is does not live here.
 
 mod error;
 mod find;
 mod languages;
 mod likeness;
+mod lines;
 mod neural;
+mod page;
 mod pool;
 mod prepare;
 mod tesseract;
@@ -89,7 +91,8 @@ impl Ocr {
     pub fn new(settings: Settings) -> Self {
         let neural = Arc::new(Neural::new(settings.models.clone()));
         let taken = [("tesseract", Tally::default()), ("onnx", Tally::default())];
-        Self { settings, pool: Arc::new(Pool::new()), neural, neural_turns: Turns::new(1), open: Mutex::default(), taken }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { settings, pool: Arc::new(Pool::new(cores)), neural, neural_turns: Turns::new(1), open: Mutex::default(), taken }
     }
 
     /// Reads from now on; gives the languages there are for Tesseract. Nothing is warmed.
@@ -125,6 +128,11 @@ impl Ocr {
         languages::installed()
     }
 
+    /// The languages of the settings that are not installed for Tesseract, and so left out.
+    pub fn missing_languages(&self) -> Vec<String> {
+        languages::missing(&self.settings.languages)
+    }
+
     /// The language, or several joined by `+`, in which a reading that asks for `asked` would be read.
     ///
     /// # Errors
@@ -133,7 +141,12 @@ impl Ocr {
     pub fn language(&self, asked: Option<&str>, engine: Engine) -> Result<String, Error> {
         match engine {
             Engine::Onnx | Engine::Easyocr => languages::of_neural(asked, &self.settings.languages),
-            Engine::Tesseract | Engine::Auto => Ok(languages::chosen(asked, &self.settings.languages)?.1),
+            Engine::Tesseract => Ok(languages::chosen(asked, &self.settings.languages)?.1),
+            // What the one cannot read the other may.
+            Engine::Auto => self.language(asked, Engine::Tesseract).or_else(|error| {
+                let neural = self.neural.available().and_then(|()| self.language(asked, Engine::Onnx));
+                neural.map_err(|_| error)
+            }),
         }
     }
 
@@ -184,7 +197,7 @@ impl Ocr {
         if !(0.0..=1.0).contains(&threshold) {
             return Err(Error::Invalid(format!("{threshold} is no confidence: give a number from 0 to 1")));
         }
-        prepare::check(&reading.preprocess)?;
+        prepare::check(reading.preprocess.as_ref())?;
         let order = tesseract::Order::new(reading, prepare::default_segmentation(width, height))?;
 
         let ((text, confidence, words), language, engine) = match reading.engine.unwrap_or_default() {
@@ -212,17 +225,19 @@ impl Ocr {
 
     fn tesseract(&self, picture: &GrayImage, reading: &Reading, order: tesseract::Order, limits: &Limits<'_>) -> Result<Begun, Error> {
         let (folder, language) = languages::chosen(reading.language.as_deref(), &self.settings.languages)?;
-        let (pool, picture, how, given_up) = (Arc::clone(&self.pool), picture.clone(), reading.preprocess.clone(), limits.session.clone());
-        let wanted = language.clone();
+        let (deadline, cancel, session) = (limits.deadline, limits.cancel.clone(), limits.session.clone());
+        let over = move || cancel.is_cancelled() || session.is_cancelled() || Instant::now() >= deadline;
+        let desk = page::Desk { pool: Arc::clone(&self.pool), folder, language: language.clone(), session: limits.session.clone() };
+        let (picture, how) = (picture.clone(), reading.preprocess.clone().unwrap_or_default());
+        // Who says how it is laid out, or prepares it, wants just that; and lines from top to bottom are not looked for.
+        let by_line = reading.page_segmentation.is_none() && how == Preprocess::Auto && !language.contains("_vert");
         let answer = self.begin(self.pool.turns(), limits, move || {
-            threads::one_only();
-            let mut engine = pool.engine(&folder, &wanted)?;
-            let read = engine.read(&prepare::prepared(&picture, &how, &prepare::AUTO), &order)?;
-            // Back before the answer, or the next reading would find none.
-            if !given_up.is_cancelled() {
-                pool.put_back(wanted, engine);
-            }
-            Ok(read)
+            let words = if by_line {
+                page::read(picture, &desk, &order, over)?
+            } else {
+                desk.with(|engine| engine.read(&prepare::prepared(&picture, &how, &prepare::AUTO), &order))?
+            };
+            Ok(page::answer(words))
         })?;
         Ok(Begun { answer, language, engine: "tesseract" })
     }
@@ -230,7 +245,7 @@ impl Ocr {
     fn networks(&self, picture: &GrayImage, reading: &Reading, limits: &Limits<'_>) -> Result<Begun, Error> {
         let language = languages::of_neural(reading.language.as_deref(), &self.settings.languages)?;
         self.neural.available()?;
-        let (neural, picture, how) = (Arc::clone(&self.neural), picture.clone(), reading.preprocess.clone());
+        let (neural, picture, how) = (Arc::clone(&self.neural), picture.clone(), reading.preprocess.clone().unwrap_or_default());
         let one_line = reading.page_segmentation.is_some_and(|mode| [7, 8, 10, 13].contains(&mode));
         let order = neural::Order { one_line, whitelist: reading.whitelist.clone() };
         let (deadline, cancel, session) = (limits.deadline, limits.cancel.clone(), limits.session.clone());

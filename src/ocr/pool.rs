@@ -21,8 +21,15 @@ pub(super) struct Pool {
 /// How many may read at once.
 #[derive(Debug)]
 pub(super) struct Turns {
-    free: Mutex<usize>,
+    free: Mutex<Free>,
     given_back: Condvar,
+}
+
+/// Turns that nobody has, and how many wait for one.
+#[derive(Debug)]
+struct Free {
+    turns: usize,
+    waiting: usize,
 }
 
 /// The right to read, which keeps a core busy; given back when dropped.
@@ -30,9 +37,9 @@ pub(super) struct Turns {
 pub(super) struct Turn(Arc<Turns>);
 
 impl Pool {
-    pub(super) fn new() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { idle: Mutex::default(), turns: Turns::new(cores) }
+    /// One that lets so many read at once.
+    pub(super) fn new(at_once: usize) -> Self {
+        Self { idle: Mutex::default(), turns: Turns::new(at_once) }
     }
 
     /// A turn for each core.
@@ -68,7 +75,19 @@ impl Pool {
 
 impl Turns {
     pub(super) fn new(at_once: usize) -> Arc<Self> {
-        Arc::new(Self { free: Mutex::new(at_once), given_back: Condvar::new() })
+        Arc::new(Self { free: Mutex::new(Free { turns: at_once, waiting: 0 }), given_back: Condvar::new() })
+    }
+
+    /// A turn, if one is free at once.
+    pub(super) fn spare(self: &Arc<Self>) -> Option<Turn> {
+        let mut free = lock(&self.free);
+        free.turns = free.turns.checked_sub(1)?;
+        Some(Turn(Arc::clone(self)))
+    }
+
+    /// Whether somebody waits for a turn.
+    pub(super) fn wanted(&self) -> bool {
+        lock(&self.free).waiting > 0
     }
 
     /// Waits for a turn; none when the time is over or somebody cancelled.
@@ -78,18 +97,20 @@ impl Turns {
             if cancel.is_cancelled() || Instant::now() >= deadline {
                 return None;
             }
-            if *free > 0 {
-                *free -= 1;
+            if free.turns > 0 {
+                free.turns -= 1;
                 return Some(Turn(Arc::clone(self)));
             }
+            free.waiting += 1;
             free = self.given_back.wait_timeout(free, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+            free.waiting -= 1;
         }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        *lock(&self.0.free) += 1;
+        lock(&self.0.free).turns += 1;
         self.0.given_back.notify_one();
     }
 }

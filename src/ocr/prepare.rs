@@ -8,6 +8,12 @@ use image::GrayImage;
 
 use super::{Error, Preprocess, Step};
 
+/// Pixels an inch of a screen.
+const INCH: i32 = 96;
+
+/// The border of a line that was cut out, in pixels.
+const LINE_BORDER: u32 = 10;
+
 /// Pixels of a side at most: Tesseract keeps coordinates in 16 bits.
 pub(super) const LONGEST: u32 = 32_000;
 
@@ -32,9 +38,9 @@ pub(super) struct Prepared<'a> {
     pub(super) image: Cow<'a, GrayImage>,
     /// Pixels an inch, so that Tesseract need not guess.
     pub(super) resolution: i32,
-    /// A pixel of the picture that was given is so many here, and begins so far from the corner.
-    scale: u32,
-    offset: u32,
+    /// A pixel of the picture that was given is so many here, across and down, and begins so far from the corner.
+    scale: (f64, f64),
+    offset: f64,
     original: (u32, u32),
 }
 
@@ -52,8 +58,8 @@ pub(super) fn default_segmentation(width: u32, height: u32) -> u8 {
 }
 
 /// What is wrong with a pipeline.
-pub(super) fn check(how: &Preprocess) -> Result<(), Error> {
-    let Preprocess::Steps(steps) = how else { return Ok(()) };
+pub(super) fn check(how: Option<&Preprocess>) -> Result<(), Error> {
+    let Some(Preprocess::Steps(steps)) = how else { return Ok(()) };
     if steps.len() > MOST {
         return Err(Error::Invalid(format!("preprocess has {} steps; at most {MOST} are possible", steps.len())));
     }
@@ -77,11 +83,27 @@ pub(super) fn prepared<'a>(picture: &'a GrayImage, how: &Preprocess, auto: &[Ste
         Preprocess::Steps(steps) => steps,
     };
     let original = picture.dimensions();
-    let mut ready = Prepared { image: Cow::Borrowed(picture), resolution: 96, scale: 1, offset: 0, original };
+    let mut ready = Prepared { image: Cow::Borrowed(picture), resolution: INCH, scale: (1.0, 1.0), offset: 0.0, original };
     for step in steps {
         ready.apply(*step);
     }
-    ready.resolution = 96 * i32::try_from(ready.scale).unwrap_or(1);
+    ready.resolution = (f64::from(INCH) * ready.scale.1) as i32;
+    ready
+}
+
+/// The same for one line that was cut out, so many times as large across and down.
+pub(super) fn line(picture: &GrayImage, (across, down): (f64, f64)) -> Prepared<'_> {
+    let original = picture.dimensions();
+    let size = |length: u32, by: f64| (f64::from(length) * by).round().max(1.0) as u32;
+    let (width, height) = (size(original.0, across), size(original.1, down));
+    let mut ready = Prepared { image: Cow::Borrowed(picture), resolution: INCH, scale: (1.0, 1.0), offset: 0.0, original };
+    if let Some(resized) = resized(picture, (width, height)).filter(|_| (width, height) != original) {
+        ready.image = Cow::Owned(resized);
+        ready.scale = (f64::from(width) / f64::from(original.0), f64::from(height) / f64::from(original.1));
+    }
+    ready.apply(Step::InvertDark);
+    ready.apply(Step::Border(LINE_BORDER));
+    ready.resolution = (f64::from(INCH) * down) as i32;
     ready
 }
 
@@ -135,7 +157,11 @@ fn best_threshold(picture: &GrayImage) -> u8 {
 }
 
 fn enlarged(picture: &GrayImage, by: u32) -> Option<GrayImage> {
-    let (width, height) = (picture.width().checked_mul(by)?, picture.height().checked_mul(by)?);
+    resized(picture, (picture.width().checked_mul(by)?, picture.height().checked_mul(by)?))
+}
+
+/// By Lanczos' filter; nothing where that would be too large.
+fn resized(picture: &GrayImage, (width, height): (u32, u32)) -> Option<GrayImage> {
     if width.max(height) > LONGEST || u64::from(width) * u64::from(height) > ENLARGED {
         return None;
     }
@@ -185,14 +211,15 @@ impl Prepared<'_> {
             Step::Scale(by) => {
                 if let Some(large) = enlarged(&self.image, by).filter(|_| by > 1) {
                     self.image = Cow::Owned(large);
-                    (self.scale, self.offset) = (self.scale * by, self.offset * by);
+                    let by = f64::from(by);
+                    (self.scale, self.offset) = ((self.scale.0 * by, self.scale.1 * by), self.offset * by);
                 }
             }
             Step::Border(width) => {
                 let fits = self.image.width().max(self.image.height()) + 2 * width <= LONGEST;
                 if width > 0 && fits {
                     self.image = Cow::Owned(bordered(&self.image, width, median(&self.image)));
-                    self.offset += width;
+                    self.offset += f64::from(width);
                 }
             }
         }
@@ -200,13 +227,15 @@ impl Prepared<'_> {
 
     /// A box of this picture in pixels of the one that was given.
     pub(super) fn back(&self, left: u32, top: u32, width: u32, height: u32) -> (i32, i32, u32, u32) {
-        let span = |start: u32, length: u32, limit: u32| {
-            let end = (start.saturating_add(length).saturating_sub(self.offset)).div_ceil(self.scale).clamp(1, limit.max(1));
-            let start = (start.saturating_sub(self.offset) / self.scale).min(end - 1);
+        let span = |start: u32, length: u32, limit: u32, scale: f64| {
+            let given = |place: u32| (f64::from(place) - self.offset).max(0.0) / scale;
+            // What the arithmetic adds is no pixel.
+            let end = ((given(start.saturating_add(length)) - 1e-6).ceil() as u32).clamp(1, limit.max(1));
+            let start = ((given(start) + 1e-6) as u32).min(end - 1);
             (i32::try_from(start).unwrap_or(i32::MAX), end - start)
         };
-        let (x, width) = span(left, width, self.original.0);
-        let (y, height) = span(top, height, self.original.1);
+        let (x, width) = span(left, width, self.original.0, self.scale.0);
+        let (y, height) = span(top, height, self.original.1, self.scale.1);
         (x, y, width, height)
     }
 }
@@ -262,8 +291,8 @@ mod tests {
         assert_eq!(serde_json::to_string(&steps).unwrap(), r#"[{"scale":3},"invert_dark",{"border":4}]"#);
         assert!(read("\"best\"").unwrap_err().to_string().contains("invert_dark"));
         for wrong in [Step::Scale(0), Step::Scale(5), Step::Border(1000)] {
-            assert!(check(&Preprocess::Steps(vec![wrong])).is_err(), "{wrong:?}");
+            assert!(check(Some(&Preprocess::Steps(vec![wrong]))).is_err(), "{wrong:?}");
         }
-        assert!(check(&Preprocess::Steps(vec![Step::Invert; 17])).is_err());
+        assert!(check(Some(&Preprocess::Steps(vec![Step::Invert; 17]))).is_err());
     }
 }

@@ -7,6 +7,9 @@ use leptess::tesseract::TessApi;
 use super::prepare::Prepared;
 use super::{Error, Reading, Word};
 
+/// Bytes of a whitelist at most.
+const LONGEST_WHITELIST: usize = 4096;
+
 /// One engine with its languages loaded.
 #[derive(Debug)]
 pub(super) struct Tesseract {
@@ -14,7 +17,7 @@ pub(super) struct Tesseract {
 }
 
 /// What Tesseract is told of one reading.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Order {
     segmentation: CString,
     whitelist: CString,
@@ -29,11 +32,17 @@ impl Order {
             )));
         }
         let whitelist = reading.whitelist.clone().unwrap_or_default();
-        if whitelist.len() > 4096 {
-            return Err(Error::Invalid("the whitelist is too long: give at most 4096 bytes".to_owned()));
+        if whitelist.len() > LONGEST_WHITELIST {
+            return Err(Error::Invalid(format!("the whitelist is too long: give at most {LONGEST_WHITELIST} bytes")));
         }
         let text = |text: String| CString::new(text).map_err(|_| Error::Invalid("the whitelist may not hold NUL characters".to_owned()));
         Ok(Self { segmentation: text(mode.to_string())?, whitelist: text(whitelist)? })
+    }
+
+    /// The same for a part that is segmented in its own way.
+    pub(super) fn segmented(&self, mode: u8) -> Self {
+        let segmentation = CString::new(mode.to_string()).unwrap_or_else(|_| self.segmentation.clone());
+        Self { segmentation, whitelist: self.whitelist.clone() }
     }
 }
 
@@ -47,8 +56,8 @@ impl Tesseract {
         Ok(engine)
     }
 
-    /// Reads one picture: the text, its mean confidence, the words.
-    pub(super) fn read(&mut self, picture: &Prepared, order: &Order) -> Result<(String, f64, Vec<Word>), Error> {
+    /// Reads one picture: the words in reading order.
+    pub(super) fn read(&mut self, picture: &Prepared, order: &Order) -> Result<Vec<Word>, Error> {
         // Both always, as they stay from one reading to the next.
         self.set(c"tessedit_pageseg_mode", &order.segmentation)?;
         self.set(c"tessedit_char_whitelist", &order.whitelist)?;
@@ -74,8 +83,7 @@ impl Tesseract {
 }
 
 /// Reads Tesseract's table: a row for each page, block, paragraph, line (levels 1 to 4) and word (5).
-fn parse(table: &str, picture: &Prepared) -> (String, f64, Vec<Word>) {
-    let mut text = String::new();
+fn parse(table: &str, picture: &Prepared) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
     let mut last_line = None;
     let mut line = 0;
@@ -89,16 +97,10 @@ fn parse(table: &str, picture: &Prepared) -> (String, f64, Vec<Word>) {
         let numbers = [left, top, width, height].map(|field| field.parse::<u32>().ok());
         let ([Some(left), Some(top), Some(width), Some(height)], Ok(confidence)) = (numbers, confidence.parse::<f64>()) else { continue };
         let this_line = Some((block, paragraph, number));
-        if last_line.is_some() {
-            let same = last_line == this_line;
-            text.push(if same { ' ' } else { '\n' });
-            line += u32::from(!same);
-        }
+        line += u32::from(last_line.is_some() && last_line != this_line);
         last_line = this_line;
-        text.push_str(word);
         let (x, y, width, height) = picture.back(left, top, width, height);
         words.push(Word { text: word.to_owned(), confidence: (confidence / 100.0).clamp(0.0, 1.0), x, y, width, height, line });
     }
-    let confidence = if words.is_empty() { 0.0 } else { words.iter().map(|word| word.confidence).sum::<f64>() / words.len() as f64 };
-    (text, confidence, words)
+    words
 }

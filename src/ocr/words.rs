@@ -12,14 +12,15 @@ use utoipa::{PartialSchema, ToSchema};
 pub struct Reading {
     /// Tesseract's name of the language, several joined by `+` (`eng`, `deu+eng`); without it the configured ones.
     pub language: Option<String>,
-    /// Tesseract's page segmentation mode, 1 or 3–13: 6 = one block, 7 = one line, 11 = sparse text. Without it 6 where
-    /// the picture is at most 64 pixels high, 11 where it is larger than 640×480, and else 4, text of several sizes. The neural engine takes
-    /// 7, 8, 10 and 13 as one line, and finds the lines itself else.
+    /// Tesseract's page segmentation mode, 1 or 3–13: 6 = one block, 7 = one line, 11 = sparse text. Without it lines are
+    /// looked for first and each is read by itself, unless `preprocess` says something else: then it is 6 where the picture is at most 64 pixels
+    /// high, 11 where it is larger than 640×480, and else 4, text of several sizes. The neural engine takes 7, 8, 10 and 13 as one line, and finds
+    /// the lines itself else.
     pub page_segmentation: Option<u8>,
     /// Read only these characters.
     pub whitelist: Option<String>,
-    /// What is done to the picture first.
-    pub preprocess: Preprocess,
+    /// What is done to the picture first; without it `auto`.
+    pub preprocess: Option<Preprocess>,
     /// What reads it; without it Tesseract.
     pub engine: Option<Engine>,
     /// From which confidence on the text is accepted, 0–1; without it the configured one.
@@ -46,7 +47,8 @@ pub enum Engine {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "Written", into = "Written")]
 pub enum Preprocess {
-    /// Grey, twice as large, dark themes inverted, a border: what reads screens best (`[{"scale": 2}, "invert_dark", {"border": 10}]`).
+    /// What reads screens best: each line is cut out, larger, dark on light, with a border. With a `page_segmentation` all of the picture
+    /// at once: `[{"scale": 2}, "invert_dark", {"border": 10}]`.
     #[default]
     Auto,
     /// Nothing but grey.
@@ -76,7 +78,8 @@ pub enum Step {
     Border(u32),
 }
 
-/// [`Preprocess`] as it is written down.
+/// What is done to a picture before it is read: `"auto"`, `"none"`, or at most 16 steps, one after the other; grey it is before them. Of steps, an
+/// enlargement or border by which a side would have more than 32,000 pixels, or the picture more than 100 million, is left out.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(
     untagged,
@@ -95,7 +98,7 @@ pub enum Written {
 #[serde(rename_all = "lowercase")]
 #[schema(as = PreprocessName)]
 pub enum Usual {
-    /// What reads screens best.
+    /// What reads screens best: for Tesseract grey, enlarged, dark themes turned round, with a border; for the neural engine nothing but grey.
     Auto,
     /// Nothing but grey.
     None,
@@ -138,7 +141,7 @@ impl ToSchema for Preprocess {
 }
 
 /// What was read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Text {
     /// The text, lines separated by line breaks, without surrounding white space.
     pub text: String,

@@ -3,8 +3,7 @@
 use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio_util::sync::CancellationToken;
-
+use super::waiting::Patience;
 use super::{Error, read_frame};
 use crate::desktop::Desktop;
 use crate::ocr::{Ocr, Reading, Text};
@@ -19,6 +18,9 @@ const PLACES: usize = 256;
 /// Parts of screens of which is remembered what they showed.
 const PRINTS: usize = 256;
 
+/// Where a picture was seen, and in which size.
+pub(super) type Seen = (Region, f64);
+
 #[derive(Default)]
 pub(super) struct Memory {
     /// The one that was used last stands last.
@@ -27,8 +29,8 @@ pub(super) struct Memory {
     searches: Mutex<Vec<(Searched, u64, Matches)>>,
     /// What parts of desktops showed, by the desktop's count and by their pixels.
     prints: Mutex<Vec<(String, Region, u64, u64)>>,
-    /// Where pictures were last seen, by desktop and picture.
-    places: Mutex<Vec<(String, u64, Region)>>,
+    /// Where pictures were last seen and in which size, by desktop and picture.
+    places: Mutex<Vec<(String, u64, Seen)>>,
 }
 
 /// A search for a picture.
@@ -65,7 +67,7 @@ impl Memory {
         desktop: &Desktop,
         region: Region,
         reading: &Reading,
-        cancel: &CancellationToken,
+        patience: &Patience,
     ) -> Result<(Arc<Text>, bool), Error> {
         // Asked first: what changes between this and the picture counts as changed once more.
         let generation = desktop.generation(region)?;
@@ -81,7 +83,7 @@ impl Memory {
             self.keep(Kept { generation, ..known });
             return Ok((text, true));
         }
-        let text = Arc::new(read_frame(ocr, &frame, (frame.x(), frame.y()), reading, cancel)?);
+        let text = Arc::new(read_frame(ocr, &frame, (frame.x(), frame.y()), reading, patience)?);
         let (desktop, reading) = (desktop.name().to_owned(), reading.clone());
         self.keep(Kept { desktop, region, reading, generation, print, text: Arc::clone(&text) });
         Ok((text, false))
@@ -123,14 +125,14 @@ impl Memory {
         }
     }
 
-    /// Where a picture was last seen.
-    pub(super) fn last_place(&self, desktop: &str, picture: u64) -> Option<Region> {
+    /// Where a picture was last seen, and in which size.
+    pub(super) fn last_place(&self, desktop: &str, picture: u64) -> Option<Seen> {
         let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         places.iter().find(|(of, known, _)| of == desktop && *known == picture).map(|(_, _, place)| *place)
     }
 
     /// Notes where a picture was seen; one that was not seen keeps its last place.
-    pub(super) fn remember_place(&self, searched: &Searched, place: Option<Region>) {
+    pub(super) fn remember_place(&self, searched: &Searched, place: Option<Seen>) {
         let Some(place) = place else { return };
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         places.retain(|(of, known, _)| *of != searched.desktop || *known != searched.picture);

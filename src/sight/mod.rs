@@ -17,17 +17,21 @@ mod words;
 mod zones;
 
 use std::sync::Arc;
+use std::time::Instant;
 
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::desktop::Desktop;
+use crate::error::Kind;
 use crate::ocr::{self, Ocr, Reading, Text};
 use crate::screen::{Frame, Region};
 
-pub use error::{Error, Missed};
+pub use error::{Error, Missed, NoAnchor};
 use memory::Memory;
 use place::Place;
 pub use still::difference;
+use waiting::Patience;
 pub use words::*;
 pub use zones::Book;
 use zones::Zones;
@@ -69,12 +73,38 @@ impl Sight {
     pub async fn read(&self, desktop: &Arc<Desktop>, zone: Zone, reading: Reading, cancel: &CancellationToken) -> Result<Text, Error> {
         let place = Place::new(&zone, &self.inner.zones)?;
         let reading = place.reading(reading);
-        let seen = self.looking(desktop, cancel, move |inner, desktop, cancel| {
-            let region = place.on(inner, desktop, cancel)?;
-            let (text, _) = inner.memory.read(&inner.ocr, desktop, region, &reading, cancel)?;
-            Ok(text)
+        let seen = self.looking(desktop, cancel, move |inner, desktop, patience| {
+            let region = place.on(inner, desktop, patience)?;
+            match inner.memory.read(&inner.ocr, desktop, region, &reading, patience) {
+                Ok((text, _)) => Ok(text),
+                Err(Error::Ocr(late @ ocr::Error::Timeout(_))) => {
+                    let details = json!({ "zone": region, "image": show::on_desktop(desktop, region) });
+                    let message = format!("the zone {} could not be read in time: {late}", described(region));
+                    Err(Error::Missed(Box::new(Missed { kind: Kind::Timeout, message, details })))
+                }
+                Err(error) => Err(error),
+            }
         });
-        Ok(Text::clone(&*seen.await?))
+        match seen.await {
+            Ok(text) => Ok(Text::clone(&text)),
+            Err(error) => Err(self.explained(desktop, error, cancel).await),
+        }
+    }
+
+    /// What a part of a desktop shows now, as a `data:` URL. None where it cannot be seen.
+    pub async fn shown(&self, desktop: &Arc<Desktop>, part: Region, cancel: &CancellationToken) -> Option<String> {
+        self.looking(desktop, cancel, move |_, desktop, _| Ok(show::on_desktop(desktop, part))).await.ok().flatten()
+    }
+
+    /// An error that ends a look, with a picture where one tells something.
+    async fn explained(&self, desktop: &Arc<Desktop>, error: Error, cancel: &CancellationToken) -> Error {
+        match error {
+            Error::NoAnchor(mut missed) => {
+                missed.image = self.shown(desktop, missed.telling(), cancel).await;
+                Error::NoAnchor(missed)
+            }
+            error => error,
+        }
     }
 
     /// Does what blocks where it holds nobody up. Whoever stops waiting for it stops the reading.
@@ -82,18 +112,31 @@ impl Sight {
         &self,
         desktop: &Arc<Desktop>,
         cancel: &CancellationToken,
-        work: impl FnOnce(&Inner, &Desktop, &CancellationToken) -> Result<T, Error> + Send + 'static,
+        work: impl FnOnce(&Inner, &Desktop, &Patience) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (inner, desktop, cancel) = (Arc::clone(&self.inner), Arc::clone(desktop), cancel.child_token());
-        let _gone = cancel.clone().drop_guard();
-        let work = tokio::task::spawn_blocking(move || work(&inner, &desktop, &cancel));
+        self.looking_until(desktop, None, cancel, work).await
+    }
+
+    /// The same, which is given up at its end.
+    async fn looking_until<T: Send + 'static>(
+        &self,
+        desktop: &Arc<Desktop>,
+        end: Option<Instant>,
+        cancel: &CancellationToken,
+        work: impl FnOnce(&Inner, &Desktop, &Patience) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (inner, desktop, patience) = (Arc::clone(&self.inner), Arc::clone(desktop), Patience { cancel: cancel.child_token(), end });
+        let _gone = patience.cancel.clone().drop_guard();
+        let work = tokio::task::spawn_blocking(move || work(&inner, &desktop, &patience));
         work.await.unwrap_or(Err(Error::Ended))
     }
 }
 
 /// Reads a picture; boxes count from its corner, moved by where that is.
-fn read_frame(ocr: &Ocr, frame: &Frame, corner: (i32, i32), reading: &Reading, cancel: &CancellationToken) -> Result<Text, ocr::Error> {
-    let mut text = ocr.read(&frame.to_gray(), reading, cancel)?;
+fn read_frame(ocr: &Ocr, frame: &Frame, corner: (i32, i32), reading: &Reading, patience: &Patience) -> Result<Text, ocr::Error> {
+    let own = Instant::now() + ocr.timeout();
+    let end = patience.end.map_or(own, |end| end.min(own));
+    let mut text = ocr.read_until(&frame.to_gray(), reading, end, &patience.cancel)?;
     for word in &mut text.words {
         word.x = word.x.saturating_add(corner.0);
         word.y = word.y.saturating_add(corner.1);

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::error::Missed;
+use super::error::{Missed, Nearest};
 use super::memory::Searched;
 use super::place::Place;
-use super::waiting::{self, Ended};
+use super::waiting::{self, Ended, Patience};
 use super::words::{FoundPicture, PictureSearch, PictureSought};
-use super::{Error, Inner, Sight, described, show};
+use super::{Error, Inner, Sight, described};
 use crate::desktop::Desktop;
 use crate::error::Kind;
 use crate::screen::{Capture, Frame, Region};
@@ -52,8 +52,8 @@ impl Sight {
         let place = Place::new(&search.zone(), &self.inner.zones)?;
         let wait = waiting::time(search.timeout)?;
         let (wanted, size) = (search.clone(), needle.size());
-        let look = move |inner: &Inner, desktop: &Desktop, cancel: &CancellationToken| -> Result<(bool, Option<Look>), Error> {
-            let zone = match place.on(inner, desktop, cancel) {
+        let look = move |inner: &Inner, desktop: &Desktop, patience: &Patience| -> Result<(bool, Option<Look>), Error> {
+            let zone = match place.on(inner, desktop, patience) {
                 Ok(zone) => zone,
                 // With its window it has gone as well.
                 Err(error) if wanted.gone && error.may_pass() => return Ok((true, None)),
@@ -79,11 +79,8 @@ impl Sight {
         if search.timeout.is_some() || search.gone {
             return Err(Error::invalid("/timeout", "a picture does not change: leave out timeout and gone"));
         }
-        if search.monitor.is_some() || search.window.is_some() || search.zone.is_some() {
-            return Err(Error::invalid("/window", "a picture has no monitors, windows and zones: give x, y, width and height, or nothing"));
-        }
         let whole = Region { x: 0, y: 0, width: frame.width(), height: frame.height() };
-        let zone = search.zone().part()?.unwrap_or(whole);
+        let zone = search.zone().part_of_picture()?.unwrap_or(whole);
         let part = frame.crop(zone)?;
         let wanted = search.clone();
         let matches = tokio::task::spawn_blocking(move || found_in(&part, &needle, &wanted)).await.map_err(|_| Error::Ended)?;
@@ -100,7 +97,7 @@ impl Sight {
         cancel: &CancellationToken,
     ) -> Error {
         let part = look.nearest.or(look.matches.first().copied()).map_or(look.zone, |found| region_of(&found));
-        let picture = self.looking(desktop, cancel, move |_, desktop, _| Ok(show::on_desktop(desktop, part))).await;
+        let image = self.shown(desktop, part, cancel).await;
         let seconds = search.timeout.unwrap_or_default();
         // A picture in base64 is no name for it.
         let name = search.picture.as_deref().filter(|name| !name.starts_with("data:")).map(|name| format!(" {name:?}")).unwrap_or_default();
@@ -129,7 +126,7 @@ impl Sight {
             "zone": look.zone,
             "nearest": look.nearest,
             "matches": look.matches.iter().take(20).collect::<Vec<_>>(),
-            "image": picture.ok().flatten().map_or(Value::Null, Value::String),
+            "image": image,
         });
         Error::Missed(Box::new(Missed { kind: Kind::Timeout, message, details }))
     }
@@ -151,7 +148,8 @@ fn check(search: &PictureSearch) -> Result<(), Error> {
 
 /// Looks once: where it was last seen, and then in all of the zone.
 fn look(inner: &Inner, desktop: &Desktop, zone: Region, needle: &Needle, search: &PictureSearch) -> Result<Look, Error> {
-    let whole = search.all || search.occurrence.is_some_and(|number| number > 1);
+    // Which of several it is shows only among all of them.
+    let whole = search.all || search.occurrence.is_some();
     let wanted = Searched {
         desktop: desktop.name().to_owned(),
         zone,
@@ -165,8 +163,9 @@ fn look(inner: &Inner, desktop: &Desktop, zone: Region, needle: &Needle, search:
         return Ok(Look::of(known, zone, (zone.x, zone.y), true));
     }
     let capture = |region| desktop.screen().capture(&Capture { monitor: None, region: Some(region) });
-    let last = inner.memory.last_place(&wanted.desktop, wanted.picture).filter(|last| zone.encloses(last) && !whole);
-    if let Some(last) = last {
+    let scales = scales(search);
+    let last = inner.memory.last_place(&wanted.desktop, wanted.picture);
+    if let Some((last, scale)) = last.filter(|(last, scale)| zone.encloses(last) && scales.contains(scale) && !whole) {
         let around = Region {
             x: last.x.saturating_sub_unsigned(MOVED),
             y: last.y.saturating_sub_unsigned(MOVED),
@@ -178,32 +177,40 @@ fn look(inner: &Inner, desktop: &Desktop, zone: Region, needle: &Needle, search:
         let place = (last.x.abs_diff(around.x), last.y.abs_diff(around.y));
         let colour = |x, y| frame.pixel(x, y).unwrap_or_default();
         let scene = Scene { gray: frame.to_gray(), colour: &colour };
-        if let Some(found) = vision::find_near(&scene, needle, place, MOVED, search.min_score.unwrap_or(LIKE)) {
+        if let Some(found) = vision::find_near(&scene, needle, (place, scale), MOVED, search.min_score.unwrap_or(LIKE)) {
             let matches = Matches { found: vec![found], nearest: None };
             let look = Look::of(matches, zone, (around.x, around.y), false);
-            inner.memory.remember_place(&wanted, look.matches.first().map(region_of));
+            inner.memory.remember_place(&wanted, look.matches.first().map(sized));
             return Ok(look);
         }
     }
     let matches = found_in(&capture(zone)?, needle, search);
     inner.memory.searched(&wanted, generation, matches.clone());
     let look = Look::of(matches, zone, (zone.x, zone.y), false);
-    // Another size is not looked for where it was last.
-    inner.memory.remember_place(&wanted, look.matches.first().filter(|found| found.scale == 1.0).map(region_of));
+    inner.memory.remember_place(&wanted, look.matches.first().map(sized));
     Ok(look)
 }
 
-/// Where a picture is in a part of a desktop.
-pub(super) fn place_of(inner: &Inner, desktop: &Desktop, part: Region, needle: &Needle) -> Result<Option<Region>, Error> {
+/// Where a picture is in a part of a desktop, or what comes closest to it.
+pub(super) fn place_of(inner: &Inner, desktop: &Desktop, part: Region, needle: &Needle) -> Result<Result<Region, Option<Nearest>>, Error> {
     let look = look(inner, desktop, part, needle, &PictureSearch::default())?;
-    Ok(look.matches.first().map(region_of))
+    let nearest = look.nearest.map(|nearest| Nearest { text: None, score: nearest.score, place: region_of(&nearest) });
+    Ok(look.matches.first().map(region_of).ok_or(nearest))
 }
 
 fn found_in(frame: &Frame, needle: &Needle, search: &PictureSearch) -> Matches {
     let colour = |x, y| frame.pixel(x, y).unwrap_or_default();
     let scene = Scene { gray: frame.to_gray(), colour: &colour };
-    let scales = if search.scales.is_empty() { &[1.0][..] } else { &search.scales };
-    vision::find(&scene, needle, search.min_score.unwrap_or(LIKE), scales)
+    vision::find(&scene, needle, search.min_score.unwrap_or(LIKE), scales(search))
+}
+
+/// The sizes in which it is looked for.
+fn scales(search: &PictureSearch) -> &[f64] {
+    if search.scales.is_empty() { &[1.0] } else { &search.scales }
+}
+
+fn sized(found: &FoundPicture) -> (Region, f64) {
+    (region_of(found), found.scale)
 }
 
 impl Look {
@@ -229,6 +236,7 @@ impl Look {
             found: self.wanted(search).copied(),
             nearest: self.nearest,
             zone: Some(self.zone),
+            image: None,
             known: self.known,
             execution_time: started.elapsed().as_secs_f64(),
             matches: self.matches,

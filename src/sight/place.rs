@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
+use super::error::{Nearest, NoAnchor};
+use super::text::region_of;
+use super::waiting::Patience;
 use super::zones::{Anchor, Zones, anchor};
 use super::{Error, Inner, WindowChoice, Zone, picture};
 use crate::desktop::Desktop;
-use crate::ocr::{Preprocess, Reading};
+use crate::ocr::{Reading, Text};
 use crate::screen::{Capture, Region};
 use crate::windows::{Filter, Window};
 
@@ -58,7 +59,7 @@ impl Place {
                 language: known.language,
                 page_segmentation: known.page_segmentation,
                 whitelist: known.whitelist,
-                preprocess: known.preprocess,
+                preprocess: Some(known.preprocess),
                 engine: known.engine,
                 confidence_threshold: None,
             },
@@ -85,47 +86,65 @@ impl Place {
             language: asked.language.or_else(|| own.language.clone()),
             page_segmentation: asked.page_segmentation.or(own.page_segmentation),
             whitelist: asked.whitelist.or_else(|| own.whitelist.clone()),
-            preprocess: if asked.preprocess == Preprocess::default() { own.preprocess.clone() } else { asked.preprocess },
+            preprocess: asked.preprocess.or_else(|| own.preprocess.clone()),
             engine: asked.engine.or(own.engine),
             confidence_threshold: asked.confidence_threshold,
         }
     }
 
-    /// Where that is on the virtual screen now.
-    pub(super) fn on(&self, inner: &Inner, desktop: &Desktop, cancel: &CancellationToken) -> Result<Region, Error> {
-        let whole = match &self.of {
+    /// Where that is on the virtual screen now: as much of it as is on the screen.
+    pub(super) fn on(&self, inner: &Inner, desktop: &Desktop, patience: &Patience) -> Result<Region, Error> {
+        match &self.of {
             Of::Screen => return Ok(desktop.screen().region(&Capture { monitor: None, region: self.part })?),
             Of::Monitor(monitor) => return Ok(desktop.screen().region(&Capture { monitor: Some(*monitor), region: self.part })?),
+            Of::Window(_) | Of::Zone(_) => {}
+        }
+        let (whole, unseen) = self.whole(inner, desktop, patience)?;
+        inside(whole, self.part)?.overlap(desktop.screen().bounds()?).ok_or(unseen)
+    }
+
+    /// Where what it is a part of is, over the edge of the screen or not; and what is wrong where nothing of the part can be seen.
+    fn whole(&self, inner: &Inner, desktop: &Desktop, patience: &Patience) -> Result<(Region, Error), Error> {
+        let whole = match &self.of {
+            Of::Screen => desktop.screen().bounds()?,
+            Of::Monitor(monitor) => desktop.screen().region(&Capture { monitor: Some(*monitor), region: None })?,
             Of::Window(choice) => {
                 let window = window(desktop, choice)?;
                 let whole = Region { x: window.x, y: window.y, width: window.width, height: window.height };
-                let unseen = || Error::Unseen { id: window.id, title: window.title.clone() };
-                return part_of(desktop, whole, self.part, true)?.filter(|_| window.is_visible).ok_or_else(unseen);
+                let unseen = Error::Unseen { id: window.id, title: window.title };
+                return if window.is_visible { Ok((whole, unseen)) } else { Err(unseen) };
             }
-            Of::Zone(named) => named.on(inner, desktop, cancel)?,
+            Of::Zone(named) => named.on(inner, desktop, patience)?,
         };
-        part_of(desktop, whole, self.part, true)?.ok_or(Error::Outside(whole))
+        Ok((whole, Error::Outside(whole)))
     }
 }
 
 impl Named {
-    fn on(&self, inner: &Inner, desktop: &Desktop, cancel: &CancellationToken) -> Result<Region, Error> {
-        let base = self.base.on(inner, desktop, cancel)?;
-        let beside = match &self.anchor {
-            None => base,
-            Some(Anchor::Text(text, pattern)) => {
-                let (read, _) = inner.memory.read(&inner.ocr, desktop, base, &self.reading_of_anchor(), cancel)?;
-                let found = pattern.find(&read.words).found.into_iter().next();
-                let hit = found.ok_or_else(|| Error::NoAnchor { zone: self.name.clone(), anchor: format!("the text {text:?}") })?;
-                Region { x: hit.x, y: hit.y, width: hit.width, height: hit.height }
+    /// Where it is, over the edge of the screen or not.
+    fn on(&self, inner: &Inner, desktop: &Desktop, patience: &Patience) -> Result<Region, Error> {
+        let Some(anchor) = &self.anchor else {
+            return inside(self.base.whole(inner, desktop, patience)?.0, self.part);
+        };
+        let base = self.base.on(inner, desktop, patience)?;
+        let missed = |anchor: String, seen: Option<&Text>, nearest: Option<Nearest>| {
+            let (zone, seen) = (self.name.clone(), seen.map(|text| text.text.clone()));
+            Error::NoAnchor(Box::new(NoAnchor { zone, anchor, place: base, seen, nearest, image: None }))
+        };
+        let beside = match anchor {
+            Anchor::Text(text, pattern) => {
+                let (read, _) = inner.memory.read(&inner.ocr, desktop, base, &self.reading_of_anchor(), patience)?;
+                let hits = pattern.find(&read.words);
+                let nearest = hits.nearest.map(|hit| Nearest { text: Some(hit.text.clone()), score: hit.score, place: region_of(&hit) });
+                let hit = hits.found.into_iter().next().ok_or_else(|| missed(format!("the text {text:?}"), Some(&read), nearest))?;
+                region_of(&hit)
             }
-            Some(Anchor::Picture(needle)) => {
-                let found = picture::place_of(inner, desktop, base, needle)?;
-                found.ok_or_else(|| Error::NoAnchor { zone: self.name.clone(), anchor: "its picture".to_owned() })?
+            Anchor::Picture(needle) => {
+                picture::place_of(inner, desktop, base, needle)?.map_err(|nearest| missed("its picture".to_owned(), None, nearest))?
             }
         };
-        // Beside its anchor it may be anywhere on the screen.
-        part_of(desktop, beside, self.part, self.anchor.is_none())?.ok_or(Error::Outside(beside))
+        // Beside its anchor it may be anywhere.
+        Ok(moved(beside, self.part))
     }
 
     /// What is read to find the text beside which it stands is more than the zone.
@@ -135,16 +154,19 @@ impl Named {
     }
 }
 
-/// A part that counts from the corner of another, as far as it is on the screen, and `inside` of that one. None where nothing of it is.
-fn part_of(desktop: &Desktop, whole: Region, part: Option<Region>, inside: bool) -> Result<Option<Region>, Error> {
-    let wanted = match part {
-        None => whole,
-        Some(part) if part.width == 0 || part.height == 0 => return Err(crate::screen::Error::EmptyRegion.into()),
-        Some(part) => Region { x: whole.x.saturating_add(part.x), y: whole.y.saturating_add(part.y), ..part },
-    };
-    let kept = if inside { wanted.overlap(whole) } else { Some(wanted) };
-    let bounds = desktop.screen().bounds()?;
-    Ok(kept.and_then(|kept| kept.overlap(bounds)))
+/// A part that counts from the corner of another, or all of that one.
+fn moved(whole: Region, part: Option<Region>) -> Region {
+    let placed = |part: Region| Region { x: whole.x.saturating_add(part.x), y: whole.y.saturating_add(part.y), ..part };
+    part.map_or(whole, placed)
+}
+
+/// The same for one that lies in it.
+fn inside(whole: Region, part: Option<Region>) -> Result<Region, Error> {
+    if part.is_some_and(|part| part.width == 0 || part.height == 0) {
+        return Err(crate::screen::Error::EmptyRegion.into());
+    }
+    let wanted = moved(whole, part);
+    if whole.encloses(&wanted) { Ok(wanted) } else { Err(Error::Beyond { part: wanted, whole }) }
 }
 
 impl Zone {
@@ -158,6 +180,17 @@ impl Zone {
             (Some(x), Some(y), Some(width), Some(height)) => Ok(Some(Region { x, y, width, height })),
             _ => Err(Error::invalid("/x", "a part needs x, y, width and height together")),
         }
+    }
+
+    /// The same of a picture, which has nothing else to be a part of.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] as well where a monitor, a window or a zone is named.
+    pub fn part_of_picture(&self) -> Result<Option<Region>, Error> {
+        if self.monitor.is_some() || self.window.is_some() || self.zone.is_some() {
+            return Err(Error::invalid("/window", "a picture has no monitors, windows and zones: give x, y, width and height, or nothing"));
+        }
+        self.part()
     }
 }
 
@@ -174,4 +207,21 @@ fn window(desktop: &Desktop, choice: &WindowChoice) -> Result<Window, Error> {
         let titles = there.into_iter().map(|window| window.title).take(TITLES).collect();
         Error::NoWindow { wanted: serde_json::to_string(&filter).unwrap_or_default(), titles }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ocr::Preprocess;
+
+    #[test]
+    fn what_is_asked_for_counts_more_than_what_the_zone_says() {
+        let own = Reading { preprocess: Some(Preprocess::None), language: Some("deu".to_owned()), ..Reading::default() };
+        let base = Place { of: Of::Screen, part: None };
+        let named = Named { name: "total".to_owned(), base, part: None, anchor: None, reading: own.clone() };
+        let place = Place { of: Of::Zone(Arc::new(named)), part: None };
+        assert_eq!(place.reading(Reading::default()), own);
+        let auto = Reading { preprocess: Some(Preprocess::Auto), ..Reading::default() };
+        assert_eq!(place.reading(auto).preprocess, Some(Preprocess::Auto));
+    }
 }

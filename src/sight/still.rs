@@ -3,15 +3,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::error::Missed;
 use super::memory::fingerprint;
 use super::place::Place;
-use super::waiting::{self, Ended};
+use super::waiting::{self, Ended, Patience};
 use super::words::{PictureDifference, StillSearch, Stillness};
-use super::{Error, Inner, Sight, described, show};
+use super::{Error, Inner, Sight, described};
 use crate::desktop::Desktop;
 use crate::error::Kind;
 use crate::screen::{Capture, Frame, Region};
@@ -93,8 +93,8 @@ impl Sight {
         let timeout = search.timeout.unwrap_or(PATIENCE);
         let wait = waiting::time(Some(timeout))?;
         let last: Mutex<Option<Seen>> = Mutex::new(None);
-        let look = move |inner: &Inner, desktop: &Desktop, cancel: &CancellationToken| -> Result<(bool, Stillness), Error> {
-            let zone = place.on(inner, desktop, cancel)?;
+        let look = move |inner: &Inner, desktop: &Desktop, patience: &Patience| -> Result<(bool, Stillness), Error> {
+            let zone = place.on(inner, desktop, patience)?;
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
             let seen = seen(desktop, zone, last.take(), before)?;
             let told = (is_it(&seen), Stillness { zone, changes: seen.changes, execution_time: started.elapsed().as_secs_f64() });
@@ -104,9 +104,8 @@ impl Sight {
         match self.look_until(desktop, wait, cancel, Arc::new(look)).await? {
             Ended::Done(stillness) => Ok(stillness),
             Ended::Late(Stillness { zone, changes, .. }) => {
-                let picture = self.looking(desktop, cancel, move |_, desktop, _| Ok(show::on_desktop(desktop, zone))).await;
+                let image = self.shown(desktop, zone, cancel).await;
                 let message = format!("the zone {} {missed} within {timeout} s; it changed {changes} times", described(zone));
-                let image = picture.ok().flatten().map_or(Value::Null, Value::String);
                 let details = json!({ "zone": zone, "changes": changes, "image": image });
                 Err(Error::Missed(Box::new(Missed { kind: Kind::Timeout, message, details })))
             }
@@ -119,8 +118,8 @@ impl Sight {
     /// For a place that is not on the screen.
     pub async fn look_at(&self, desktop: &Arc<Desktop>, zone: super::Zone, cancel: &CancellationToken) -> Result<(Region, u64), Error> {
         let place = Place::new(&zone, &self.inner.zones)?;
-        let look = move |inner: &Inner, desktop: &Desktop, cancel: &CancellationToken| -> Result<(Region, u64), Error> {
-            let region = place.on(inner, desktop, cancel)?;
+        let look = move |inner: &Inner, desktop: &Desktop, patience: &Patience| -> Result<(Region, u64), Error> {
+            let region = place.on(inner, desktop, patience)?;
             Ok((region, inner.memory.print(desktop, region)?))
         };
         self.looking(desktop, cancel, look).await
@@ -132,7 +131,7 @@ impl Sight {
     /// For a point that is on no screen.
     pub async fn pixel(&self, desktop: &Arc<Desktop>, x: i32, y: i32, cancel: &CancellationToken) -> Result<[u8; 3], Error> {
         let pixel = Region { x, y, width: 1, height: 1 };
-        let look = move |_: &Inner, desktop: &Desktop, _: &CancellationToken| -> Result<[u8; 3], Error> {
+        let look = move |_: &Inner, desktop: &Desktop, _: &Patience| -> Result<[u8; 3], Error> {
             let frame = desktop.screen().capture(&Capture { monitor: None, region: Some(pixel) })?;
             Ok(frame.pixel(0, 0).unwrap_or_default())
         };

@@ -3,25 +3,27 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::beside::Relation;
 use super::error::Missed;
 use super::place::Place;
-use super::waiting::{self, Ended};
+use super::waiting::{self, Ended, Patience};
 use super::words::{FoundText, TextSearch, TextSought};
-use super::{Error, Inner, Sight, described, read_frame, show};
+use super::{Error, Inner, Sight, described, read_frame};
 use crate::desktop::Desktop;
 use crate::error::Kind;
-use crate::ocr::{Hit, Pattern, Text};
+use crate::ocr::{self, Hit, Pattern, Text};
 use crate::screen::{Frame, Region};
 
 /// How much a text must be like the one that is looked for, where nobody says: one letter of seven may be wrong.
 pub(super) const LIKE: f64 = 0.85;
 /// Characters of what was seen that are told.
 const TOLD: usize = 2000;
-/// Of those, so many stand in the sentence.
+/// Words whose boxes are told.
+const TOLD_WORDS: usize = 100;
+/// Of the characters, so many stand in the sentence.
 const TOLD_AT_ONCE: usize = 300;
 
 /// What is looked for, understood.
@@ -36,9 +38,11 @@ struct Wish {
 struct Look {
     matches: Vec<Hit>,
     nearest: Option<Hit>,
-    /// A text beside which it was to be, and which is not there itself.
-    no_anchor: Option<(Relation, String)>,
+    /// A text beside which it was to be, which is not there itself, and what comes closest to that.
+    no_anchor: Option<(Relation, String, Option<Hit>)>,
     zone: Region,
+    /// Why what is there is not known: reading it took too long.
+    unread: Option<String>,
     text: Arc<Text>,
     known: bool,
 }
@@ -57,21 +61,26 @@ impl Sight {
         let wait = waiting::time(search.timeout)?;
         let reading = place.reading(search.reading());
         let wanted = search.clone();
-        let look = move |inner: &Inner, desktop: &Desktop, cancel: &CancellationToken| -> Result<(bool, Option<Look>), Error> {
-            let zone = match place.on(inner, desktop, cancel) {
+        let look = move |inner: &Inner, desktop: &Desktop, patience: &Patience| -> Result<(bool, Option<Look>), Error> {
+            let zone = match place.on(inner, desktop, patience) {
                 Ok(zone) => zone,
                 // With its window it has gone as well.
                 Err(error) if wanted.gone && error.may_pass() => return Ok((true, None)),
                 Err(error) => return Err(error),
             };
-            let (text, known) = inner.memory.read(&inner.ocr, desktop, zone, &reading, cancel)?;
+            let (text, known) = match inner.memory.read(&inner.ocr, desktop, zone, &reading, patience) {
+                Ok(read) => read,
+                Err(Error::Ocr(late @ ocr::Error::Timeout(_))) => return Ok((false, Some(Look::unread(zone, &late)))),
+                Err(error) => return Err(error),
+            };
             let look = wish.look(zone, text, known);
             Ok((look.wanted(&wanted).is_some() != wanted.gone, Some(look)))
         };
         match self.look_until(desktop, wait, cancel, Arc::new(look)).await? {
+            Ended::Late(Some(look)) => Err(self.missed(desktop, look, search, cancel).await),
+            Ended::Done(Some(look)) if look.unread.is_some() => Err(self.missed(desktop, look, search, cancel).await),
             Ended::Done(look) => Ok(look.map(|look| look.sought(&search, started)).unwrap_or_default()),
             Ended::Late(None) => Ok(TextSought::default()),
-            Ended::Late(Some(look)) => Err(self.missed(desktop, look, search, cancel).await),
         }
     }
 
@@ -85,23 +94,22 @@ impl Sight {
         if search.timeout.is_some() || search.gone {
             return Err(Error::invalid("/timeout", "a picture does not change: leave out timeout and gone"));
         }
-        if search.monitor.is_some() || search.window.is_some() || search.zone.is_some() {
-            return Err(Error::invalid("/window", "a picture has no monitors, windows and zones: give x, y, width and height, or nothing"));
-        }
         let whole = Region { x: 0, y: 0, width: frame.width(), height: frame.height() };
-        let zone = search.zone().part()?.unwrap_or(whole);
+        let zone = search.zone().part_of_picture()?.unwrap_or(whole);
         let part = frame.crop(zone)?;
-        let (ocr, reading, cancel) = (Arc::clone(&self.inner.ocr), search.reading(), cancel.child_token());
-        let _gone = cancel.clone().drop_guard();
-        let read = tokio::task::spawn_blocking(move || read_frame(&ocr, &part, (zone.x, zone.y), &reading, &cancel));
+        let (ocr, reading, patience) =
+            (Arc::clone(&self.inner.ocr), search.reading(), Patience { cancel: cancel.child_token(), end: None });
+        let _gone = patience.cancel.clone().drop_guard();
+        let read = tokio::task::spawn_blocking(move || read_frame(&ocr, &part, (zone.x, zone.y), &reading, &patience));
         let text = read.await.map_err(|_| Error::Ended)??;
         Ok(wish.look(zone, Arc::new(text), false).sought(&search, started))
     }
 
     /// Why it is not there: what comes closest, what was read, what the place looks like.
     async fn missed(&self, desktop: &Arc<Desktop>, look: Look, search: TextSearch, cancel: &CancellationToken) -> Error {
-        let part = look.nearest.as_ref().or(look.matches.first()).map_or(look.zone, region_of);
-        let picture = self.looking(desktop, cancel, move |_, desktop, _| Ok(show::on_desktop(desktop, part))).await;
+        let nearest_anchor = look.no_anchor.as_ref().and_then(|(_, _, nearest)| nearest.as_ref());
+        let part = nearest_anchor.or(look.nearest.as_ref()).or(look.matches.first()).map_or(look.zone, region_of);
+        let image = self.shown(desktop, part, cancel).await;
         let wanted = Wish::words_of(&search);
         let seconds = search.timeout.unwrap_or_default();
         let mut message = match search.gone {
@@ -109,25 +117,37 @@ impl Sight {
             false => format!("the text {wanted} did not appear within {seconds} s in the zone {}", described(look.zone)),
         };
         let unfit = look.matches.first().filter(|_| !search.gone);
-        if let Some((relation, anchor)) = &look.no_anchor {
+        if let Some(reason) = &look.unread {
+            message.push_str(&format!("; it could not be read in time: {reason}"));
+        } else if let Some((relation, anchor, nearest)) = &look.no_anchor {
             message.push_str(&format!("; {anchor:?}, which it was to be {}, is not there", relation.words()));
+            if let Some(Hit { text, score, x, y, .. }) = nearest {
+                message.push_str(&format!(": what comes closest is {text:?} at ({x}, {y}), with a score of {score:.2}"));
+            }
         } else if let Some(hit) = unfit {
             message.push_str(&format!("; there are only {}, the first at ({}, {})", look.matches.len(), hit.x, hit.y));
         } else if let Some(Hit { text, score, x, y, .. }) = &look.nearest {
             message.push_str(&format!("; what comes closest is {text:?} at ({x}, {y}), with a score of {score:.2}"));
+            // One that stands elsewhere is like enough.
+            let asked = search.min_score.unwrap_or(LIKE);
+            if search.text.is_some() && *score < asked {
+                message.push_str(&format!(" where {asked:.2} is asked for"));
+            }
         }
-        if !search.gone {
+        if !search.gone && look.unread.is_none() {
             message.push_str(&format!("; what was seen: {}", shortened(&look.text.text)));
         }
         let details = json!({
             "text": search.text,
             "regex": search.regex,
             "zone": look.zone,
-            "seen": clipped(&look.text.text, TOLD),
+            "seen": told(&look.text.text),
             "words": look.text.words.len(),
+            "boxes": look.text.words.iter().take(TOLD_WORDS).map(boxed).collect::<Vec<_>>(),
             "nearest": look.nearest.as_ref().map(found),
+            "anchor": look.no_anchor.as_ref().map(|(_, text, nearest)| json!({ "text": text, "nearest": nearest.as_ref().map(found) })),
             "matches": look.matches.iter().take(20).map(found).collect::<Vec<_>>(),
-            "image": picture.ok().flatten().map_or(Value::Null, Value::String),
+            "image": image,
         });
         Error::Missed(Box::new(Missed { kind: Kind::Timeout, message, details }))
     }
@@ -136,26 +156,34 @@ impl Sight {
 impl Wish {
     fn new(search: &TextSearch) -> Result<Self, Error> {
         let like = search.min_score.unwrap_or(LIKE);
+        if !(0.0..=1.0).contains(&like) {
+            return Err(Error::invalid("/min_score", format!("min_score is {like}: give a number from 0 to 1")));
+        }
         let pattern = match (&search.text, &search.regex) {
-            (Some(text), None) => Pattern::text(text, like, search.match_case)?,
-            (None, Some(regex)) => Pattern::regex(regex)?,
+            (Some(text), None) => Pattern::text(text, like, search.match_case).map_err(wrong("/text"))?,
+            (None, Some(regex)) => Pattern::regex(regex).map_err(wrong("/regex"))?,
             _ => return Err(Error::invalid("/text", "say what to look for: a text or a regex, one of them")),
         };
         let relations = [
-            (Relation::Near, &search.near),
-            (Relation::RightOf, &search.right_of),
-            (Relation::LeftOf, &search.left_of),
-            (Relation::Above, &search.above),
-            (Relation::Below, &search.below),
+            (Relation::Near, "/near", &search.near),
+            (Relation::RightOf, "/right_of", &search.right_of),
+            (Relation::LeftOf, "/left_of", &search.left_of),
+            (Relation::Above, "/above", &search.above),
+            (Relation::Below, "/below", &search.below),
         ];
         let mut beside = Vec::new();
-        for (relation, anchor) in relations {
+        for (relation, path, anchor) in relations {
             if let Some(anchor) = anchor {
-                beside.push((relation, anchor.clone(), Pattern::text(anchor, like, search.match_case)?));
+                let pattern = Pattern::text(anchor, like, search.match_case).map_err(wrong(path))?;
+                beside.push((relation, anchor.clone(), pattern));
             }
         }
         if search.occurrence == Some(0) {
             return Err(Error::invalid("/occurrence", "the first one is 1"));
+        }
+        if search.within.is_some() && beside.is_empty() {
+            let message = "there is nothing that it is to be near: give near, right_of, left_of, above or below as well";
+            return Err(Error::invalid("/within", message));
         }
         Ok(Self { pattern, beside, within: search.within })
     }
@@ -173,9 +201,14 @@ impl Wish {
         let hits = self.pattern.find(&text.words);
         let (mut matches, mut nearest, mut no_anchor) = (hits.found, hits.nearest, None);
         if !self.beside.is_empty() {
-            let anchors: Vec<_> = self.beside.iter().map(|(relation, _, anchor)| (relation, anchor.find(&text.words).found)).collect();
-            let missing = self.beside.iter().zip(&anchors).find(|(_, (_, found))| found.is_empty());
-            no_anchor = missing.map(|((relation, words, _), _)| (*relation, words.clone()));
+            let mut anchors = Vec::with_capacity(self.beside.len());
+            for (relation, words, anchor) in &self.beside {
+                let hits = anchor.find(&text.words);
+                if hits.found.is_empty() && no_anchor.is_none() {
+                    no_anchor = Some((*relation, words.clone(), hits.nearest));
+                }
+                anchors.push((relation, hits.found));
+            }
             let mut near: Vec<(i64, Hit)> = Vec::new();
             for hit in &matches {
                 let distance = anchors.iter().try_fold(0, |sum, (relation, anchors)| {
@@ -190,11 +223,17 @@ impl Wish {
             nearest = nearest.or_else(|| matches.first().filter(|_| near.is_empty()).cloned());
             matches = near.into_iter().map(|(_, hit)| hit).collect();
         }
-        Look { matches, nearest, no_anchor, zone, text, known }
+        Look { matches, nearest, no_anchor, zone, unread: None, text, known }
     }
 }
 
 impl Look {
+    /// One that took too long.
+    fn unread(zone: Region, why: &ocr::Error) -> Self {
+        let (matches, text) = (Vec::new(), Arc::new(Text::default()));
+        Self { matches, nearest: None, no_anchor: None, zone, unread: Some(why.to_string()), text, known: false }
+    }
+
     /// The one that is asked for.
     fn wanted(&self, search: &TextSearch) -> Option<&Hit> {
         let number = usize::try_from(search.occurrence.unwrap_or(1)).unwrap_or(usize::MAX);
@@ -207,15 +246,21 @@ impl Look {
             matches: self.matches.iter().map(found).collect(),
             nearest: self.nearest.as_ref().map(found),
             zone: Some(self.zone),
-            seen: clipped(&self.text.text, TOLD),
+            seen: told(&self.text.text),
             words: self.text.words.len(),
+            image: None,
             known: self.known,
             execution_time: started.elapsed().as_secs_f64(),
         }
     }
 }
 
-fn region_of(hit: &Hit) -> Region {
+/// What is wrong with a text that is looked for, and in which field it stands.
+pub(super) fn wrong(path: &'static str) -> impl Fn(ocr::Error) -> Error {
+    move |error| Error::invalid(path, error.to_string())
+}
+
+pub(super) fn region_of(hit: &Hit) -> Region {
     Region { x: hit.x, y: hit.y, width: hit.width, height: hit.height }
 }
 
@@ -226,6 +271,17 @@ fn found(hit: &Hit) -> FoundText {
     FoundText { text, score, confidence, x, y, width, height, center_x, center_y, groups }
 }
 
+/// A word that was read, and where.
+fn boxed(word: &ocr::Word) -> serde_json::Value {
+    let ocr::Word { text, confidence, x, y, width, height, .. } = word;
+    json!({ "text": text, "confidence": confidence, "x": x, "y": y, "width": width, "height": height })
+}
+
+/// What was read, as far as it is told.
+pub(super) fn told(text: &str) -> String {
+    clipped(text, TOLD)
+}
+
 fn clipped(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
@@ -233,6 +289,6 @@ fn clipped(text: &str, most: usize) -> String {
     }
 }
 
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     if text.is_empty() { "nothing".to_owned() } else { clipped(&text.replace('\n', " / "), TOLD_AT_ONCE) }
 }

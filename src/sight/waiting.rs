@@ -12,8 +12,19 @@ use crate::desktop::Desktop;
 /// Between two looks. Where nothing has changed one costs a question to the X server.
 const PACE: Duration = Duration::from_millis(100);
 
+/// A look that has begun goes on for so long, though its time is over: else nothing could be told of what is there.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a look may go on.
+#[derive(Debug, Clone)]
+pub(super) struct Patience {
+    pub(super) cancel: CancellationToken,
+    /// When it is given up, unless the engine's own limit is nearer.
+    pub(super) end: Option<Instant>,
+}
+
 /// One look: whether it is as it is wanted, and what there is.
-pub(super) type Look<T> = Arc<dyn Fn(&Inner, &Desktop, &CancellationToken) -> Result<(bool, T), Error> + Send + Sync>;
+pub(super) type Look<T> = Arc<dyn Fn(&Inner, &Desktop, &Patience) -> Result<(bool, T), Error> + Send + Sync>;
 
 /// How looking ended.
 pub(super) enum Ended<T> {
@@ -35,13 +46,19 @@ impl Sight {
         let started = Instant::now();
         loop {
             let again = Arc::clone(&look);
-            let looked = self.looking(desktop, cancel, move |inner, desktop, cancel| again(inner, desktop, cancel)).await;
-            let Some(wait) = wait else { return looked.map(|(_, seen)| Ended::Done(seen)) };
+            let end = wait.and_then(|wait| started.checked_add(wait)).map(|end| end.max(Instant::now() + GRACE));
+            let looked = self.looking_until(desktop, end, cancel, move |inner, desktop, patience| again(inner, desktop, patience)).await;
+            let Some(wait) = wait else {
+                return match looked {
+                    Ok((_, seen)) => Ok(Ended::Done(seen)),
+                    Err(error) => Err(self.explained(desktop, error, cancel).await),
+                };
+            };
             let left = wait.saturating_sub(started.elapsed());
             match looked {
                 Ok((true, seen)) => return Ok(Ended::Done(seen)),
                 Ok((false, seen)) if left.is_zero() => return Ok(Ended::Late(seen)),
-                Err(error) if left.is_zero() || !error.may_pass() => return Err(error),
+                Err(error) if left.is_zero() || !error.may_pass() => return Err(self.explained(desktop, error, cancel).await),
                 Ok(_) | Err(_) => {}
             }
             tokio::select! {

@@ -26,7 +26,8 @@ pub enum WindowChoice {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Zone {
-    /// Left edge, counted from the corner of the window or monitor where one is given.
+    /// Left edge, counted from the corner of the window or monitor where one is given, in which the part lies; what of it is over the screen's edge is
+    /// left out.
     pub x: Option<i32>,
     /// Top edge, counted likewise.
     pub y: Option<i32>,
@@ -159,8 +160,8 @@ pub struct TextSearch {
     pub page_segmentation: Option<u8>,
     /// Read only these characters.
     pub whitelist: Option<String>,
-    /// What is done to the picture first.
-    pub preprocess: Preprocess,
+    /// What is done to the picture first; without it what the zone says, or `auto`.
+    pub preprocess: Option<Preprocess>,
     /// What reads it; without it Tesseract.
     pub engine: Option<Engine>,
     /// The desktop; without it the one that is meant anyway.
@@ -230,10 +231,22 @@ pub struct TextSought {
     pub seen: String,
     /// How many words that were.
     pub words: usize,
+    /// How what comes closest looks, or else the part that was looked at, as a `data:` URL: where it was asked what there is, and the text is
+    /// not there.
+    pub image: Option<String>,
     /// Whether it was known already, as nothing had changed there.
     pub known: bool,
     /// Seconds it took.
     pub execution_time: f64,
+}
+
+impl TextSought {
+    /// The part of the screen that shows best why it is not there; none where it is.
+    pub fn telling(&self) -> Option<Region> {
+        let nearest = self.nearest.as_ref().or(self.matches.first());
+        let place = nearest.map(|found| Region { x: found.x, y: found.y, width: found.width, height: found.height });
+        place.or(self.zone).filter(|_| self.found.is_none())
+    }
 }
 
 /// A picture to look for on the screen, where and how. What is left out does not restrict.
@@ -324,10 +337,22 @@ pub struct PictureSought {
     pub nearest: Option<FoundPicture>,
     /// The part of the screen that was looked at; null where its window has gone.
     pub zone: Option<Region>,
+    /// How what comes closest looks, or else the part that was looked at, as a `data:` URL: where it was asked what there is, and the picture
+    /// is not there.
+    pub image: Option<String>,
     /// Whether it was known already, as nothing had changed there.
     pub known: bool,
     /// Seconds it took.
     pub execution_time: f64,
+}
+
+impl PictureSought {
+    /// The part of the screen that shows best why it is not there; none where it is.
+    pub fn telling(&self) -> Option<Region> {
+        let nearest = self.nearest.as_ref().or(self.matches.first());
+        let place = nearest.map(|found| Region { x: found.x, y: found.y, width: found.width, height: found.height });
+        place.or(self.zone).filter(|_| self.found.is_none())
+    }
 }
 
 /// Wait until a part of the screen has not changed for a while, or until it changes.

@@ -109,7 +109,10 @@ impl Sight {
     /// For what is not there: a zone, its window, what it stands beside.
     pub async fn where_is(&self, desktop: &Arc<Desktop>, zone: Zone, cancel: &CancellationToken) -> Result<Region, Error> {
         let place = Place::new(&zone, &self.inner.zones)?;
-        self.looking(desktop, cancel, move |inner: &Inner, desktop, cancel| place.on(inner, desktop, cancel)).await
+        match self.looking(desktop, cancel, move |inner: &Inner, desktop, patience| place.on(inner, desktop, patience)).await {
+            Ok(region) => Ok(region),
+            Err(error) => Err(self.explained(desktop, error, cancel).await),
+        }
     }
 }
 
@@ -154,7 +157,8 @@ pub(super) enum Anchor {
 /// What a zone stands beside, if it does.
 pub(super) fn anchor(zone: &NamedZone) -> Result<Option<Anchor>, Error> {
     if let Some(text) = &zone.anchor_text {
-        return Ok(Some(Anchor::Text(text.clone(), ocr::Pattern::text(text, super::text::LIKE, false)?)));
+        let pattern = ocr::Pattern::text(text, super::text::LIKE, false).map_err(super::text::wrong("/anchor_text"))?;
+        return Ok(Some(Anchor::Text(text.clone(), pattern)));
     }
     let Some(picture) = &zone.anchor_picture else { return Ok(None) };
     let needle = Needle::of_url(picture).ok_or_else(|| Error::invalid("/anchor_picture", "write it as data:image/png;base64,…"))?;

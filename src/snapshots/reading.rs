@@ -215,7 +215,7 @@ fn read_one(
         language: zone.language.clone(),
         page_segmentation: zone.page_segmentation,
         whitelist: zone.whitelist.clone(),
-        preprocess: zone.preprocess.as_ref().unwrap_or(preprocess).clone(),
+        preprocess: Some(zone.preprocess.as_ref().unwrap_or(preprocess).clone()),
         engine: Some(zone.engine.unwrap_or(*engine)),
         confidence_threshold: None,
     };

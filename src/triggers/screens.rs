@@ -20,7 +20,7 @@ use crate::error::Failure;
 use crate::files;
 use crate::policy::Access;
 use crate::runs::{Execute, Timestamp};
-use crate::sight::{PictureSearch, Sight, TextSearch, WindowChoice, Zone};
+use crate::sight::{self, PictureSearch, Sight, TextSearch, WindowChoice, Zone};
 use crate::vision::Needle;
 use crate::workflow::{Becomes, Listens, ScreenStart};
 
@@ -50,12 +50,12 @@ pub(super) async fn follow(inner: Arc<Inner>, cancel: CancellationToken) {
         for known in inner.table.all() {
             let Some(Listens::Screen(start)) = known.listens.clone().filter(|_| known.is_armed()) else { continue };
             let watched = match before.remove(&known.id) {
-                Some(watched) if watched.start == start => watched,
+                Some(watched) if watched.start == *start => watched,
                 other => {
                     end(other).await;
                     let cancel = cancel.child_token();
-                    let task = tokio::spawn(watch(Arc::clone(&inner), Arc::clone(&known.id), start.clone(), cancel.clone()));
-                    Watched { start, cancel, task }
+                    let task = tokio::spawn(watch(Arc::clone(&inner), Arc::clone(&known.id), (*start).clone(), cancel.clone()));
+                    Watched { start: *start, cancel, task }
                 }
             };
             all.insert(Arc::clone(&known.id), watched);
@@ -219,41 +219,63 @@ async fn look(inner: &Inner, start: &ScreenStart, cancel: &CancellationToken) ->
     let ScreenStart { x, y, width, height, monitor, ref zone, min_score, .. } = *start;
     let window = start.window.clone().map(WindowChoice::Title);
     let zone = zone.clone();
-    // A window, or what a zone stands beside, that is not there shows nothing.
-    let gone = |failure: &Failure| failure.code == crate::error::Kind::NotFound;
-    let nothing = || Sighted { there: false, state: Value::Null, told: Value::Null };
     if let Some(picture) = &start.image {
         let path = inner.grant.path(picture, Access::Read)?;
         let read = tokio::task::spawn_blocking(move || Ok::<_, Failure>(Needle::decode(&files::read_bytes(&path)?)?)).await;
         let needle = read.map_err(|_| Failure::from(crate::desktop::Error::Ended("reading a picture")))??;
-        let search = PictureSearch { min_score, x, y, width, height, monitor, window, zone, ..PictureSearch::default() };
-        return match sight.find_picture(&desktop, needle, search, cancel).await.map_err(Failure::from) {
-            Ok(seen) => {
-                let state = json!(seen.found.map(|found| (found.x, found.y)));
-                Ok(Sighted { there: seen.found.is_some(), state, told: json!(seen.found) })
-            }
-            Err(failure) if gone(&failure) => Ok(nothing()),
-            Err(failure) => Err(failure),
-        };
+        let (scales, occurrence) = (start.scales.clone(), start.occurrence);
+        let search =
+            PictureSearch { min_score, scales, occurrence, x, y, width, height, monitor, window, zone, ..PictureSearch::default() };
+        return sighted(sight.find_picture(&desktop, needle, search, cancel).await, |seen| {
+            let state = json!(seen.found.map(|found| (found.x, found.y)));
+            Sighted { there: seen.found.is_some(), state, told: json!(seen.found) }
+        });
     }
     if start.text.is_some() || start.regex.is_some() {
         let (text, regex) = (start.text.clone(), start.regex.clone());
-        let language = start.language.clone();
-        let search = TextSearch { text, regex, min_score, language, x, y, width, height, monitor, window, zone, ..TextSearch::default() };
-        return match sight.find_text(&desktop, search, cancel).await.map_err(Failure::from) {
-            Ok(seen) => {
-                let state = json!(seen.found.as_ref().map(|found| (&found.text, &found.groups)));
-                Ok(Sighted { there: seen.found.is_some(), state, told: json!(seen.found) })
-            }
-            Err(failure) if gone(&failure) => Ok(nothing()),
-            Err(failure) => Err(failure),
+        let search = TextSearch {
+            text,
+            regex,
+            min_score,
+            match_case: start.match_case,
+            occurrence: start.occurrence,
+            near: start.near.clone(),
+            right_of: start.right_of.clone(),
+            left_of: start.left_of.clone(),
+            above: start.above.clone(),
+            below: start.below.clone(),
+            x,
+            y,
+            width,
+            height,
+            monitor,
+            window,
+            zone,
+            language: start.language.clone(),
+            whitelist: start.whitelist.clone(),
+            ..TextSearch::default()
         };
+        return sighted(sight.find_text(&desktop, search, cancel).await, |seen| {
+            let state = json!(seen.found.as_ref().map(|found| (&found.text, &found.groups)));
+            Sighted { there: seen.found.is_some(), state, told: json!(seen.found) }
+        });
     }
     let zone = Zone { x, y, width, height, monitor, window, zone };
-    match sight.look_at(&desktop, zone, cancel).await.map_err(Failure::from) {
-        Ok((region, print)) => Ok(Sighted { there: true, state: json!((region, print)), told: json!({ "zone": region }) }),
-        Err(failure) if gone(&failure) => Ok(nothing()),
-        Err(failure) => Err(failure),
+    sighted(sight.look_at(&desktop, zone, cancel).await, |(region, print)| Sighted {
+        there: true,
+        state: json!((region, print)),
+        told: json!({ "zone": region }),
+    })
+}
+
+/// What a look came to. A window, or what a zone stands beside, that is not there shows nothing; a zone that does not exist is a mistake.
+fn sighted<T>(seen: Result<T, sight::Error>, there: impl FnOnce(T) -> Sighted) -> Result<Sighted, Failure> {
+    match seen {
+        Ok(seen) => Ok(there(seen)),
+        Err(sight::Error::NoWindow { .. } | sight::Error::NoAnchor(_)) => {
+            Ok(Sighted { there: false, state: Value::Null, told: Value::Null })
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -264,7 +286,7 @@ mod tests {
     fn start(event: &str, stable: f64, pace: f64) -> ScreenStart {
         let config = json!({ "text": "x", "event": event, "stable_seconds": stable, "pace": pace });
         match Listens::read("screen", &config) {
-            Ok(Listens::Screen(start)) => start,
+            Ok(Listens::Screen(start)) => *start,
             other => panic!("{other:?}"),
         }
     }

@@ -83,14 +83,21 @@ pub fn find(scene: &Scene<'_>, needle: &Needle, least: f64, scales: &[f64]) -> M
     chosen(candidates, least)
 }
 
-/// Looks for a picture near the place at which it is expected, in its own size. None where it is not there.
-pub fn find_near(scene: &Scene<'_>, needle: &Needle, (x, y): (u32, u32), around: u32, least: f64) -> Option<Match> {
+/// Looks for a picture near the place at which it is expected, in the size in which it is. None where it is not there.
+pub fn find_near(scene: &Scene<'_>, needle: &Needle, ((x, y), scale): ((u32, u32), f64), around: u32, least: f64) -> Option<Match> {
+    let scaled;
+    let needle = if scale == 1.0 {
+        needle
+    } else {
+        scaled = needle.scaled(scale)?;
+        &scaled
+    };
     let fits = |side: usize, whole: u32| side <= whole as usize;
     if !fits(needle.width, scene.gray.width()) || !fits(needle.height, scene.gray.height()) {
         return None;
     }
     let place = score::best_around(scene, needle, (x as usize, y as usize), around as usize)?;
-    (place.score >= THE_SAME.max(least)).then_some(place)
+    (place.score >= THE_SAME.max(least)).then_some(Match { scale, ..place })
 }
 
 /// Those that are good enough, each place once.

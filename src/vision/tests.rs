@@ -149,7 +149,7 @@ fn where_it_was_last_is_looked_at_first() {
     let gray = image::imageops::grayscale(&screen);
     let colour = |x: u32, y: u32| [0, 1, 2].map(|channel| screen.get_pixel(x, y).0[channel]);
     let (scene, needle) = (Scene { gray, colour: &colour }, Needle::new(button).unwrap());
-    let at = |x, y| find_near(&scene, &needle, (x, y), 6, 0.9).map(|found| (found.x, found.y));
+    let at = |x, y| find_near(&scene, &needle, ((x, y), 1.0), 6, 0.9).map(|found| (found.x, found.y));
     assert_eq!([at(100, 60), at(96, 63), at(200, 60), at(5000, 5000)], [Some((100, 60)), Some((100, 60)), None, None]);
 }
 

@@ -294,8 +294,14 @@ impl<'a> Checker<'a> {
                 self.add(Some(index), format!("{base}{path}"), message);
             }
         }
-        if let Some(message) = settings.get("expect").and_then(super::expectation::fault) {
-            self.add(Some(index), format!("{base}/expect"), message);
+        let expected = settings.get("expect").filter(|expected| expected.is_object());
+        if let Some((field, message)) = expected.and_then(super::fault_of_expectation) {
+            let path = if field.is_empty() { format!("{base}/expect") } else { format!("{base}/expect/{field}") };
+            self.add(Some(index), path, message);
+        }
+        if let Some(field) = expected.and_then(super::expectation::expression) {
+            let message = "what is expected is known before the run: there cannot be an {{ expression }} in it".to_owned();
+            self.add(Some(index), format!("{base}/expect/{field}"), message);
         }
         let compiled = ["retry", "timeout", "on_error", "disabled", "pinned", "on_interrupt", "expect"];
         settings

@@ -31,6 +31,7 @@ use utoipa::ToSchema;
 
 pub use dedupe::DedupeKey;
 pub use drawing::{Drawing, Fields};
+pub use expectation::fault_of_expectation;
 pub use model::{Edge, Graph, Node};
 pub use node_type::{Category, NodeKind, NodeType, OnInterrupt, Port};
 pub use settings::{MAX_PRIORITY, WorkflowSettings};

@@ -20,7 +20,7 @@ pub enum Listens {
     /// The start of the server.
     Startup,
     /// What a screen shows.
-    Screen(ScreenStart),
+    Screen(Box<ScreenStart>),
 }
 
 /// A webhook.
@@ -119,6 +119,26 @@ pub struct ScreenStart {
     pub min_score: Option<f64>,
     /// Language of the text.
     pub language: Option<String>,
+    /// Whether capital and small letters of the text differ.
+    #[serde(default)]
+    pub match_case: bool,
+    /// Only these characters are read.
+    pub whitelist: Option<String>,
+    /// Which of several texts or pictures, from 1.
+    pub occurrence: Option<u32>,
+    /// The text stands near this one.
+    pub near: Option<String>,
+    /// It stands on the same height, to the right of this one.
+    pub right_of: Option<String>,
+    /// It stands on the same height, to the left of this one.
+    pub left_of: Option<String>,
+    /// It stands in the same column, above this one.
+    pub above: Option<String>,
+    /// It stands in the same column, below this one.
+    pub below: Option<String>,
+    /// The sizes in which the picture is looked for, as parts of its own.
+    #[serde(default)]
+    pub scales: Vec<f64>,
     /// The zone of this name is watched.
     pub zone: Option<String>,
     /// The window with this in its title is watched.
@@ -246,7 +266,7 @@ impl Listens {
             "webhook" => webhook(fields(config)?).map(Self::Webhook),
             "watch_folder" => folder(fields(config)?).map(Self::Folder),
             "schedule" => schedule_start(config, fields(config)?).map(Self::Schedule),
-            "screen" => screen(fields(config)?).map(Self::Screen),
+            "screen" => screen(fields(config)?).map(|start| Self::Screen(Box::new(start))),
             "startup" => fields(config).map(|StartupFields {}| Self::Startup),
             other => {
                 let hint = nearest(other, KINDS)
@@ -393,6 +413,29 @@ fn screen(fields: ScreenStart) -> Result<ScreenStart, Vec<TriggerFault>> {
     }
     if fields.min_score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
         say("/min_score", "give a number from 0 to 1");
+    }
+    if fields.occurrence == Some(0) {
+        say("/occurrence", "the first one is 1");
+    }
+    if fields.scales.len() > 16 || fields.scales.iter().any(|scale| !(0.1..=10.0).contains(scale)) {
+        say("/scales", "give at most 16 sizes, each from 0.1 to 10 times its own");
+    }
+    let text = fields.text.is_some() || fields.regex.is_some();
+    for (path, given, goes, with) in [
+        ("/language", fields.language.is_some(), text, "text or regex"),
+        ("/match_case", fields.match_case, fields.text.is_some(), "text"),
+        ("/whitelist", fields.whitelist.is_some(), text, "text or regex"),
+        ("/near", fields.near.is_some(), text, "text or regex"),
+        ("/right_of", fields.right_of.is_some(), text, "text or regex"),
+        ("/left_of", fields.left_of.is_some(), text, "text or regex"),
+        ("/above", fields.above.is_some(), text, "text or regex"),
+        ("/below", fields.below.is_some(), text, "text or regex"),
+        ("/scales", !fields.scales.is_empty(), fields.image.is_some(), "image"),
+        ("/occurrence", fields.occurrence.is_some(), named > 0, "text, regex or image"),
+    ] {
+        if given && !goes {
+            say(path, &format!("it says something only beside {with}: leave it out"));
+        }
     }
     let part = [fields.x.is_some(), fields.y.is_some(), fields.width.is_some(), fields.height.is_some()];
     if part.contains(&true) && part.contains(&false) {

@@ -4,6 +4,7 @@ use axum::Json as Answer;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::error::{Error, ErrorResponse, Result};
@@ -113,10 +114,17 @@ fn tenth() -> f64 {
     0.1
 }
 
-/// Looks for a picture once. Whether it is there, and else what comes closest, stands in the answer. Where it was last seen is looked at first.
+/// Looks for a picture once. Whether it is there, and else what comes closest and how that looks, stands in the answer. Where it was last seen
+/// is looked at first. With a `timeout` it waits, as `wait` does.
 #[utoipa::path(post, path = "/api/automation/picture/find", tag = "automation", operation_id = "picture_find", request_body = PictureSearch, responses((status = 200, body = PictureSought), (status = 403, body = ErrorResponse), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse), (status = 504, body = ErrorResponse)))]
 pub(crate) async fn find(State(state): State<Rooms>, Json(search): Json<PictureSearch>) -> Result<Answer<PictureSought>> {
-    Ok(Answer(sought(&state, search).await?))
+    let (gone, target) = (search.gone, search.target.clone());
+    let mut sought = sought(&state, search).await?;
+    if let Some(part) = sought.telling().filter(|_| !gone) {
+        let desktop = state.desktops().reach(target.as_deref()).await?;
+        sought.image = state.sight().shown(&desktop, part, &CancellationToken::new()).await;
+    }
+    Ok(Answer(sought))
 }
 
 /// Waits until a picture is on the screen, or with `gone` until it is not. Where it does not come in time, the error's `details` have what

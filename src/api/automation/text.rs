@@ -52,8 +52,8 @@ pub(crate) struct TextReadRequest {
     page_segmentation: Option<u8>,
     /// Read only these characters.
     whitelist: Option<String>,
-    /// What is done to the picture first.
-    preprocess: Preprocess,
+    /// What is done to the picture first; without it what the zone says, or `auto`.
+    preprocess: Option<Preprocess>,
     /// What reads it; without it Tesseract.
     engine: Option<Engine>,
     /// From which confidence on the text is accepted, 0–1; without it the configured one.
@@ -119,10 +119,17 @@ pub(crate) async fn read(State(state): State<Rooms>, Json(request): Json<TextRea
     Ok(Answer(until(&state, &cancel, state.sight().read(&desktop, zone, reading, &cancel)).await?))
 }
 
-/// Looks for a text once. Whether it is there, what else fits, what comes closest and what was read stands in the answer.
+/// Looks for a text once. Whether it is there, what else fits, what comes closest, how that looks and what was read stands in the answer. With
+/// a `timeout` it waits, as `wait` does.
 #[utoipa::path(post, path = "/api/automation/text/find", tag = "automation", operation_id = "text_find", request_body = TextSearch, responses((status = 200, body = TextSought), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse), (status = 504, body = ErrorResponse)))]
 pub(crate) async fn find(State(state): State<Rooms>, Json(search): Json<TextSearch>) -> Result<Answer<TextSought>> {
-    Ok(Answer(sought(&state, search).await?))
+    let (gone, target) = (search.gone, search.target.clone());
+    let mut sought = sought(&state, search).await?;
+    if let Some(part) = sought.telling().filter(|_| !gone) {
+        let desktop = state.desktops().reach(target.as_deref()).await?;
+        sought.image = state.sight().shown(&desktop, part, &CancellationToken::new()).await;
+    }
+    Ok(Answer(sought))
 }
 
 /// Waits until a text is on the screen, or with `gone` until it is not. Where it does not come in time, the error's `details` have what comes

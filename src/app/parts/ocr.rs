@@ -25,7 +25,11 @@ impl Service for Reading {
     fn details(&self) -> String {
         let neural = if self.0.neural().is_ok() { "; the neural engine is there" } else { "" };
         match self.0.languages() {
-            Ok(languages) => format!("Tesseract reads {}{neural}", languages.join(", ")),
+            Ok(languages) => {
+                let missing = self.0.missing_languages().join(", ");
+                let missing = if missing.is_empty() { missing } else { format!("; of OCR_LANGUAGES not installed: {missing}") };
+                format!("Tesseract reads {}{missing}{neural}", languages.join(", "))
+            }
             Err(error) => format!("{error}{neural}"),
         }
     }

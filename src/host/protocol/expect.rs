@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ocr::Engine;
+
 /// What is to be so once a step has done its work: one of `text`, `regex`, `image`, `pixel`, `window`, `file` and `change`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -26,6 +28,26 @@ pub struct Expectation {
     pub within: Option<f64>,
     /// How much a text or picture must be like it, 0–1.
     pub min_score: Option<f64>,
+    /// Whether capital and small letters of the text differ.
+    pub match_case: bool,
+    /// Which of several texts or pictures, from 1.
+    pub occurrence: Option<u32>,
+    /// The text stands near this one.
+    pub near: Option<String>,
+    /// It stands on the same height, to the right of this one.
+    pub right_of: Option<String>,
+    /// It stands on the same height, to the left of this one.
+    pub left_of: Option<String>,
+    /// It stands in the same column, above this one.
+    pub above: Option<String>,
+    /// It stands in the same column, below this one.
+    pub below: Option<String>,
+    /// Language of the text; without it the zone's, or the configured ones.
+    pub language: Option<String>,
+    /// What reads the text; without it what the zone says, or Tesseract.
+    pub engine: Option<Engine>,
+    /// The sizes in which the picture is looked for, as parts of its own.
+    pub scales: Vec<f64>,
     /// Look at the zone of this name.
     pub zone: Option<String>,
     /// Look at the window with this in its title.
@@ -40,6 +62,18 @@ pub struct Expectation {
     pub width: Option<u32>,
     /// Height of it.
     pub height: Option<u32>,
+}
+
+/// What there was to see before a step of which a change is expected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Before {
+    /// A picture of it, by its number.
+    Picture(u64),
+    /// Its window, or what its zone stands beside, was not there.
+    Nothing,
+    /// It could not be seen: why.
+    Unseen(String),
 }
 
 /// The colour of a pixel.

@@ -59,7 +59,9 @@ mod global {
 
     /// The same, with what is expected of the step once it has done its work: `expect` is a map with one of `text`, `regex`, `image` (a file's path),
     /// `pixel` (`x`, `y`, `colour` as `"#rrggbb"`, `tolerance`), `window` (a part of its title), `file` and `change` (the screen shows something else than
-    /// before), with `within` (seconds, 5), `gone`, `min_score`, and where to look: `zone`, `in_window`, `monitor`, `x`, `y`, `width`, `height`.
+    /// before, or is there and was not), with `within` (seconds, 5), `gone`, `min_score`, and where to look: `zone`, `in_window`, `monitor`, `x`, `y`,
+    /// `width`, `height`. Of a text also `match_case`, `occurrence`, `near`, `right_of`, `left_of`, `above`, `below`, `language`, `engine`; of a picture
+    /// `occurrence` and `scales`. What says nothing about what is expected raises `VALIDATION_ERROR`, before the step does anything.
     ///
     /// What is not so fails the step with what there is instead (`TIMEOUT`, `details.expectation == "unmet"`); what cannot be seen is a warning in
     /// the log. The step's record has its `expectation`. Needs `screen = true`, or `read = ["…"]` for a file or picture.

@@ -33,14 +33,15 @@ mod functions {
     /// ```
     #[rhai_fn(name = "read", return_raw)]
     pub fn read_screen(context: NativeCallContext) -> Returned<Dynamic> {
-        call(&context, Call::OcrRead { image: None, zone: Zone::default(), reading: Reading::default() })
+        call(&context, Call::OcrRead { image: None, zone: Zone::default(), reading: Reading::default(), target: None })
     }
 
     /// Reads a zone (`x`, `y`, `width`, `height`, counted from the corner of a `monitor` or `window` where one is given) or an `image`, with
-    /// `language` (`"deu+eng"`), `page_segmentation` (0–13), `whitelist` (only these characters), `preprocess` (`"auto"`, `"none"`, or a list of steps such as `[#{ scale: 3 }, "invert_dark", "contrast", "threshold", #{ border: 10 }]`),
+    /// `language` (`"deu+eng"`), `page_segmentation` (1, or 3–13), `whitelist` (only these characters), `preprocess` (`"auto"`, `"none"`, or a list of steps such as `[#{ scale: 3 }, "invert_dark", "contrast", "threshold", #{ border: 10 }]`,
+    /// at most 16 of them; `"auto"` is for Tesseract grey, enlarged, dark themes turned round, with a border, and for the neural engine nothing),
     /// `engine` (`"tesseract"`; `"onnx"` or `"easyocr"`, the neural engine, which `trae models install` brings; `"auto"`, the better of the two),
     /// `confidence_threshold` (0–1; without it the configured one). A `window` is its number, a part of its title, or a map as for
-    /// `window::list`. `zone` is the name of a zone instead, of which `x`, `y`, `width` and `height` are a part.
+    /// `window::list`. `zone` is the name of a zone instead, of which `x`, `y`, `width` and `height` are a part. `target` is another desktop.
     ///
     /// Boxes count from the corner of the virtual screen, or of the image. Raises `SERVICE_UNAVAILABLE` where the language or the engine is
     /// not installed. Needs `screen = true`.
@@ -132,8 +133,8 @@ mod functions {
     }
 
     /// Looks for a text and says what there is: a map of `found` (as `ocr::find` gives it), `matches` (all of them), `nearest` (what comes
-    /// closest, where nothing fits), `zone` (the part of the screen that was looked at), `seen` (its text), `words` (their number), `known`
-    /// (it had not changed, and was not read again), `execution_time`. The options are those of `ocr::find`.
+    /// closest, where nothing fits), `zone` (the part of the screen that was looked at), `seen` (its text), `words` (their number), `image` (where
+    /// it is not there, how what comes closest looks, as a `data:` URL), `known` (it had not changed, and was not read again), `execution_time`. The options are those of `ocr::find`.
     ///
     /// Needs `screen = true`.
     ///
@@ -144,7 +145,7 @@ mod functions {
     #[rhai_fn(return_raw)]
     pub fn look_for(context: NativeCallContext, options: Map) -> Returned<Dynamic> {
         let (image, search) = super::search(&context, options)?;
-        call(&context, Call::TextFind { image, search })
+        call(&context, Call::TextFind { image, search: Box::new(search), explain: true })
     }
 
     /// Waits until a text is on the screen, at most 10 seconds, and gives where.
@@ -265,13 +266,15 @@ pub(super) fn image_of(context: &NativeCallContext, options: &mut Map) -> Return
 fn read_zone(context: &NativeCallContext, mut options: Map) -> Returned<Dynamic> {
     let refused = |failure| raise(failure, context.call_position());
     let image = image_of(context, &mut options)?;
+    let wrong = |_| refused(Failure::new(Kind::ValidationError, "`target` is the name of a desktop"));
+    let target = options.remove("target").map(Dynamic::into_string).transpose().map_err(wrong)?;
     let mut zone = Map::new();
     for name in ["x", "y", "width", "height", "monitor", "window", "zone"] {
         zone.extend(options.remove(name).map(|value| (name.into(), value)));
     }
     let zone: Zone = words(zone).map_err(refused)?;
     let reading: Reading = words(options).map_err(refused)?;
-    call(context, Call::OcrRead { image, zone, reading })
+    call(context, Call::OcrRead { image, zone, reading, target })
 }
 
 fn with_text(text: &str, mut options: Map) -> Map {
@@ -287,7 +290,7 @@ fn search(context: &NativeCallContext, mut options: Map) -> Returned<(Option<u64
 
 fn sought(context: &NativeCallContext, options: Map) -> Returned<TextSought> {
     let (image, search) = search(context, options)?;
-    call_for(context, Call::TextFind { image, search })
+    call_for(context, Call::TextFind { image, search: Box::new(search), explain: false })
 }
 
 fn found(context: &NativeCallContext, options: Map) -> Returned<Dynamic> {

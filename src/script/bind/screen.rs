@@ -3,8 +3,9 @@
 use rhai::plugin::*;
 use rhai::{Engine, Map};
 
+use crate::error::{Failure, Kind};
 use crate::host::protocol::{Call, ImageRef};
-use crate::screen::Region;
+use crate::screen::{Capture, Region};
 use crate::script::steps::{call, call_for, call_with};
 use crate::script::values::{Returned, raise, read};
 
@@ -47,9 +48,10 @@ mod functions {
         call_for(&context, Call::ScreenCapture(Default::default())).map(Image)
     }
 
-    /// Takes a picture of a `monitor`, a `region` (`x`, `y`, `width`, `height`), or a region of a monitor.
+    /// Takes a picture of a `monitor`, a `region` (`x`, `y`, `width`, `height`), a region of a monitor, or of the `zone` of a name.
     ///
-    /// Raises `VALIDATION_ERROR` where the region is not on the screen entirely. Needs `screen = true`.
+    /// Raises `VALIDATION_ERROR` where the region is not on the screen entirely, `NOT_FOUND` where there is no such zone, or its window or what it
+    /// stands beside is not there. Needs `screen = true`.
     ///
     /// ```rhai
     /// let image = screen::capture(#{ region: #{ x: 10, y: 10, width: 40, height: 30 } });
@@ -57,7 +59,7 @@ mod functions {
     /// ```
     #[rhai_fn(name = "capture", return_raw)]
     pub fn capture_part(context: NativeCallContext, options: Map) -> Returned<Image> {
-        let capture = read(options).map_err(|failure| raise(failure, context.call_position()))?;
+        let capture = super::of_zone(&context, options)?;
         call_for(&context, Call::ScreenCapture(capture)).map(Image)
     }
 
@@ -149,6 +151,20 @@ pub(super) fn zone(context: &NativeCallContext, name: &str) -> Returned<Map> {
         ("center_x".into(), middle(x, width).into()),
         ("center_y".into(), middle(y, height).into()),
     ]))
+}
+
+/// What to take a picture of, where the place of a zone has been looked up.
+fn of_zone(context: &NativeCallContext, mut options: Map) -> Returned<Capture> {
+    let refused = |failure| raise(failure, context.call_position());
+    options.retain(|_, value| !value.is_unit());
+    let Some(name) = options.remove("zone") else { return read(options).map_err(refused) };
+    let wrong = |message: &str| refused(Failure::new(Kind::ValidationError, message));
+    let name = name.into_immutable_string().map_err(|_| wrong("`zone` is the name of a zone"))?;
+    if !options.is_empty() {
+        return Err(wrong("a zone says itself where it is: leave out monitor and region"));
+    }
+    let region = call_for(context, Call::ZoneFind { name: name.to_string() })?;
+    Ok(Capture { monitor: None, region: Some(region) })
 }
 
 fn save(context: &NativeCallContext, image: Image, path: &str) -> Returned<Dynamic> {

@@ -32,8 +32,8 @@ mod functions {
         super::found(&context, picture, Map::new())
     }
 
-    /// The same with options. Where: `x`, `y`, `width`, `height`, counted from the corner of a `monitor` or `window` where one is given, or in
-    /// an `image`; `occurrence` (1 = the first from the top). How: `min_score` (0.9; 1 = exactly), `scales` (the sizes in which it is looked
+    /// The same with options. Where: `x`, `y`, `width`, `height`, counted from the corner of a `monitor`, `window` or `zone` (by its name) where one
+    /// is given, or in an `image`; `occurrence` (1 = the first from the top; without it the first that is found, where it was last before all). How: `min_score` (0.9; 1 = exactly), `scales` (the sizes in which it is looked
     /// for, such as `[1.0, 1.25, 1.5]`). With `timeout` (seconds) it waits, as `vision::wait` does.
     ///
     /// Needs `screen = true`, and `read = ["…"]` for a file.
@@ -64,7 +64,8 @@ mod functions {
     }
 
     /// Looks for a picture and says what there is: a map of `found` (as `vision::find` gives it), `matches`, `nearest` (what comes closest,
-    /// where nothing fits), `zone` (the part of the screen that was looked at), `known` (it had not changed), `execution_time`. The options are
+    /// where nothing fits), `zone` (the part of the screen that was looked at), `image` (where it is not there, how what comes closest looks, as a
+    /// `data:` URL), `known` (it had not changed), `execution_time`. The options are
     /// those of `vision::find`.
     ///
     /// Needs `screen = true`, and `read = ["…"]` for a file.
@@ -136,7 +137,7 @@ mod functions {
     }
 
     /// Waits until a part of the screen has not changed for a while: `seconds` (1), at most `timeout` (10), where `x`, `y`, `width`, `height`,
-    /// `monitor` or `window` say. Gives a map of `zone`, `changes` (how often it changed meanwhile), `execution_time`.
+    /// `monitor`, `window` or `zone` say. Gives a map of `zone`, `changes` (how often it changed meanwhile), `execution_time`.
     ///
     /// Raises `TIMEOUT` where it goes on changing. Needs `screen = true`.
     ///
@@ -151,7 +152,7 @@ mod functions {
         call(&context, Call::ScreenStill(search))
     }
 
-    /// Waits until a part of the screen changes, at most `timeout` (10) seconds, where `x`, `y`, `width`, `height`, `monitor` or `window` say; or
+    /// Waits until a part of the screen changes, at most `timeout` (10) seconds, where `x`, `y`, `width`, `height`, `monitor`, `window` or `zone` say; or
     /// until it shows something else than an `image` that was taken before. Gives what `vision::wait_until_still` gives.
     ///
     /// Raises `TIMEOUT` where it does not change. Needs `screen = true`.
@@ -202,7 +203,7 @@ mod functions {
 }
 
 /// The call that a search comes to.
-fn asked(context: &NativeCallContext, picture: Dynamic, mut options: Map) -> Returned<Call> {
+fn asked(context: &NativeCallContext, picture: Dynamic, mut options: Map, explain: bool) -> Returned<Call> {
     let image = image_of(context, &mut options)?;
     let needle = picture.clone().try_cast::<Image>().map(|image| image.0.image);
     if needle.is_none() {
@@ -211,15 +212,15 @@ fn asked(context: &NativeCallContext, picture: Dynamic, mut options: Map) -> Ret
         options.insert("picture".into(), path.into());
     }
     let search: PictureSearch = words(options).map_err(|failure| raise(failure, context.call_position()))?;
-    Ok(Call::PictureFind { needle, image, search })
+    Ok(Call::PictureFind { needle, image, search, explain })
 }
 
 fn look(context: &NativeCallContext, picture: Dynamic, options: Map) -> Returned<Dynamic> {
-    call(context, asked(context, picture, options)?)
+    call(context, asked(context, picture, options, true)?)
 }
 
 fn sought(context: &NativeCallContext, picture: Dynamic, options: Map) -> Returned<PictureSought> {
-    call_for(context, asked(context, picture, options)?)
+    call_for(context, asked(context, picture, options, false)?)
 }
 
 fn found(context: &NativeCallContext, picture: Dynamic, options: Map) -> Returned<Dynamic> {

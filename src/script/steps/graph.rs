@@ -62,9 +62,11 @@ impl Run {
             self.enter(started.clone(), false, failed);
             let outer = self.deadline.get();
             self.deadline.set(deadline(settings.timeout, self.clock(), started.started_at, outer));
-            let before = self.look_before(settings.expect.as_ref());
-            let ran = self.run_node(context, &step, input.clone());
-            let ran = ran.and_then(|done| self.look_after(context, settings.expect.as_ref(), before).map(|()| done));
+            let expected = settings.expect.as_ref();
+            let ran = self.look_before(context, expected).and_then(|before| {
+                let done = self.run_node(context, &step, input.clone())?;
+                self.look_after(context, expected, before).map(|()| done)
+            });
             self.deadline.set(outer);
             match ran {
                 Ok((output, handle)) => {

@@ -44,7 +44,15 @@ impl Run {
         }
         self.pause(context, &started, &Dynamic::UNIT)?;
         self.enter(started, false, 0);
-        let before = self.look_before(settings.expect.as_ref());
+        let before = match self.look_before(context, settings.expect.as_ref()) {
+            Ok(before) => before,
+            Err(_) if self.ending.get().is_some() => return Err(ended(context.call_position())),
+            Err(error) => {
+                let refused = raised(&error, context.call_position());
+                self.close(StepOutcome::Failed { error, handle: None });
+                return Err(refused);
+            }
+        };
         match work.call_within_context::<Dynamic>(context, ()) {
             Ok(output) => {
                 if let Err(error) = self.look_after(context, settings.expect.as_ref(), before) {

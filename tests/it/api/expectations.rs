@@ -15,9 +15,14 @@ async fn start() -> (Server, String) {
 
 /// Runs a click of which something is expected.
 async fn clicked(server: &Server, config: Value, settings: Value) -> Value {
+    acted(server, "click_action", config, settings).await
+}
+
+/// The same with another node.
+async fn acted(server: &Server, kind: &str, config: Value, settings: Value) -> Value {
     let nodes = json!([
         { "id": "start", "type": "manual_trigger", "position": { "x": 0, "y": 0 }, "data": {} },
-        { "id": "click", "type": "click_action", "position": { "x": 0, "y": 0 }, "data": { "config": config, "settings": settings } },
+        { "id": "click", "type": kind, "position": { "x": 0, "y": 0 }, "data": { "config": config, "settings": settings } },
     ]);
     let edges = json!([{ "id": "e", "source": "start", "target": "click" }]);
     // Each time anew.
@@ -71,6 +76,10 @@ async fn a_click_that_changed_nothing_is_not_a_success() {
         let run = clicked(&server, json!({ "x": 320, "y": 320 }), json!({ "expect": expect })).await;
         assert_eq!(run["steps"][1]["expectation"]["result"], result, "{expect}: {run}");
         assert_eq!(run["status"], if result == "met" { "succeeded" } else { "failed" }, "{expect}");
+        if result == "unmet" && expect["file"].is_null() {
+            assert!(run["error"]["details"]["image"].as_str().unwrap().starts_with("data:image/"), "{expect}: {run}");
+            assert!(run["error"]["details"]["zone"].is_object(), "{expect}: {run}");
+        }
     }
     drop(button);
 }
@@ -94,14 +103,51 @@ async fn texts_and_windows_are_expected_and_retried_for() {
     assert_eq!((attempts.len(), &run["status"]), (2, &json!("failed")), "{run}");
     assert!(attempts.iter().all(|step| step["expectation"]["result"] == "unmet"), "{run}");
     assert!(run["error"]["details"]["seen"].as_str().unwrap().contains("Order saved"), "{run}");
+    // A text that was found and clicked, and that answers nothing.
+    let settings = json!({ "expect": { "change": true, "in_window": "orders", "within": 0.3 } });
+    let run = acted(&server, "click_text", json!({ "text": "Order saved", "timeout": 20 }), settings).await;
+    assert_eq!((&run["status"], &run["steps"][1]["expectation"]["result"]), (&json!("failed"), &json!("unmet")), "{run}");
+    assert!(run["error"]["message"].as_str().unwrap().contains("did not change"), "{run}");
     // What cannot be looked at is not known, and fails nothing.
-    let run =
-        clicked(&server, json!({ "x": 5, "y": 5 }), json!({ "expect": { "text": "Order", "zone": "no-such-zone", "within": 0.2 } })).await;
-    assert_eq!((&run["status"], &run["steps"][1]["expectation"]["result"]), (&json!("succeeded"), &json!("unknown")), "{run}");
+    let run = clicked(&server, json!({ "x": 5, "y": 5 }), json!({ "expect": { "text": "Order", "language": "xyz", "within": 0.2 } })).await;
+    let expectation = &run["steps"][1]["expectation"];
+    assert_eq!((&run["status"], &expectation["result"]), (&json!("succeeded"), &json!("unknown")), "{run}");
+    assert_eq!(expectation["details"]["hint"], "apt-get install tesseract-ocr-xyz", "{run}");
     assert!(run["logs"].to_string().contains("is not known"), "{run}");
+    // A zone that does not exist is a mistake.
+    for expect in [json!({ "text": "Order", "zone": "no-such-zone" }), json!({ "change": true, "zone": "no-such-zone" })] {
+        let run = clicked(&server, json!({ "x": 5, "y": 5 }), json!({ "expect": expect })).await;
+        assert_eq!((&run["status"], &run["error"]["code"]), (&json!("failed"), &json!("VALIDATION_ERROR")), "{expect}: {run}");
+        assert!(run["error"]["message"].as_str().unwrap().contains("no-such-zone"), "{run}");
+    }
+    // Which of several, as where texts are looked for.
+    for (expect, result) in [
+        (json!({ "text": "saved", "right_of": "Order", "in_window": "Orders", "within": 5 }), "met"),
+        (json!({ "text": "saved", "left_of": "Order", "in_window": "Orders", "within": 0.2 }), "unmet"),
+        (json!({ "regex": "Order [a-z]+", "occurrence": 2, "in_window": "Orders", "within": 0.2 }), "unmet"),
+        (json!({ "text": "ORDER SAVED", "match_case": true, "in_window": "Orders", "within": 0.2 }), "unmet"),
+    ] {
+        let run = clicked(&server, json!({ "x": 5, "y": 5 }), json!({ "expect": expect })).await;
+        assert_eq!(run["steps"][1]["expectation"]["result"], result, "{expect}: {run}");
+    }
     // A dry run expects nothing.
     let (_, dry) = server.post("/api/workflows/expect/execute", &json!({ "wait": true, "dry_run": true })).await;
     assert_eq!(dry["status"], "succeeded", "{dry}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_there_before_has_changed_once_it_is() {
+    let (server, display) = start().await;
+    let opened = async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        Program::showing(&display, "Dialog", "Really?", "20x4+300+200")
+    };
+    let expect = |within: f64| json!({ "expect": { "change": true, "in_window": "Dialog", "within": within } });
+    let run = clicked(&server, json!({ "x": 5, "y": 5 }), expect(0.2)).await;
+    assert_eq!((&run["status"], &run["steps"][1]["expectation"]["result"]), (&json!("failed"), &json!("unmet")), "{run}");
+    assert!(run["error"]["message"].as_str().unwrap().contains("was not there before"), "{run}");
+    let (run, _dialog) = tokio::join!(clicked(&server, json!({ "x": 5, "y": 5 }), expect(30.0)), opened);
+    assert_eq!((&run["status"], &run["steps"][1]["expectation"]["result"]), (&json!("succeeded"), &json!("met")), "{run}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,6 +160,15 @@ async fn what_cannot_be_expected_is_a_problem_of_the_graph() {
         (json!({ "text": "a", "within": -1 }), "/nodes/1/data/settings/expect/within"),
         (json!({ "pixel": { "x": 1, "y": 1, "colour": "red" } }), "/nodes/1/data/settings/expect/pixel/colour"),
         (json!({ "words": "a" }), "/nodes/1/data/settings/expect/words"),
+        (json!({ "pixel": { "x": 1, "y": 1, "colour": "#000000" }, "in_window": "X" }), "/nodes/1/data/settings/expect/in_window"),
+        (json!({ "change": true, "gone": true }), "/nodes/1/data/settings/expect/gone"),
+        (json!({ "window": "X", "min_score": 0.5 }), "/nodes/1/data/settings/expect/min_score"),
+        (json!({ "file": "a.txt", "zone": "a" }), "/nodes/1/data/settings/expect/zone"),
+        (json!({ "regex": "a", "match_case": true }), "/nodes/1/data/settings/expect/match_case"),
+        (json!({ "text": "a", "x": 1 }), "/nodes/1/data/settings/expect/x"),
+        (json!({ "text": "a", "zone": "a", "monitor": 0 }), "/nodes/1/data/settings/expect/zone"),
+        (json!({ "text": "{{ input.no }} saved" }), "/nodes/1/data/settings/expect/text"),
+        (json!({ "window": "{{ input.title }}" }), "/nodes/1/data/settings/expect/window"),
     ] {
         let nodes = json!([
             { "id": "start", "type": "manual_trigger", "position": { "x": 0, "y": 0 }, "data": {} },

@@ -38,6 +38,19 @@ async fn png(server: &Server, (x, y): (i32, i32), (width, height): (u32, u32)) -
     desktop.screen().capture(&capture).unwrap().encode(ImageFormat::Png, 80).unwrap()
 }
 
+/// The beginning of a PNG of that many pixels a side.
+fn header(side: u32) -> Vec<u8> {
+    let chunk = |kind: &[u8; 4], data: &[u8]| {
+        let named = [kind, data].concat();
+        let sum = named.iter().fold(u32::MAX, |sum, byte| {
+            (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0xedb8_8320 & 0_u32.wrapping_sub(sum & 1)))
+        });
+        [&(data.len() as u32).to_be_bytes()[..], &named, &(!sum).to_be_bytes()].concat()
+    };
+    let size = [side.to_be_bytes(), side.to_be_bytes()].concat();
+    [&b"\x89PNG\r\n\x1a\n"[..], &chunk(b"IHDR", &[&size[..], &[8, 2, 0, 0, 0]].concat()), &chunk(b"IDAT", b"\x78\x9c")].concat()
+}
+
 fn url(png: &[u8]) -> String {
     format!("data:image/png;base64,{}", STANDARD.encode(png))
 }
@@ -71,6 +84,11 @@ async fn a_picture_is_found_wherever_it_is_and_first_where_it_was() {
     assert_eq!(place(&ask(&server, "picture/find", part).await["found"]), (700, 500));
     // Where it was is looked at first; it has moved a little.
     ask(&server, "picture/find", json!({ "picture": "button.png", "occurrence": 1 })).await;
+    // The first is the first from the top, wherever one was last.
+    let below = json!({ "picture": "button.png", "x": 600, "y": 400, "width": 300, "height": 300 });
+    assert_eq!(place(&ask(&server, "picture/find", below).await["found"]), (700, 500));
+    let first_one = ask(&server, "picture/find", json!({ "picture": "button.png", "occurrence": 1, "min_score": 0.91 })).await;
+    assert_eq!(place(&first_one["found"]), (300, 200));
     drop(first);
     let _moved = Button::at(&display, (305, 203));
     let moved = ask(&server, "picture/find", json!({ "picture": "button.png", "x": 0, "y": 0, "width": 640, "height": 400 })).await;
@@ -151,6 +169,12 @@ async fn the_screen_is_watched_until_it_changes_or_stands_still() {
     let (status, answer) =
         server.post("/api/automation/screen/change", &json!({ "x": 100, "y": 100, "width": 200, "height": 100, "timeout": 0.3 })).await;
     assert_eq!((status, &answer["error_code"]), (504, &json!("TIMEOUT")), "{answer}");
+    let waiting = json!({ "x": 100, "y": 100, "width": 200, "height": 100, "timeout": 0.3 });
+    let nodes = json!([node("start", "manual_trigger", json!({})), node("wait", "wait_for_change", waiting)]);
+    let graph = json!({ "id": "change", "nodes": nodes, "edges": [{ "id": "a", "source": "start", "target": "wait" }] });
+    assert!(server.post("/api/workflows/", &graph).await.0 < 300);
+    let (_, run) = server.post("/api/workflows/change/execute", &json!({ "wait": true })).await;
+    assert_eq!((&run["error"]["code"], &run["error"]["details"]["changes"]), (&json!("TIMEOUT"), &json!(0)), "{run}");
     // It flickers, and then it stands still.
     let still = async {
         ask(&server, "screen/still", json!({ "x": 100, "y": 100, "width": 200, "height": 100, "seconds": 0.6, "timeout": 30 })).await
@@ -199,6 +223,13 @@ async fn pictures_are_compared_and_what_is_none_is_refused() {
     ] {
         let (told, answer) = server.post(&format!("/api/automation/picture/{what}"), &body).await;
         assert_eq!(told, status, "{what}: {answer}");
+    }
+    // One of 60,000×60,000 by its header: refused by that, before ten gigabytes are asked for.
+    let huge = url(&header(60_000));
+    for (what, body) in [find(json!({ "picture": huge })), ("difference", json!({ "first": huge, "second": huge }))] {
+        let (told, answer) = server.post(&format!("/api/automation/picture/{what}"), &body).await;
+        assert_eq!((told, &answer["error_code"]), (422, &json!("VALIDATION_ERROR")), "{what}: {answer}");
+        assert!(answer["error"].as_str().unwrap().contains("limits"), "{what}: {answer}");
     }
     // A picture that is larger than the part that is looked at is not there.
     let larger = ask(&server, "picture/find", json!({ "picture": url(&before), "x": 0, "y": 0, "width": 50, "height": 50 })).await;

@@ -25,7 +25,7 @@ async fn text(server: &Server, what: &str, body: Value) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_is_found_where_it_stands() {
     let (server, display) = start().await;
-    let _window = Program::showing(&display, "Orders", ORDERS, "40x8+60+80");
+    let _window = Program::showing(&display, "Orders", &format!("{ORDERS}\n\nInvoice number 4715 is paid"), "40x9+60+80");
     let invoice = text(&server, "wait", json!({ "text": "invoice 4712", "timeout": 30 })).await["found"].take();
     assert_eq!((&invoice["text"], &invoice["score"]), (&json!("Invoice 4712"), &json!(1.0)), "{invoice}");
     let (y, bottom) = (invoice["y"].as_i64().unwrap(), invoice["y"].as_i64().unwrap() + invoice["height"].as_i64().unwrap());
@@ -47,6 +47,12 @@ async fn a_text_is_found_where_it_stands() {
     let none = find(json!({ "text": "Invoice 4713" })).await;
     assert!(none["found"].is_null() && none["nearest"]["text"].as_str().unwrap().starts_with("Invoice 471"), "{none}");
     assert!(none["seen"].as_str().unwrap().contains("Invoice 4711") && none["words"].as_u64().unwrap() > 8, "{none}");
+
+    // Also in a long text; how what comes closest looks is told.
+    let number = async |number: &str| find(json!({ "text": format!("Invoice number {number} is paid") })).await;
+    assert_eq!(number("4715").await["found"]["score"], 1.0);
+    let none = number("4716").await;
+    assert!(none["found"].is_null() && none["image"].as_str().unwrap().starts_with("data:image/"), "{none}");
 
     // In a window, and in a part of it.
     let inside = find(json!({ "text": "Invoice 4712", "window": "orders" })).await;
@@ -90,6 +96,8 @@ async fn what_does_not_come_is_explained() {
         assert!(details["nearest"]["text"].as_str().unwrap().starts_with("Invoice 471"), "{answer}");
         assert!(details["nearest"]["score"].as_f64().unwrap() < 0.85, "{answer}");
         assert!(details["seen"].as_str().unwrap().contains("Invoice 4712"), "{answer}");
+        let boxes = details["boxes"].as_array().unwrap();
+        assert!(boxes.iter().any(|word| word["text"] == "4712" && word["x"].as_i64().unwrap() > 60), "{answer}");
         assert_eq!(details["zone"]["width"], 1280);
         let image = details["image"].as_str().unwrap();
         let bytes = base64::engine::general_purpose::STANDARD.decode(image.split_once("base64,").unwrap().1).unwrap();
@@ -101,6 +109,7 @@ async fn what_does_not_come_is_explained() {
     let (status, answer) = server.post("/api/automation/text/wait", &json!({ "text": "Invoice 4713", "timeout": 0.3 })).await;
     assert_eq!((status, &answer["error_code"]), (504, &json!("TIMEOUT")), "{answer}");
     assert!(answer["error"].as_str().unwrap().contains("comes closest"), "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("where 0.85 is asked for"), "{answer}");
     explained(&answer);
 
     // The same stands in a run's record.
@@ -118,6 +127,9 @@ async fn what_does_not_come_is_explained() {
     let body = json!({ "text": "Total", "right_of": "Delivery", "timeout": 0 });
     let (_, answer) = server.post("/api/automation/text/wait", &body).await;
     assert!(answer["error"].as_str().unwrap().contains("\"Delivery\""), "{answer}");
+    // Nearly the one beside which it was to stand.
+    let (_, answer) = server.post("/api/automation/text/wait", &json!({ "text": "Total", "right_of": "Invoice 4719", "timeout": 0 })).await;
+    assert!(answer["details"]["anchor"]["nearest"]["text"].as_str().unwrap().starts_with("Invoice 471"), "{answer}");
     let (_, answer) = server.post("/api/automation/text/wait", &json!({ "text": "Total", "occurrence": 3, "timeout": 0 })).await;
     assert!(answer["error"].as_str().unwrap().contains("there are only 2"), "{answer}");
 }
@@ -141,7 +153,7 @@ async fn a_text_is_awaited_and_clicked() {
         node("start", "manual_trigger", json!({})),
         // A theme with pale letters on grey is not read to the letter.
         node("wait", "wait_for_text", json!({ "text": "Verwerfen", "timeout": 30, "min_score": 0.7 })),
-        node("look", "find_text", json!({ "text": "Sp[a-z]+rn", "match_by": "regex" })),
+        node("look", "find_text", json!({ "text": "Sp[a-z]+rn", "match_by": "regex", "page_segmentation": 11, "preprocess": "auto" })),
         node("click", "click_text", json!({ "text": "Verwerfen", "left_of": "{{ input.text }}", "min_score": 0.7 })),
     ]);
     let edges = json!([
@@ -177,6 +189,7 @@ async fn what_makes_no_sense_is_refused() {
         ("find", json!({ "text": "a", "window": [] })),
         ("find", json!({ "text": "a", "window": { "title_regex": "(" } })),
         ("find", json!({ "text": "a", "occurrence": 0 })),
+        ("find", json!({ "text": "a", "within": 20 })),
         ("find", json!({ "text": "a", "min_score": 2 })),
         ("find", json!({ "text": "a", "colour": "red" })),
         ("wait", json!({ "text": "a", "timeout": -1 })),
@@ -188,6 +201,16 @@ async fn what_makes_no_sense_is_refused() {
     ] {
         let (status, answer) = server.post(&format!("/api/automation/text/{what}"), &body).await;
         assert_eq!((status, &answer["error_code"]), (422, &json!("VALIDATION_ERROR")), "{what} {body}: {answer}");
+    }
+    // Which field is meant stands beside it.
+    for (body, path) in [
+        (json!({ "regex": "(" }), "/regex"),
+        (json!({ "text": "" }), "/text"),
+        (json!({ "text": "a", "min_score": 2 }), "/min_score"),
+        (json!({ "text": "a", "below": "" }), "/below"),
+    ] {
+        let (_, answer) = server.post("/api/automation/text/find", &body).await;
+        assert_eq!(answer["details"]["errors"][0]["path"], path, "{body}: {answer}");
     }
     let (status, answer) = server.post("/api/automation/text/find", &json!({ "text": "a", "language": "xyz" })).await;
     assert_eq!((status, &answer["details"]["hint"]), (503, &json!("apt-get install tesseract-ocr-xyz")), "{answer}");

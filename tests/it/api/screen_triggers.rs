@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use trae::screen::{Capture, ImageFormat, Region};
 
 use super::programs::Program;
 use super::served::{self, Server, node};
@@ -45,10 +46,14 @@ async fn a_text_that_appears_and_one_that_changes_start_runs() {
     watch(&server, "saved", json!({ "text": "Order saved", "every": 0.2, "pace": 0, "stable_seconds": 0.3 })).await;
     watch(&server, "number", json!({ "regex": "Order ([0-9]+)", "event": "changes", "every": 0.2, "pace": 0, "stable_seconds": 0.6 }))
         .await;
+    let beside = json!({ "regex": "[0-9]+", "right_of": "Order", "whitelist": "Ordersav0123456789", "every": 0.2, "pace": 0 });
+    watch(&server, "beside", beside).await;
     let first = Program::showing(&display, "Orders", "Order saved\nOrder 4711", "30x4+300+200");
     let run = runs(&server, "saved", 1).await.remove(0);
     assert_eq!((&run["trigger"], &run["result"]["event"]), (&json!("screen:saved:eye"), &json!("appears")), "{run}");
     assert_eq!(run["result"]["seen"]["text"], "Order saved", "{run}");
+    let run = runs(&server, "beside", 1).await.remove(0);
+    assert_eq!(run["result"]["seen"]["text"], "4711", "{run}");
     let run = runs(&server, "number", 1).await.remove(0);
     assert_eq!((&run["result"]["seen"]["groups"], &run["result"]["before"]), (&json!(["4711"]), &Value::Null), "{run}");
     drop(first);
@@ -79,6 +84,42 @@ async fn a_part_of_the_screen_that_changes_starts_runs_and_the_rest_does_not() {
     drop(wall);
 }
 
+/// Waits until a trigger says why it cannot do its work.
+async fn noted(server: &Server, id: &str, why: &str) {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let (_, trigger) = server.get(&format!("/api/triggers/{id}:eye")).await;
+        if trigger["reason"].as_str().is_some_and(|reason| reason.contains(why)) {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < end, "{id} does not say {why}: {trigger}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zone_that_is_deleted_has_not_gone_from_the_screen() {
+    let (server, display) = start().await;
+    let _wall = Window::open_on(&display, (0, 0), (1280, 800), 0x40_50_60);
+    let patch = Window::open_on(&display, (100, 100), (50, 50), 0xff_00_00);
+    let client = reqwest::Client::new();
+    let zone = json!({ "x": 90, "y": 90, "width": 80, "height": 80 });
+    client.put(server.url("/api/zones/patch")).json(&zone).send().await.unwrap();
+    let desktop = server.app.desktops.ready().await.unwrap();
+    let capture = Capture { monitor: None, region: Some(Region { x: 95, y: 95, width: 60, height: 60 }) };
+    let png = desktop.screen().capture(&capture).unwrap().encode(ImageFormat::Png, 80).unwrap();
+    std::fs::write(server.data.path().join("files/patch.png"), png).unwrap();
+    watch(&server, "gone", json!({ "image": "patch.png", "event": "disappears", "zone": "patch", "every": 0.2, "pace": 0 })).await;
+    client.delete(server.url("/api/zones/patch")).send().await.unwrap();
+    noted(&server, "gone", "\"patch\"").await;
+    assert_eq!(server.get("/api/runs?workflow_id=gone").await.1["runs"], json!([]));
+    // It is there again, and what it shows goes.
+    client.put(server.url("/api/zones/patch")).json(&zone).send().await.unwrap();
+    drop(patch);
+    let run = runs(&server, "gone", 1).await.remove(0);
+    assert_eq!((&run["result"]["event"], &run["result"]["before"]["x"]), (&json!("disappears"), &json!(95)), "{run}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_watched_is_not_armed_and_says_why() {
     let (server, _) = start().await;
@@ -89,12 +130,17 @@ async fn what_cannot_be_watched_is_not_armed_and_says_why() {
         (json!({ "text": "a", "x": 1 }), "together"),
         (json!({ "text": "a", "zone": "a", "monitor": 0 }), "one of them"),
         (json!({ "text": "a", "colour": "red" }), "colour"),
+        (json!({ "text": "a", "occurrence": 0 }), "the first one is 1"),
+        (json!({ "text": "a", "scales": [1.5] }), "only beside image"),
+        (json!({ "image": "a.png", "scales": [100] }), "0.1 to 10"),
+        (json!({ "image": "a.png", "right_of": "b" }), "only beside text or regex"),
     ] {
         let (_, answer) =
             server.post("/api/triggers", &json!({ "type": "screen", "source": { "workflow_id": "known" }, "config": config })).await;
         assert_eq!(answer["error_code"], "VALIDATION_ERROR", "{config}: {answer}");
         assert!(answer.to_string().contains(why), "{config}: {answer}");
     }
-    // A zone that is not there yet: it is armed, and tried again.
+    // A zone that is not there yet: it is armed, says so, and is tried again.
     watch(&server, "later", json!({ "text": "a", "zone": "no-such-zone", "every": 0.2 })).await;
+    noted(&server, "later", "no-such-zone").await;
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::served::{Server, start, start_with};
 use super::snapshots::{create, delete, id};
 use crate::desktop::display::{Window, eventually};
+use crate::machine::ocr::readers;
 
 /// A terminal with a text on the server's own display; ends with the test.
 struct Terminal(Child);
@@ -94,6 +95,27 @@ async fn zones_of_a_snapshot_are_read_in_its_own_coordinates() {
     let (_, answer) = read(&server, &snapshot, json!([around])).await;
     assert_eq!(answer["results"][0]["text"], "quick", "{answer}");
     assert!(word["confidence"].as_f64().unwrap() <= 1.0 && word.get("line").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_zones_are_read_at_once() {
+    let server = start().await;
+    let _terminal = terminal(&server, (200, 100), "Invoice total 1234 EUR\nThe quick brown fox\n");
+    let region = json!({ "x": 200, "y": 100, "width": 500, "height": 160 });
+    let snapshot = showing(&server, json!({ "region": region, "format": "png" }), "Invoice").await;
+    // One line each, which is nothing to share for the threads of one reading.
+    let zones: Vec<_> = (0..5).map(|number| zone(&number.to_string(), (0, 0), (480, 26))).collect();
+    let mut answered = (0, Value::Null);
+    let most = tokio::task::block_in_place(|| {
+        let handle = tokio::runtime::Handle::current();
+        readers(|| answered = handle.block_on(read(&server, &snapshot, json!(zones))))
+    });
+    let (status, answer) = answered;
+    assert_eq!(status, 200, "{answer}");
+    let texts: Vec<_> = answer["results"].as_array().unwrap().iter().map(|result| result["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["Invoice total 1234 EUR"; 5]);
+    let cores = std::thread::available_parallelism().unwrap().get();
+    assert!(most <= cores && (most >= 2 || cores == 1), "{most} zones were read at once, on {cores} cores");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -390,6 +412,11 @@ async fn the_neural_engine_reads_where_it_is_installed() {
     assert!(answer["results"][0]["text"].as_str().unwrap().contains("Invoice total 1234 EUR\nThe quick brown fox"), "{answer}");
     let both = ask(json!([lines("a", json!("onnx")), lines("b", Value::Null)]), "tesseract").await;
     assert_eq!(both["engine"], "auto", "{both}");
+    // A language that only one of the two reads.
+    let mut greek = lines("c", Value::Null);
+    greek["language"] = json!("ell");
+    let answer = ask(json!([greek]), "auto").await;
+    assert_eq!((&answer["engine"], &answer["results"][0]["language"]), (&json!("onnx"), &json!("ell")), "{answer}");
 
     // On the screen, over REST and from a script, and in a zone that says what reads it.
     let find = json!({ "text": "brown fox", "engine": "onnx", "x": 190, "y": 90, "width": 510, "height": 180 });

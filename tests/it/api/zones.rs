@@ -113,6 +113,15 @@ async fn a_zone_stands_beside_a_picture_and_is_clicked_there() {
     let answer = post(&server, "/api/zones/button/click", json!({ "x": 1, "y": 2 })).await;
     assert_eq!((&answer["data"]["x"], &answer["data"]["y"]), (&json!(691), &json!(402)));
 
+    // A picture of it.
+    let nodes =
+        json!([node("start", "manual_trigger", json!({})), node("shot", "screenshot", json!({ "path": "zone.png", "zone": "button" }))]);
+    let graph = json!({ "id": "shot", "nodes": nodes, "edges": [{ "id": "a", "source": "start", "target": "shot" }] });
+    assert!(server.post("/api/workflows/", &graph).await.0 < 300);
+    let (_, run) = server.post("/api/workflows/shot/execute", &json!({ "wait": true })).await;
+    let shot = &run["steps"][1]["output"];
+    assert_eq!([&shot["x"], &shot["y"], &shot["width"], &shot["height"]], [690, 400, 20, 10], "{run}");
+
     // It is there after a restart, until it is forgotten.
     let server = server.restarted().await;
     let (_, all) = server.get("/api/zones").await;
@@ -145,10 +154,29 @@ async fn what_is_no_zone_is_refused_and_changes_nothing() {
         assert_eq!((status, &answer["error_code"]), (422, &json!("VALIDATION_ERROR")), "{name} {body}: {answer}");
     }
     assert_eq!(server.get("/api/zones").await.1["count"], 0);
+    // Where it would be larger than what it is a part of; and one whose text is not there.
+    for (name, body) in [
+        ("vast", json!({ "x": 0, "y": 0, "width": 60000, "height": 60000 })),
+        ("over", json!({ "x": 1270, "y": 0, "width": 20, "height": 20 })),
+        ("outside", json!({ "monitor": 0, "x": 5000, "y": 0, "width": 20, "height": 20 })),
+        ("all", json!({ "monitor": 0 })),
+        ("beside", json!({ "anchor_text": "Total", "x": 0, "y": 0, "width": 20, "height": 20 })),
+    ] {
+        assert_eq!(put(&server, name, &body).await.0, 201, "{name}");
+    }
+    let (_, answer) = server.get("/api/zones/beside/place").await;
+    assert_eq!((&answer["details"]["zone"]["width"], &answer["details"]["seen"]), (&json!(1280), &json!("")), "{answer}");
+    assert!(answer["details"]["image"].as_str().unwrap().starts_with("data:image/"), "{answer}");
     for (path, body, status) in [
         ("/api/automation/text/find", json!({ "text": "a", "zone": "nowhere" }), 404),
         ("/api/automation/text/find", json!({ "text": "a", "zone": "nowhere", "monitor": 0 }), 422),
         ("/api/zones/nowhere/click", json!({}), 404),
+        ("/api/automation/text/read", json!({ "zone": "vast" }), 422),
+        ("/api/zones/vast/click", json!({}), 422),
+        ("/api/automation/text/read", json!({ "zone": "over" }), 422),
+        ("/api/automation/text/read", json!({ "zone": "outside" }), 422),
+        ("/api/automation/text/wait", json!({ "text": "a", "zone": "outside", "gone": true }), 422),
+        ("/api/automation/text/read", json!({ "zone": "all", "x": 1270, "y": 0, "width": 20, "height": 20 }), 422),
     ] {
         let (told, answer) = server.post(path, &body).await;
         assert_eq!(told, status, "{path} {body}: {answer}");

@@ -10,6 +10,7 @@ mod hello;
 mod keys;
 mod killed;
 mod log;
+mod models;
 mod new;
 mod reload;
 mod run;

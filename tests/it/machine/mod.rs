@@ -5,7 +5,7 @@ use trae::policy::{Grant, Permissions};
 mod fetch;
 mod files;
 pub mod neural;
-mod ocr;
+pub mod ocr;
 mod shell;
 mod shell_kinds;
 mod shell_sessions;

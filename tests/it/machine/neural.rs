@@ -95,7 +95,7 @@ fn a_whitelist_a_line_and_an_empty_wall() {
     let digits = Reading { whitelist: Some("0123456789".to_owned()), ..reading(Engine::Onnx) };
     let only = read(&ocr, &line, &digits).text;
     assert!(only.contains("1234") && only.chars().all(|c| c.is_ascii_digit() || c.is_whitespace()), "{only:?}");
-    let whole = Reading { page_segmentation: Some(7), preprocess: Preprocess::None, ..reading(Engine::Onnx) };
+    let whole = Reading { page_segmentation: Some(7), preprocess: Some(Preprocess::None), ..reading(Engine::Onnx) };
     assert_eq!(read(&ocr, &line, &whole).text, "Invoice total 1234 EUR");
     for (width, height) in [(1, 1), (3, 200), (300, 2), (640, 300)] {
         for shade in [0, 255] {

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use image::{GrayImage, Luma};
@@ -160,6 +161,67 @@ fn light_and_dark_terminals_are_read_alike() {
     }
 }
 
+/// How many threads read at once while something is done, at most.
+pub fn readers(work: impl FnOnce()) -> usize {
+    let done = AtomicBool::new(false);
+    let reading = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        tasks.filter(|task| std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "ocr")).count()
+    };
+    std::thread::scope(|scope| {
+        let most = scope.spawn(|| {
+            let mut most = 0;
+            while !done.load(Ordering::Relaxed) {
+                most = most.max(reading());
+            }
+            most
+        });
+        work();
+        done.store(true, Ordering::Relaxed);
+        most.join().unwrap()
+    })
+}
+
+#[test]
+fn a_screen_is_read_by_all_cores_and_says_what_each_part_says_alone() {
+    let part = xterm(["black", "white"], LINES).still();
+    let screen = GrayImage::from_fn(1120, 800, |x, y| *part.get_pixel(x % 560, y % 200));
+    let words =
+        |text: &Text| text.words.iter().map(|word| (word.text.clone(), word.x, word.y, word.width, word.height)).collect::<Vec<_>>();
+    let alone = words(&read(&part, &Reading::default()));
+    assert!(alone.len() >= 12, "{alone:?}");
+    let mut text = None;
+    let most = readers(|| text = Some(read(&screen, &Reading::default())));
+    let text = text.unwrap();
+    for (column, row) in (0..2).flat_map(|column| (0..4).map(move |row| (column, row))) {
+        let (left, top) = (560 * column, 200 * row);
+        let here = words(&text).into_iter().filter(|word| (left..left + 560).contains(&word.1) && (top..top + 200).contains(&word.2));
+        let here: Vec<_> = here.map(|(text, x, y, width, height)| (text, x - left, y - top, width, height)).collect();
+        assert_eq!(here, alone, "at ({left}, {top})");
+    }
+    // Rows from the top, each from the left, and each column's line by itself.
+    assert!(text.text.starts_with("Invoice total 1234 EUR\nInvoice total 1234 EUR\nThe quick brown fox jumps\n"), "{:?}", text.text);
+    let cores = std::thread::available_parallelism().unwrap().get();
+    assert!(most <= cores && (most >= 2 || cores == 1), "{most} threads read, of {cores} cores");
+}
+
+#[test]
+fn rows_of_a_form_are_lines_and_buttons_are_read_in_any_colour() {
+    // Light on dark in a light window, beside dark on light: one line each, and frames are no letters.
+    let mut picture = GrayImage::from_pixel(400, 60, Luma([240]));
+    let (dark, light) = (xterm(["white", "#204080"], LINES).still(), xterm(["black", "#f0f0f0"], LINES).still());
+    let cut = |from: &GrayImage| image::imageops::crop_imm(from, 0, 2, 205, 18).to_image();
+    for (x, one) in [(10, cut(&light)), (280, image::imageops::crop_imm(&dark, 0, 2, 70, 18).to_image())] {
+        image::imageops::replace(&mut picture, &one, x, 20);
+    }
+    for (x, y) in (0..400).flat_map(|x| [(x, 12), (x, 48)]).chain((12..48).flat_map(|y| [(2, y), (397, y)])) {
+        picture.put_pixel(x, y, Luma([120]));
+    }
+    let text = read(&picture, &Reading::default());
+    assert!(text.text.starts_with("Invoice total 1234 EUR Invoice"), "{:?}", text.text);
+    assert!(text.words.iter().all(|word| word.line == 0), "{:?}", text.words);
+}
+
 #[test]
 fn a_whitelist_counts_for_one_reading_only() {
     let picture = xterm(["black", "white"], LINES).still();
@@ -180,7 +242,7 @@ fn an_empty_wall_has_no_words() {
     }
     // A single pixel, also as it is.
     for preprocess in [Preprocess::Auto, Preprocess::None] {
-        assert_eq!(read(&GrayImage::new(1, 1), &Reading { preprocess, ..Reading::default() }).text, "");
+        assert_eq!(read(&GrayImage::new(1, 1), &Reading { preprocess: Some(preprocess), ..Reading::default() }).text, "");
     }
 }
 

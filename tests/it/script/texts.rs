@@ -2,10 +2,15 @@
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use trae::error::{Classify, Kind};
 use trae::host::Outcome;
+use trae::ocr;
 use trae::policy::Permissions;
+use trae::sight::{Sight, TextSearch, Zone};
 
 use super::{host, job, program};
 use crate::desktop::display::managed;
@@ -33,6 +38,13 @@ const STORY: &str = r#"
     for wrong in [#{}, #{ text: "a", image: 5 }, #{ text: "a", image: picture, timeout: 1 }, #{ text: "a", windw: "x" }] {
         try { ocr::find(wrong); told.push(false); } catch (error) { told.push(error.code == "VALIDATION_ERROR"); }
     }
+    for wrong in [#{ zone: "total" }, #{ window: "orders" }, #{ monitor: 0 }] {
+        wrong.image = picture;
+        try { ocr::read(wrong); told.push(false); } catch (error) { told.push(error.code == "VALIDATION_ERROR"); }
+    }
+    try { ocr::read(#{ x: 0, y: 0, width: 10, height: 10, target: "nowhere" }); told.push(false); } catch (error) { told.push(error.code == "NOT_FOUND"); }
+    try { screen::capture(#{ zone: "nowhere" }); told.push(false); } catch (error) { told.push(error.code == "NOT_FOUND"); }
+    try { screen::capture(#{ zone: "nowhere", monitor: 0 }); told.push(false); } catch (error) { told.push(error.code == "VALIDATION_ERROR"); }
     try { ocr::click_text(#{ text: "a", target: "x" }); told.push(false); } catch (error) { told.push(error.code == "VALIDATION_ERROR"); }
     told
 "#;
@@ -71,7 +83,7 @@ async fn a_script_finds_and_clicks_texts() {
     terminal.wait().unwrap();
     let told = ran.value();
     assert!(told.as_array().unwrap().iter().all(|right| *right == json!(true)), "{told}");
-    assert_eq!(told.as_array().unwrap().len(), 16);
+    assert_eq!(told.as_array().unwrap().len(), 22);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,7 +99,30 @@ async fn finding_and_clicking_are_granted_apart() {
         asked.permissions = Permissions { screen, input, ..Permissions::default() };
         let (job, _) = job(Arc::new(asked), files.path());
         let outcome = host.run(job).await;
-        let was_refused = matches!(&outcome, Outcome::Failed(error) if error.code == trae::error::Kind::PermissionDenied);
+        let was_refused = matches!(&outcome, Outcome::Failed(error) if error.code == Kind::PermissionDenied);
         assert_eq!(was_refused, refused, "{source}: {outcome:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_screen_that_is_not_read_in_time_is_shown() {
+    let desktop = super::capabilities().desktops.ready().await.unwrap();
+    let hasty = ocr::Settings {
+        languages: vec!["eng".to_owned()],
+        timeout: Duration::from_millis(1),
+        confidence_threshold: 0.7,
+        models: "no-models".into(),
+    };
+    let sight = Sight::new(Arc::new(ocr::Ocr::new(hasty)));
+    let never = CancellationToken::new();
+    for timeout in [None, Some(0.2)] {
+        let search = TextSearch { text: Some("nowhere".to_owned()), timeout, ..TextSearch::default() };
+        let late = sight.find_text(&desktop, search, &never).await.unwrap_err();
+        let details = late.details().unwrap();
+        assert!(late.kind() == Kind::Timeout && late.to_string().contains("could not be read in time"), "{late}");
+        assert_eq!(details["zone"]["width"], 1280, "{details}");
+        assert!(details["image"].as_str().unwrap().starts_with("data:image/"), "{details}");
+    }
+    let late = sight.read(&desktop, Zone::default(), ocr::Reading::default(), &never).await.unwrap_err();
+    assert!(late.kind() == Kind::Timeout && late.details().unwrap()["image"].is_string(), "{late}");
 }
