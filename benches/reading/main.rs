@@ -108,7 +108,7 @@ fn lines() -> Vec<(String, Reading)> {
     for mode in [3, 4, 6, 11] {
         for scale in [2, 3] {
             let preprocess = Preprocess::Steps(vec![Step::Scale(scale), Step::InvertDark, Step::Border(10)]);
-            let reading = Reading { preprocess, page_segmentation: Some(mode), ..Reading::default() };
+            let reading = Reading { preprocess: Some(preprocess), page_segmentation: Some(mode), ..Reading::default() };
             lines.push((format!("tesseract: segmentation {mode}, scale {scale}"), reading));
         }
     }

@@ -22,6 +22,8 @@ use crate::error::{Failure, Kind};
 use crate::sandbox::Sandbox;
 use crate::system::{Protection, System};
 
+/// So many zygotes in a row are asked for a runner, as long as each of them ends over it.
+const TRIES: u32 = 4;
 /// A runner that says the next thing this soon after an answer is taken for one that goes on like that …
 const QUICK: Duration = Duration::from_micros(100);
 /// … and looked at for so long: to be woken takes longer. Other threads that have work to do go first.
@@ -217,18 +219,23 @@ struct Nursery {
 }
 
 impl Nursery {
-    /// A new runner. A zygote that somebody has ended is replaced.
+    /// A new runner. A zygote that somebody has ended is replaced, and its runners, if any are left, end first.
     fn spawn(&mut self) -> std::io::Result<Born> {
-        let born = match &mut self.zygote {
-            Some(zygote) => zygote.fork(),
-            None => Err(std::io::ErrorKind::NotFound.into()),
-        };
-        let born = match born {
-            Ok(born) => born,
-            Err(_) => {
-                // First the old one and its runners, if any are left.
-                self.zygote = None;
-                self.zygote.insert(Zygote::start(&self.program, &self.system)?).fork()?
+        let mut tried = 0;
+        let born = loop {
+            let zygote = match &mut self.zygote {
+                Some(zygote) => zygote,
+                None => self.zygote.insert(Zygote::start(&self.program, &self.system)?),
+            };
+            match zygote.fork() {
+                Ok(born) => break born,
+                Err(error) => {
+                    self.zygote = None;
+                    tried += 1;
+                    if tried == TRIES {
+                        return Err(error);
+                    }
+                }
             }
         };
         born.socket.set_nonblocking(true)?;

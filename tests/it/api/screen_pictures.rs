@@ -229,7 +229,7 @@ async fn pictures_are_compared_and_what_is_none_is_refused() {
     for (what, body) in [find(json!({ "picture": huge })), ("difference", json!({ "first": huge, "second": huge }))] {
         let (told, answer) = server.post(&format!("/api/automation/picture/{what}"), &body).await;
         assert_eq!((told, &answer["error_code"]), (422, &json!("VALIDATION_ERROR")), "{what}: {answer}");
-        assert!(answer["error"].as_str().unwrap().contains("limits"), "{what}: {answer}");
+        assert!(answer["error"].as_str().unwrap().contains("limit"), "{what}: {answer}");
     }
     // A picture that is larger than the part that is looked at is not there.
     let larger = ask(&server, "picture/find", json!({ "picture": url(&before), "x": 0, "y": 0, "width": 50, "height": 50 })).await;
