@@ -30,6 +30,10 @@ const HIGHEST: u32 = 160;
 /// What is at most so wide and higher than this, and than 1.6 times the text, is a frame.
 const THIN: u32 = 4;
 const FRAME: u32 = 12;
+/// So many pixels of ink on end, and twice the text's height, are the side of a frame, which may touch letters.
+const POST: u32 = 24;
+/// Pixels beside it that are ground in most rows.
+const AWAY: usize = 8;
 /// Pixels of height of touching lines that are cut apart, at most.
 const TOUCHING: u32 = 600;
 /// How far apart words of a line stand, at most, in heights of it.
@@ -59,7 +63,9 @@ struct Thing {
 /// The lines of a picture in reading order: in rows from the top, each from the left. Nothing found is one block, the whole of it.
 pub(super) fn find(picture: &GrayImage) -> Vec<Vec<Area>> {
     let whole = vec![vec![Area { x: 0, y: 0, width: picture.width(), height: picture.height(), line: false }]];
-    let ink = Ink::of(picture);
+    let mut ink = Ink::of(picture);
+    let Some(things) = ink.things() else { return whole };
+    ink.forget_posts((2 * usual_height(&things)).max(POST) as usize);
     let Some(things) = ink.things() else { return whole };
     let usual = usual_height(&things);
     let (mut words, mut blocks) = (Vec::new(), Vec::new());
@@ -172,6 +178,33 @@ impl Ink {
             }
         }
         Self { width, of }
+    }
+
+    /// Ink that goes on downwards for that many pixels is the side of a frame, and no letter.
+    fn forget_posts(&mut self, most: usize) {
+        let height = self.of.len() / self.width.max(1);
+        for x in 0..self.width {
+            let mut from = 0;
+            for y in 0..=height {
+                if y < height && self.of.get(y * self.width + x) == Some(&true) {
+                    continue;
+                }
+                // Letters touch it in some rows; a photograph is ink all over.
+                let beside = |y: &usize| {
+                    let at = y * self.width + x;
+                    let ink = |there: bool, place: usize| there && self.of.get(place) == Some(&true);
+                    ink(x >= AWAY, at.saturating_sub(AWAY)) || ink(x + AWAY < self.width, at + AWAY)
+                };
+                if y - from > most && 2 * (from..y).filter(beside).count() < y - from {
+                    for at in (from..y).map(|y| y * self.width + x) {
+                        if let Some(ink) = self.of.get_mut(at) {
+                            *ink = false;
+                        }
+                    }
+                }
+                from = y + 1;
+            }
+        }
     }
 
     /// What hangs together; nothing where that is too much to be text.
