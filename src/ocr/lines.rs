@@ -2,9 +2,11 @@
 //!
 //! A screen is drawn, not photographed: letters have sharp sides on an even ground, whatever is around them. So what changes from one pixel to
 //! the next in a row is ink; what of it hangs together, nearly, is a word; and words side by side are a line. Frames, rules and the edges of
-//! buttons are ink as well, but high and thin. What is none of that, such as a photograph, is a block: looking closer is left to Tesseract.
+//! buttons are ink as well, but high and thin ([`Posts`]). What is none of that, such as a photograph, is a block: looking closer is left to Tesseract.
 
 use image::GrayImage;
+
+use super::posts::Posts;
 
 /// What is read by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,11 +58,14 @@ struct Thing {
     ink: u64,
 }
 
-/// The lines of a picture in reading order: in rows from the top, each from the left. Nothing found is one block, the whole of it.
-pub(super) fn find(picture: &GrayImage) -> Vec<Vec<Area>> {
+/// The lines of a picture in reading order: in rows from the top, each from the left; and the posts that stand among them. Nothing found is one
+/// block, the whole of it.
+pub(super) fn find(picture: &GrayImage) -> (Vec<Vec<Area>>, Posts) {
     let whole = vec![vec![Area { x: 0, y: 0, width: picture.width(), height: picture.height(), line: false }]];
-    let ink = Ink::of(picture);
-    let Some(things) = ink.things() else { return whole };
+    let mut ink = Ink::of(picture);
+    let Some(things) = ink.things() else { return (whole, Posts::default()) };
+    let posts = Posts::taken(picture, &mut ink.of, usual_height(&things));
+    let Some(things) = ink.things() else { return (whole, Posts::default()) };
     let usual = usual_height(&things);
     let (mut words, mut blocks) = (Vec::new(), Vec::new());
     for thing in things {
@@ -79,11 +84,13 @@ pub(super) fn find(picture: &GrayImage) -> Vec<Vec<Area>> {
     }
     let within_block = |word: &Bounds| blocks.iter().any(|block| block.holds(word));
     words.retain(|word| !within_block(word));
-    let mut lines = joined(words, usual);
-    lines.retain(|line| line.height() >= 5 && line.width() >= 3);
+    let mut lines = joined(words, usual, &posts);
+    // A stroke that stands alone, higher than text, is where one would write; so is a box that is filled.
+    let caret = |line: &Bounds| line.width() <= THIN && 10 * line.height() > 12 * usual;
+    lines.retain(|line| line.height() >= 5 && line.width() >= 3 && !caret(line) && !line.filled(picture));
     let mut areas: Vec<Area> = lines.iter().map(|line| line.area(true)).collect();
     areas.extend(blocks.iter().map(|block| block.area(false)));
-    if areas.is_empty() { whole } else { in_rows(areas) }
+    (if areas.is_empty() { whole } else { in_rows(areas) }, posts)
 }
 
 /// Areas in rows from the top, each from the left. One is in a row where its middle lies within that row's first one.
@@ -110,10 +117,14 @@ fn usual_height(things: &[Thing]) -> u32 {
     heights.get(heights.len() / 2).copied().unwrap_or(USUAL)
 }
 
-/// Words that stand side by side are a line.
-fn joined(mut words: Vec<Bounds>, usual: u32) -> Vec<Bounds> {
+/// Words that stand side by side are a line, unless a post stands between them.
+fn joined(mut words: Vec<Bounds>, usual: u32, posts: &Posts) -> Vec<Bounds> {
     // A point or a stroke goes with anything; what is as high as text only with its like.
     let alike = |one: u32, other: u32| 10 * one.min(other) < 6 * usual || 10 * one.max(other) <= 18 * one.min(other);
+    let apart = |one: &Bounds, other: &Bounds| {
+        let between = (one.right.min(other.right), one.left.max(other.left));
+        posts.between(between, (one.top.max(other.top), one.bottom.min(other.bottom)))
+    };
     words.sort_by_key(|word| (word.left, word.top, word.right));
     let mut lines: Vec<Bounds> = Vec::new();
     for word in words {
@@ -121,7 +132,8 @@ fn joined(mut words: Vec<Bounds>, usual: u32) -> Vec<Bounds> {
         let fits = |line: &Bounds| {
             let gap = i64::from(word.left) - i64::from(line.right);
             let reach = f64::from(high.max(line.height()).max(8)) * WORDS_APART;
-            (line.beside(&word) && alike(high, line.height()) && gap as f64 <= reach).then_some(gap)
+            let near = line.beside(&word) && alike(high, line.height()) && gap as f64 <= reach;
+            (near && !apart(line, &word)).then_some(gap)
         };
         let nearest = lines.iter().enumerate().filter_map(|(place, line)| Some((fits(line)?, place))).min();
         match nearest.and_then(|(_, place)| lines.get_mut(place)) {
@@ -132,8 +144,12 @@ fn joined(mut words: Vec<Bounds>, usual: u32) -> Vec<Bounds> {
     // Two that began apart may have grown into one.
     let same = |one: &Bounds, other: &Bounds| {
         let high = one.height().max(other.height());
-        let apart = i64::from(one.left.max(other.left)) - i64::from(one.right.min(other.right));
-        one.beside(other) && apart <= i64::from(high) && 2 * one.with(other).height() <= 3 * high && alike(one.height(), other.height())
+        let gap = i64::from(one.left.max(other.left)) - i64::from(one.right.min(other.right));
+        !apart(one, other)
+            && one.beside(other)
+            && gap <= i64::from(high)
+            && 2 * one.with(other).height() <= 3 * high
+            && alike(one.height(), other.height())
     };
     let mut settled: Vec<Bounds> = Vec::new();
     for mut line in lines {
@@ -320,6 +336,20 @@ impl Bounds {
         (self.left..self.right).contains(&x) && (self.top..self.bottom).contains(&y)
     }
 
+    /// Whether it is of one shade, and another than what it stands on; a stroke may be that as well.
+    fn filled(&self, picture: &GrayImage) -> bool {
+        if self.width() < 7 || self.height() < 7 || 3 * self.width() < self.height() {
+            return false;
+        }
+        let shade = |x: u32, y: u32| picture.get_pixel(x, y).0[0];
+        let (x, y) = (self.left + 2, self.top + 2);
+        let first = shade(x, y);
+        let like = |shade: u8| shade.abs_diff(first) <= INK;
+        // A pixel of what it stands on is ink as well, on one side at least.
+        let other = !like(shade(self.left, y)) || !like(shade(self.right - 1, y));
+        other && (x..self.right - 2).all(|x| (y..self.bottom - 2).all(|y| like(shade(x, y))))
+    }
+
     fn area(&self, line: bool) -> Area {
         Area { x: self.left, y: self.top, width: self.width(), height: self.height(), line }
     }
@@ -347,7 +377,7 @@ mod tests {
     }
 
     fn boxes(picture: &GrayImage) -> Vec<(u32, u32, u32, u32)> {
-        find(picture).iter().flatten().filter(|area| area.line).map(|area| (area.x, area.y, area.width, area.height)).collect()
+        find(picture).0.iter().flatten().filter(|area| area.line).map(|area| (area.x, area.y, area.width, area.height)).collect()
     }
 
     #[test]
@@ -398,11 +428,11 @@ mod tests {
         for (x, y) in (100..380).flat_map(|x| (60..280).map(move |y| (x, y))) {
             picture.put_pixel(x, y, Luma([((x * 7919 + y * 104_729) % 251) as u8]));
         }
-        let areas = find(&picture).concat();
+        let areas = find(&picture).0.concat();
         assert_eq!(areas.iter().map(|area| area.line).collect::<Vec<_>>(), [true, false], "{areas:?}");
         assert!(areas[1].width >= 270 && areas[1].height >= 210);
         let whole = Area { x: 0, y: 0, width: 40, height: 30, line: false };
-        assert_eq!(find(&paper(40, 30)), [[whole]]);
-        assert_eq!(find(&paper(1, 1)).len(), 1);
+        assert_eq!(find(&paper(40, 30)).0, [[whole]]);
+        assert_eq!(find(&paper(1, 1)).0.len(), 1);
     }
 }

@@ -12,6 +12,7 @@ mod lines;
 mod neural;
 mod page;
 mod pool;
+mod posts;
 mod prepare;
 mod tesseract;
 mod threads;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lines::{self, Area};
 use super::pool::{Pool, Turn};
+use super::posts::Posts;
 use super::prepare::{self, default_segmentation};
 use super::tesseract::{Order, Tesseract};
 use super::{Error, Preprocess, Word, threads};
@@ -54,6 +55,7 @@ struct Page {
     picture: GrayImage,
     order: Order,
     areas: Vec<Area>,
+    posts: Posts,
     next: AtomicUsize,
     read: Mutex<Vec<(usize, Vec<Word>)>>,
 }
@@ -65,10 +67,10 @@ pub(super) fn read(
     order: &Order,
     over: impl Fn() -> bool + Clone + Send + 'static,
 ) -> Result<Vec<Word>, Error> {
-    let rows = lines::find(&picture);
+    let (rows, posts) = lines::find(&picture);
     let size = u64::from(picture.width()) * u64::from(picture.height());
     let (areas, order) = (rows.concat(), order.segmented(BLOCK));
-    let page = Arc::new(Page { picture, order, areas, next: AtomicUsize::new(0), read: Mutex::default() });
+    let page = Arc::new(Page { picture, order, areas, posts, next: AtomicUsize::new(0), read: Mutex::default() });
     let most = page.areas.len() / LINES;
     let helpers: Vec<_> = std::iter::from_fn(|| desk.pool.turns().spare())
         .take(most.saturating_sub(1))
@@ -179,7 +181,8 @@ impl Page {
         let (above, below) = self.around(area);
         let (x, y) = (area.x.saturating_sub(BESIDE), area.y - above);
         let width = (area.x + area.width + BESIDE).min(self.picture.width()) - x;
-        let cut = self.cut(x, y, width, above + area.height + below);
+        let mut cut = self.cut(x, y, width, above + area.height + below);
+        self.posts.paint_over(&mut cut, (x, y), area);
         let words = self.read_line(engine, &cut, area.height)?;
         let (top, bottom) = (area.y.saturating_sub(1), area.y + area.height + 1);
         let bottom = bottom.min(self.picture.height());

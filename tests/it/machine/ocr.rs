@@ -210,8 +210,9 @@ fn rows_of_a_form_are_lines_and_buttons_are_read_in_any_colour() {
     // Light on dark in a light window, beside dark on light: one line each, and frames are no letters.
     let mut picture = GrayImage::from_pixel(400, 60, Luma([240]));
     let (dark, light) = (xterm(["white", "#204080"], LINES).still(), xterm(["black", "#f0f0f0"], LINES).still());
-    let cut = |from: &GrayImage| image::imageops::crop_imm(from, 0, 2, 205, 18).to_image();
-    for (x, one) in [(10, cut(&light)), (280, image::imageops::crop_imm(&dark, 0, 2, 70, 18).to_image())] {
+    // Without the side of the terminal: so short a part of it would be a stroke like any other.
+    let cut = |from: &GrayImage, width| image::imageops::crop_imm(from, 1, 2, width, 18).to_image();
+    for (x, one) in [(11, cut(&light, 204)), (281, cut(&dark, 69))] {
         image::imageops::replace(&mut picture, &one, x, 20);
     }
     for (x, y) in (0..400).flat_map(|x| [(x, 12), (x, 48)]).chain((12..48).flat_map(|y| [(2, y), (397, y)])) {
@@ -220,6 +221,16 @@ fn rows_of_a_form_are_lines_and_buttons_are_read_in_any_colour() {
     let text = read(&picture, &Reading::default());
     assert!(text.text.starts_with("Invoice total 1234 EUR Invoice"), "{:?}", text.text);
     assert!(text.words.iter().all(|word| word.line == 0), "{:?}", text.words);
+}
+
+#[test]
+fn strokes_in_running_text_are_letters_and_the_sides_of_boxes_are_none() {
+    let text = read(&xterm(["black", "white"], "name | value [12] list\\nps aux | grep Ill | sort\\n").still(), &Reading::default());
+    assert!(text.text.starts_with("name | value [12] list\nps aux | grep Ill | sort"), "{:?}", text.text);
+    let boxes = "\u{250c}\u{2500}\u{2500}\u{2500}\u{2500}\u{2500}\u{2500}\u{252c}\u{2500}\u{2500}\u{2500}\u{2500}\u{2500}\u{2500}\u{2510}\\n\u{2502} name \u{2502} cost \u{2502}\\n\u{2502} milk \u{2502} 1234 \u{2502}\\n";
+    let text = read(&xterm(["#c0c0c0", "#202030"], boxes).still(), &Reading::default());
+    let words: Vec<_> = text.words.iter().map(|word| word.text.as_str()).collect();
+    assert_eq!(words, ["name", "cost", "milk", "1234"], "{:?}", text.words);
 }
 
 #[test]
