@@ -161,13 +161,9 @@ packages-shells:
 packages-bench:
 	$(call install,$(BENCH))
 
-# A runner that gives each test its own process and time limit; built once, without its self-updater. And what looks at the dependencies.
+# A runner that gives each test its own process and time limit; built once, without its self-updater.
 tools:
 	@if ! command -v cargo-nextest >/dev/null; then \
 		echo "==> installing cargo-nextest, which runs the tests"; \
 		cargo install cargo-nextest --locked --quiet --debug --no-default-features --features default-no-update; \
-	fi
-	@if ! command -v cargo-deny >/dev/null; then \
-		echo "==> installing cargo-deny, which looks at the dependencies"; \
-		cargo install cargo-deny --locked --quiet --debug --no-default-features || echo "==> it could not be installed: the tests go on without"; \
 	fi

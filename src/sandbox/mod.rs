@@ -9,6 +9,8 @@
 pub mod attempts;
 #[cfg(target_os = "linux")]
 mod calls;
+#[cfg(unix)]
+mod copy;
 #[cfg(target_os = "linux")]
 mod limits;
 #[cfg(target_os = "linux")]
@@ -25,6 +27,8 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(target_os = "linux")]
 pub use calls::{close_calls, try_calls};
+#[cfg(unix)]
+pub use copy::fork;
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{Walls, close_calls, close_files, close_paths, drop_privileges, is_confined, lower_limits, try_calls, try_paths};
 #[cfg(target_os = "linux")]

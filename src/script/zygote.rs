@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::host::zygote::{Control, Done, Order};
+use crate::sandbox::fork;
 
 /// How often one is looked at that is about to end by itself, and how long is waited in between.
 const LOOKS: u32 = 50;
@@ -40,17 +41,6 @@ pub(super) fn serve() -> Role {
         }
     }
     Role::Over
-}
-
-/// The process of the copy; none in the copy itself.
-#[expect(unsafe_code, reason = "the one way to have a process that is loaded already")]
-fn fork() -> std::io::Result<Option<u32>> {
-    // SAFETY: this process has one thread, so that the copy finds every lock free and everything whole.
-    match unsafe { libc::fork() } {
-        -1 => Err(std::io::Error::last_os_error()),
-        0 => Ok(None),
-        pid => Ok(Some(pid.unsigned_abs())),
-    }
 }
 
 /// Takes what the copy was handed for its own, in the places where it looks for it.

@@ -171,7 +171,7 @@ const UNSAFE: &[&str] = &[
     "src/ocr/threads.rs",
     "src/sandbox/attempts.rs",
     "src/sandbox/limits.rs",
-    "src/script/zygote.rs",
+    "src/sandbox/copy.rs",
 ];
 
 /// What a debug build tries to do from within a sandbox that refuses all of it.
