@@ -106,7 +106,9 @@ async fn finding_and_clicking_are_granted_apart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_screen_that_is_not_read_in_time_is_shown() {
-    let desktop = super::capabilities().desktops.ready().await.unwrap();
+    // The display lives as long as these.
+    let capabilities = super::capabilities();
+    let desktop = capabilities.desktops.ready().await.unwrap();
     let hasty = ocr::Settings {
         languages: vec!["eng".to_owned()],
         timeout: Duration::from_millis(1),
