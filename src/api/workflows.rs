@@ -171,7 +171,7 @@ pub(crate) struct WorkflowsStatus {
     details: String,
     /// Stored workflows.
     workflows: u64,
-    /// Runs that go on.
+    /// Runs that go on, also those that wait: for a time, an event, an approval.
     running: u64,
     /// Runs that wait for their turn.
     queued: u64,
@@ -237,8 +237,9 @@ pub(crate) async fn status(State(state): State<super::State>) -> Result<axum::Js
     let (status, details) = report.map_or((Status::Disabled, String::new()), |report| (report.status, report.details));
     let stored = state.workflows().list(None, 1, 0).await?;
     let runs = state.runs();
-    let of = |status| runs.list(RunFilter { statuses: vec![status], limit: Some(1), ..RunFilter::default() });
-    let (running, queued) = (of(RunStatus::Running).await?.count, of(RunStatus::Queued).await?.count);
+    let of = |statuses: &[RunStatus]| runs.list(RunFilter { statuses: statuses.to_vec(), limit: Some(1), ..RunFilter::default() });
+    let running = of(&[RunStatus::Running, RunStatus::Waiting]).await?.count;
+    let queued = of(&[RunStatus::Queued]).await?.count;
     Ok(axum::Json(WorkflowsStatus { status, details, workflows: stored.count, running, queued }))
 }
 

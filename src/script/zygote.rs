@@ -52,22 +52,18 @@ fn become_runner(files: &[OwnedFd]) -> bool {
 /// Ends a runner, whatever it is doing; one that died by itself keeps its own status.
 fn bury(pid: u32, patient: bool) -> Option<i32> {
     let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
-    let look = |options| waitpid(Some(pid), options).ok().flatten().map(|(_, status)| status.as_raw());
-    for _ in 0..if patient { LOOKS } else { 0 } {
-        if let Some(status) = look(WaitOptions::NOHANG) {
-            return Some(status);
+    let status = |options| waitpid(Some(pid), options).map(|ended| ended.map(|(_, status)| status.as_raw()));
+    let mut looks = if patient { LOOKS } else { 0 };
+    loop {
+        match status(WaitOptions::NOHANG) {
+            Ok(None) if looks > 0 => std::thread::sleep(BETWEEN),
+            // It is a child that was not waited for, so that its number is nobody else's.
+            Ok(None) => break,
+            Ok(ended) => return ended,
+            Err(_) => return None,
         }
-        std::thread::sleep(BETWEEN);
+        looks -= 1;
     }
-    // Nobody else has its number: it is a child that was not waited for yet. Where it is none, nothing is killed.
-    let died = look(WaitOptions::NOHANG);
-    if died.is_none() && is_child(pid) {
-        let _ = kill_process(pid, Signal::KILL);
-        return look(WaitOptions::empty());
-    }
-    died
-}
-
-fn is_child(pid: Pid) -> bool {
-    waitpid(Some(pid), WaitOptions::NOHANG).is_ok()
+    let _ = kill_process(pid, Signal::KILL);
+    status(WaitOptions::empty()).ok().flatten()
 }

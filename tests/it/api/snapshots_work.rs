@@ -104,7 +104,8 @@ async fn several_zones_are_read_at_once() {
     let region = json!({ "x": 200, "y": 100, "width": 500, "height": 160 });
     let snapshot = showing(&server, json!({ "region": region, "format": "png" }), "Invoice").await;
     // One line each, which is nothing to share for the threads of one reading.
-    let zones: Vec<_> = (0..5).map(|number| zone(&number.to_string(), (0, 0), (480, 26))).collect();
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let zones: Vec<_> = (0..4 * cores).map(|number| zone(&number.to_string(), (0, 0), (480, 26))).collect();
     let mut answered = (0, Value::Null);
     let most = tokio::task::block_in_place(|| {
         let handle = tokio::runtime::Handle::current();
@@ -113,9 +114,9 @@ async fn several_zones_are_read_at_once() {
     let (status, answer) = answered;
     assert_eq!(status, 200, "{answer}");
     let texts: Vec<_> = answer["results"].as_array().unwrap().iter().map(|result| result["text"].as_str().unwrap()).collect();
-    assert_eq!(texts, ["Invoice total 1234 EUR"; 5]);
-    let cores = std::thread::available_parallelism().unwrap().get();
-    assert!(most <= cores && (most >= 2 || cores == 1), "{most} zones were read at once, on {cores} cores");
+    assert_eq!(texts, vec!["Invoice total 1234 EUR"; 4 * cores]);
+    // The thread of one that was read may be seen to end beside the one that has its core.
+    assert!(most <= 2 * cores && (most >= 2 || cores == 1), "{most} zones were read at once, on {cores} cores");
 }
 
 #[tokio::test(flavor = "multi_thread")]
