@@ -74,7 +74,7 @@ async fn by_default_it_listens_for_this_machine_alone() {
     let port = server.address.rsplit(':').next().unwrap().to_owned();
     assert_eq!(listens(server.pid()), if has_ipv6 { vec![wide, narrow] } else { vec![narrow] });
     if has_ipv6 {
-        let (status, health) = super::server::answered(reqwest::Client::new().get(format!("http://[::1]:{port}/api/workflows/"))).await;
+        let (status, health) = super::server::answered(super::server::client().get(format!("http://[::1]:{port}/api/workflows/"))).await;
         assert_eq!(status, 200, "{health}");
     }
     server.survived("calls at both").await;

@@ -81,7 +81,7 @@ async fn all_of(mut server: Server, rows: &str) {
 async fn send(server: &Server, callers: &Callers, row: &Row) -> (u16, Value) {
     let fill =
         |text: &str| text.replace("{canary}", &server.canary().display().to_string()).replace("\"{server}\"", &server.pid().to_string());
-    let mut request = reqwest::Client::new().request(row.method.parse::<Method>().unwrap(), server.url(&row.path)).timeout(PATIENCE);
+    let mut request = super::server::client().request(row.method.parse::<Method>().unwrap(), server.url(&row.path)).timeout(PATIENCE);
     let key = match row.key.as_deref() {
         None | Some("admin") => server.key.clone(),
         Some("none") => None,
@@ -165,7 +165,7 @@ async fn nobody_without_a_key_gets_in_anywhere() {
         let path: Vec<_> = path.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect();
         for method in item.as_object().unwrap().keys().filter_map(|name| name.to_uppercase().parse::<Method>().ok()) {
             let path = path.join("/");
-            let answer = reqwest::Client::new().request(method.clone(), server.url(&path)).timeout(PATIENCE).send().await.unwrap();
+            let answer = super::server::client().request(method.clone(), server.url(&path)).timeout(PATIENCE).send().await.unwrap();
             tried += 1;
             if answer.status() != 401 {
                 open.push(format!("{method} {path} {}", answer.status().as_u16()));

@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use reqwest::Method;
+use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
@@ -18,6 +19,17 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 const PROMPTLY: Duration = Duration::from_secs(5);
 /// Bytes by which an attack may make it grow.
 const GROWTH: u64 = 64 << 20;
+
+/// One for all: each loads every certificate that there is. It keeps no connection, which would belong to the test that made it.
+static CLIENT: LazyLock<Client> = LazyLock::new(|| {
+    // The client under the tests' hands wants one, though it never speaks TLS here. A second time it is there already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().pool_max_idle_per_host(0).build().unwrap()
+});
+
+pub fn client() -> &'static Client {
+    &CLIENT
+}
 
 pub struct Server {
     child: Child,
@@ -36,8 +48,6 @@ impl Server {
     }
 
     pub fn start_in(folder: tempfile::TempDir, environment: &[(&str, &str)]) -> Self {
-        // The client under the tests' hands wants one, though it never speaks TLS here. A second time it is there already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let terminal = folder.path().join("terminal");
         let mut command = command(folder.path(), &["serve"], environment);
         let child = command.env("PORT", "0").stderr(File::create(&terminal).unwrap()).spawn().unwrap();
@@ -95,7 +105,7 @@ impl Server {
     }
 
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let request = reqwest::Client::new().request(method, self.url(path)).timeout(PATIENCE);
+        let request = client().request(method, self.url(path)).timeout(PATIENCE);
         match &self.key {
             Some(key) => request.bearer_auth(key),
             None => request,
@@ -151,7 +161,7 @@ impl Server {
 
     pub async fn survived_with(&mut self, attack: &str, growth: u64) {
         assert!(self.child.try_wait().unwrap().is_none(), "the server ended after {attack}: {}", self.terminal());
-        let health = reqwest::Client::new().get(self.url("/api/health/")).timeout(PROMPTLY).send().await;
+        let health = client().get(self.url("/api/health/")).timeout(PROMPTLY).send().await;
         assert!(health.is_ok_and(|answer| answer.status() == 200), "no health after {attack}");
         if self.before > 0 {
             // What was freed goes back to the system a little later.

@@ -68,7 +68,7 @@ async fn what_an_author_draws_does_no_more_for_an_administrator() {
         "nodes": [{ "id": "start", "type": "manual_trigger", "data": {} }, { "id": "run", "type": "shell_command", "data": { "config": { "command": "touch canary", "write": ["*"] } } }],
         "edges": [{ "id": "1", "source": "start", "target": "run" }]
     });
-    let post = reqwest::Client::new().post(server.url("/api/workflows/")).bearer_auth(&author).json(&drawn);
+    let post = super::server::client().post(server.url("/api/workflows/")).bearer_auth(&author).json(&drawn);
     assert_eq!(answered(post).await.0, 201);
     let (_, run) = server.post("/api/workflows/theirs/execute", &json!({ "wait": true })).await;
     let error: &Value = &run["error"];
@@ -167,7 +167,7 @@ async fn what_is_imported_gets_no_secret_by_its_name_and_what_is_exported_holds_
     assert_eq!(server.post(&path("/execute"), &json!({ "wait": true })).await.1["error_code"], "APPROVAL_REQUIRED");
     // Who may not use it themselves does not bind it.
     let author = server.make_key("read workflows scripts");
-    let approve = reqwest::Client::new().post(server.url(&path("/approve"))).bearer_auth(&author).json(&json!({}));
+    let approve = super::server::client().post(server.url(&path("/approve"))).bearer_auth(&author).json(&json!({}));
     let (status, refused) = answered(approve).await;
     assert_eq!((status, &refused["error_code"]), (403, &json!("PERMISSION_DENIED")), "{refused}");
     assert_eq!(server.post(&path("/execute"), &json!({ "wait": true })).await.1["error_code"], "APPROVAL_REQUIRED");

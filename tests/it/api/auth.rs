@@ -18,7 +18,7 @@ async fn with_keys() -> Server {
 }
 
 async fn ask(server: &Server, method: &Method, path: &str, key: &str) -> (u16, Value) {
-    let request = reqwest::Client::new().request(method.clone(), server.url(path)).bearer_auth(key);
+    let request = served::client().request(method.clone(), server.url(path)).bearer_auth(key);
     let answer = request.send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap_or_default())
 }
@@ -126,7 +126,7 @@ fn signed(text: &str, secret: &[u8]) -> String {
 async fn an_administrator_makes_and_revokes_keys_over_http() {
     let server = with_keys().await;
     let admin = server.key("admin").await;
-    let client = reqwest::Client::new();
+    let client = served::client();
     let body = json!({ "name": "robot", "scopes": ["read", "shell"] });
     let made = client.post(server.url("/api/keys")).bearer_auth(&admin).json(&body).send().await.unwrap();
     assert_eq!(made.status(), 201);
@@ -216,7 +216,7 @@ async fn a_run_may_do_no_more_than_the_key_that_started_it() {
     });
     server.app.workflows.create(serde_json::from_value(graph).unwrap()).await.unwrap();
     let run = async |key: String| {
-        let request = reqwest::Client::new().post(server.url("/api/workflows/commands/execute")).bearer_auth(key);
+        let request = served::client().post(server.url("/api/workflows/commands/execute")).bearer_auth(key);
         let answer: Value = request.json(&json!({ "wait": true, "timeout": 30 })).send().await.unwrap().json().await.unwrap();
         (answer["status"].clone(), answer["error"].clone())
     };
@@ -234,7 +234,7 @@ async fn looking_needs_no_more_than_read() {
     let server = with_keys().await;
     let key = server.key("read").await;
     for path in ["/api/desktop/info", "/api/desktop/frame", "/api/automation/status", "/api/workflows", "/api/runs"] {
-        let answer = reqwest::Client::new().get(server.url(path)).bearer_auth(&key).send().await.unwrap();
+        let answer = served::client().get(server.url(path)).bearer_auth(&key).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");
     }
     assert_eq!(ask(&server, &Method::POST, "/api/desktop/screenshot", &key).await.0, 403);

@@ -12,7 +12,7 @@ use trae::keys::Scope;
 use super::served::{self, Server, node};
 
 async fn ask(server: &Server, method: Method, path: &str, key: &str, body: Option<&Value>) -> (u16, Value) {
-    let mut request = reqwest::Client::new().request(method, server.url(path)).bearer_auth(key);
+    let mut request = served::client().request(method, server.url(path)).bearer_auth(key);
     if let Some(body) = body {
         request = request.json(body);
     }
@@ -92,7 +92,7 @@ async fn whatever_its_scopes_are_it_gets_in_nowhere_else() {
         "GET /api/ws/workflow-automation",
         "GET /ws/workflow-automation",
     ];
-    let (description, client) = (serde_json::to_value(trae::api::openapi()).unwrap(), reqwest::Client::new());
+    let (description, client) = (serde_json::to_value(trae::api::openapi()).unwrap(), served::client());
     let (mut refused, mut let_in) = (0, Vec::new());
     for (path, item) in description["paths"].as_object().unwrap() {
         let path: Vec<_> = path.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect();

@@ -1,7 +1,7 @@
 //! A server on a free port with a data folder of its own, and a few workflows in it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,6 +12,17 @@ use trae::app::{App, Options};
 use trae::config::{Config, DisplayMode};
 use trae::keys::Scope;
 use trae::policy::Permissions;
+
+/// One for all: each loads every certificate that there is. It keeps no connection, which would belong to the test that made it.
+static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
+    // The client under the tests' hands wants one, though it never speaks TLS here. A second time it is there already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap()
+});
+
+pub fn client() -> &'static reqwest::Client {
+    &CLIENT
+}
 
 /// A running server.
 pub struct Server {
@@ -106,12 +117,12 @@ impl Server {
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        let answer = reqwest::Client::new().post(self.url(path)).json(body).send().await.unwrap();
+        let answer = client().post(self.url(path)).json(body).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 
     pub async fn get(&self, path: &str) -> (u16, Value) {
-        let answer = reqwest::Client::new().get(self.url(path)).send().await.unwrap();
+        let answer = client().get(self.url(path)).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 

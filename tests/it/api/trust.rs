@@ -5,7 +5,7 @@ use std::fs;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::served::{Server, node, start, start_with};
+use super::served::{self, Server, node, start, start_with};
 
 /// Runs a command each day, and once it is told to.
 fn graph(command: &str) -> Value {
@@ -26,7 +26,7 @@ fn graph(command: &str) -> Value {
 }
 
 async fn send(server: &Server, method: Method, path: &str, key: Option<&str>, body: &Value) -> (u16, Value) {
-    let mut request = reqwest::Client::new().request(method, server.url(path)).json(body);
+    let mut request = served::client().request(method, server.url(path)).json(body);
     if let Some(key) = key {
         request = request.bearer_auth(key);
     }
