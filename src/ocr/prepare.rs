@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::GrayImage;
 
 use super::{Error, Preprocess, Step};
@@ -200,11 +201,18 @@ fn resized(picture: &GrayImage, (width, height): (u32, u32)) -> Option<GrayImage
     if width.max(height) > LONGEST || u64::from(width) * u64::from(height) > ENLARGED {
         return None;
     }
-    let from = ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8).ok()?;
-    let mut to = Image::new(width, height, PixelType::U8);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    Resizer::new().resize(&from, &mut to, &options).ok()?;
-    GrayImage::from_raw(width, height, to.into_vec())
+    convolved(picture, (width, height), FilterType::Lanczos3)
+}
+
+/// A picture in another size.
+pub(super) fn convolved(picture: &GrayImage, (width, height): (u32, u32), filter: FilterType) -> Option<GrayImage> {
+    let from = TypedImageRef::<U8>::from_buffer(picture.width(), picture.height(), picture.as_raw()).ok()?;
+    let mut target = GrayImage::new(width, height);
+    let mut to = TypedImage::<U8>::from_buffer(width, height, &mut target).ok()?;
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
+    // For one kind of pixel: `resize` would compile them all.
+    Resizer::new().resize_typed(&from, &mut to, &options).ok()?;
+    Some(target)
 }
 
 /// The shade that half of the pixels are darker than: nearly always the background's.

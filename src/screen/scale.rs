@@ -1,7 +1,8 @@
 //! A picture as it is shown: smaller than the screen, and as a JPEG.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x4;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::frame::{PIXEL, Pixels};
 use super::{Error, Frame, ImageFormat, Region};
@@ -52,12 +53,14 @@ impl Frame {
                 &joined
             }
         };
-        let source = ImageRef::new(self.width(), self.height(), bytes, PixelType::U8x4).map_err(|error| failed(error.to_string()))?;
-        let mut target = Image::new(width, height, PixelType::U8x4);
+        let source = TypedImageRef::<U8x4>::from_buffer(self.width(), self.height(), bytes).map_err(|error| failed(error.to_string()))?;
+        let mut scaled = vec![0; width as usize * height as usize * PIXEL];
+        let mut target = TypedImage::<U8x4>::from_buffer(width, height, &mut scaled).map_err(|error| failed(error.to_string()))?;
         // The fourth byte means nothing; taken for transparency it would turn the picture black.
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).use_alpha(false);
-        Resizer::new().resize(&source, &mut target, &options).map_err(|error| failed(error.to_string()))?;
-        Self::new(Pixels::Owned(target.into_vec()), Region { x: self.x(), y: self.y(), width, height })
+        // For one kind of pixel: `resize` would compile them all.
+        Resizer::new().resize_typed(&source, &mut target, &options).map_err(|error| failed(error.to_string()))?;
+        Self::new(Pixels::Owned(scaled), Region { x: self.x(), y: self.y(), width, height })
     }
 
     /// Where this picture differs from an earlier one of the same size: a rectangle for each band of rows in which something does.

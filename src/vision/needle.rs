@@ -5,8 +5,9 @@ use std::io::Cursor;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x4;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::{ImageReader, Limits, RgbaImage};
 
 use super::Error;
@@ -126,11 +127,13 @@ impl Needle {
         if width.max(height) > LONGEST || (width.min(height) as usize) < SHORTEST {
             return None;
         }
-        let source = ImageRef::new(self.picture.width(), self.picture.height(), self.picture.as_raw(), PixelType::U8x4).ok()?;
-        let mut target = Image::new(width, height, PixelType::U8x4);
+        let source = TypedImageRef::<U8x4>::from_buffer(self.picture.width(), self.picture.height(), self.picture.as_raw()).ok()?;
+        let mut scaled = RgbaImage::new(width, height);
+        let mut target = TypedImage::<U8x4>::from_buffer(width, height, &mut scaled).ok()?;
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        Resizer::new().resize(&source, &mut target, &options).ok()?;
-        Self::new(RgbaImage::from_raw(width, height, target.into_vec())?).ok()
+        // For one kind of pixel: `resize` would compile them all.
+        Resizer::new().resize_typed(&source, &mut target, &options).ok()?;
+        Self::new(scaled).ok()
     }
 
     /// Whether a pixel counts.

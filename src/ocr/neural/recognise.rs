@@ -3,10 +3,10 @@
 //! Lines of about the same length are read together. The network gives a likelihood for each character it knows and for none (CTC): the
 //! likeliest of each column counts, once where it stays the same.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::FilterType;
 use image::GrayImage;
 
+use super::super::prepare::convolved;
 use super::runtime::Network;
 
 /// Height of a line as the network was taught, and pixels of its width that one column of the answer stands for.
@@ -85,11 +85,7 @@ impl Strip {
 
 /// A picture in another size.
 pub(super) fn resized(picture: &GrayImage, width: u32, height: u32) -> Option<GrayImage> {
-    let from = ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8).ok()?;
-    let mut to = Image::new(width, height, PixelType::U8);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    Resizer::new().resize(&from, &mut to, &options).ok()?;
-    GrayImage::from_raw(width, height, to.into_vec())
+    convolved(picture, (width, height), FilterType::CatmullRom)
 }
 
 /// Which strips are read together: of about the same width, the narrow ones first.

@@ -106,12 +106,24 @@ async fn a_session_shows_its_tree_and_a_tree_is_stopped_continued_and_ended_as_o
     };
     let all = below(&body).len();
     assert!(all >= 4, "{body}");
+    let seen_as = async |wanted: fn(&[String]) -> bool| {
+        let mut seen = Vec::new();
+        for _ in 0..100 {
+            seen = below(&of_session().await);
+            if wanted(&seen) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("{seen:?}");
+    };
     let (pid, began) = (root["pid"].clone(), root["start_time"].as_u64().unwrap());
     let (status, done) = server.post("/api/shell/processes/suspend", &json!({ "pid": pid, "tree": true })).await;
     assert_eq!((status, &done["data"]["count"]), (200, &json!(all)), "{done}");
-    assert!(below(&of_session().await).iter().all(|status| status == "stopped"));
+    // A signal is taken where its process is next looked at.
+    seen_as(|statuses| statuses.iter().all(|status| status == "stopped")).await;
     assert_eq!(act(&server, "resume", json!({ "pid": pid, "tree": true })).await, 200);
-    assert!(below(&of_session().await).iter().all(|status| status != "stopped"));
+    seen_as(|statuses| statuses.iter().all(|status| status != "stopped")).await;
     assert_eq!(act(&server, "kill", json!({ "pid": pid, "tree": true, "force": true, "start_time": began - 100 })).await, 409);
     assert_eq!(below(&of_session().await).len(), all);
     assert_eq!(act(&server, "kill", json!({ "pid": pid, "tree": true, "force": true, "start_time": began })).await, 200);
