@@ -24,6 +24,7 @@ fn part(call: &Call) -> Option<Name> {
         Call::ScreenMonitors
         | Call::ScreenCapture(_)
         | Call::ScreenPixel { .. }
+        | Call::ZoneList
         | Call::ZoneFind { .. }
         | Call::ScreenStill(_)
         | Call::ScreenChange { .. }

@@ -256,10 +256,14 @@ impl Broker {
             Call::ExpectBefore(expectation) => self.before(*expectation).await,
             Call::Expect { expectation, before } => self.expect(*expectation, before).await,
             Call::ZoneFind { name } => self.where_is(name).await,
+            Call::ZoneList => self.zones(),
             Call::ScreenPixel { x, y } => self.screen_pixel(x, y).await,
             Call::ScreenStill(search) => self.wait_until_still(search).await,
             Call::ScreenChange { before, search } => self.wait_for_change(before, search).await,
-            Call::PictureFind { needle, image, search, explain } => self.find_picture(needle, image, search, explain).await,
+            Call::PictureFind { needle, mask, image, search, explain } => {
+                let needle = self.wanted(needle, mask, &search).await?;
+                self.find_picture(needle, image, search, explain).await
+            }
             Call::MouseMove(to) => self.input(move |desktop, cancel| Ok(desktop.input().move_to(&to, cancel)?)).await,
             Call::MouseClick(click) => self.input(move |desktop, cancel| Ok(desktop.input().click(&click, cancel)?)).await,
             Call::MouseDrag(drag) => self.input(move |desktop, cancel| Ok(desktop.input().drag(&drag, cancel)?)).await,

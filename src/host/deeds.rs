@@ -48,6 +48,7 @@ pub(super) fn of(call: &Call) -> Option<Deed> {
         | Call::ImagePixel { .. }
         | Call::ImageCrop { .. }
         | Call::ImageDifference { .. }
+        | Call::ZoneList
         | Call::ZoneFind { .. }
         | Call::ScreenPixel { .. }
         | Call::ScreenStill(_)
@@ -92,6 +93,7 @@ pub(super) fn action(call: &Call) -> &'static str {
         Call::ImagePixel { .. } => "image.pixel",
         Call::ImageCrop { .. } => "image.crop",
         Call::ImageDifference { .. } => "image.difference",
+        Call::ZoneList => "zone.list",
         Call::ZoneFind { .. } => "zone.find",
         Call::ScreenPixel { .. } => "screen.pixel",
         Call::ScreenStill(_) => "screen.still",
@@ -159,7 +161,7 @@ mod tests {
 
     #[test]
     fn nothing_that_is_typed_or_sent_is_in_it() {
-        let typed = of(&Call::KeyboardType(TypeText { text: "hunter2".to_owned(), interval: 0.0 })).unwrap();
+        let typed = of(&Call::KeyboardType(TypeText { text: "hunter2".to_owned(), interval: 0.0, allow_control: false })).unwrap();
         assert_eq!((typed.action, typed.details), ("keyboard.type", json!({ "characters": 7 })));
         assert_eq!(address("https://me:pass@host.example:8443/a?token=x#y"), "https://host.example:8443/a");
         assert_eq!(of(&Call::MousePosition), None);

@@ -65,6 +65,7 @@ fn allowed(call: &Call, grant: &Grant) -> Result<(), Failure> {
         | Call::ImagePixel { .. }
         | Call::ImageCrop { .. }
         | Call::ImageDifference { .. }
+        | Call::ZoneList
         | Call::ZoneFind { .. }
         | Call::ExpectBefore(_)
         | Call::Expect { .. }

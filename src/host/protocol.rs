@@ -66,6 +66,8 @@ pub enum Call {
         region: screen::Region,
     },
 
+    /// → list of the names of zones
+    ZoneList,
     /// → [`screen::Region`], where a zone that has a name is now
     ZoneFind {
         name: String,
@@ -92,6 +94,8 @@ pub enum Call {
     PictureFind {
         /// The picture that is looked for, where it is one of the run's; else the search names it.
         needle: Option<u64>,
+        /// Its mask, likewise.
+        mask: Option<u64>,
         image: Option<u64>,
         search: sight::PictureSearch,
         /// With a picture of what comes closest, where it is not there.
@@ -286,6 +290,7 @@ impl Call {
             | Self::ImagePixel { .. }
             | Self::ImageCrop { .. }
             | Self::ImageDifference { .. }
+            | Self::ZoneList
             | Self::ZoneFind { .. }
             | Self::ExpectBefore(_)
             | Self::Expect { .. }

@@ -61,13 +61,11 @@ impl Broker {
     /// Looks for a picture on the screen, or in another one.
     pub(super) async fn find_picture(
         &self,
-        needle: Option<u64>,
+        needle: Needle,
         image: Option<u64>,
         search: PictureSearch,
         explain: bool,
     ) -> Result<Json, Failure> {
-        self.grant().screen()?;
-        let needle = self.needle(needle, search.picture.as_deref()).await?;
         let sight = &self.capabilities.sight;
         match image {
             Some(image) => json(&sight.find_picture_in(self.image(image)?, needle, search).await?),
@@ -81,6 +79,17 @@ impl Broker {
                 json(&sought)
             }
         }
+    }
+
+    /// What a search looks for, with its mask.
+    pub(super) async fn wanted(&self, needle: Option<u64>, mask: Option<u64>, search: &PictureSearch) -> Result<Needle, Failure> {
+        self.grant().screen()?;
+        let needle = self.needle(needle, search.picture.as_deref()).await?;
+        if mask.is_none() && search.mask.is_none() {
+            return Ok(needle);
+        }
+        let mask = self.needle(mask, search.mask.as_deref()).await?;
+        Ok(needle.masked(&mask)?)
     }
 
     /// The picture that is looked for: one of the run's, a file, or one that is written down in the search.
@@ -110,6 +119,12 @@ impl Broker {
         let before = before.map(|before| self.image(before)).transpose()?;
         let desktop = self.desktop_named(search.target.as_deref()).await?;
         json(&self.capabilities.sight.wait_for_change(&desktop, search, before, self.cancel()).await?)
+    }
+
+    /// The names of all zones.
+    pub(super) fn zones(&self) -> Result<Json, Failure> {
+        self.grant().screen()?;
+        json(&self.capabilities.sight.zones().into_iter().map(|zone| zone.name).collect::<Vec<_>>())
     }
 
     /// Where a zone that has a name is now.

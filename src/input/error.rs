@@ -60,6 +60,14 @@ pub enum Error {
         /// Its place in characters, from 0.
         at: usize,
     },
+    /// A character that presses a key, where nobody said that it may.
+    #[error("the text presses {key} at position {at}: take that out, or say that it is meant with `allow_control: true`")]
+    NotMeant {
+        /// The key.
+        key: &'static str,
+        /// Its place in characters, from 0.
+        at: usize,
+    },
     /// A text that is too long.
     #[error("the text has {0} characters: at most {most} are typed at once, put more on the clipboard", most = super::keyboard::LONGEST)]
     TooLong(usize),
@@ -102,7 +110,7 @@ impl Error {
         match self {
             Self::OffScreen { path, .. } | Self::Range { path, .. } => Some(path),
             Self::HalfPoint => Some("/x"),
-            Self::Control { .. } | Self::TooLong(_) => Some("/text"),
+            Self::Control { .. } | Self::NotMeant { .. } | Self::TooLong(_) => Some("/text"),
             Self::UnknownKey { path, .. } => Some(path),
             Self::Keys(_) => Some("/keys"),
             Self::Unavailable { .. }
@@ -125,6 +133,7 @@ impl Classify for Error {
             | Self::Range { .. }
             | Self::HalfPoint
             | Self::Control { .. }
+            | Self::NotMeant { .. }
             | Self::TooLong(_)
             | Self::UnknownKey { .. }
             | Self::Keys(_) => Kind::ValidationError,

@@ -24,10 +24,11 @@ impl Input {
     /// Types a text, whatever the keyboard layout, and gives the number of characters typed.
     ///
     /// # Errors
-    /// [`Error::TooLong`], [`Error::Control`] and [`Error::Range`] before anything is typed; [`Error::Cancelled`] in between.
+    /// [`Error::TooLong`], [`Error::Control`], [`Error::NotMeant`] and [`Error::Range`] before anything is typed; [`Error::Cancelled`] in between.
     pub fn type_text(&self, action: &TypeText, cancel: &CancellationToken) -> Result<u64, Error> {
         let interval = seconds(action.interval, "/interval", "the interval")?;
         let keys = keys_of(&action.text)?;
+        check(action)?;
         let _keyboard = self.keyboard(Some(cancel))?;
         let mut rest = keys.as_slice();
         while !rest.is_empty() {
@@ -198,6 +199,15 @@ fn keys_of(text: &str) -> Result<Vec<Key>, Error> {
     if keys.len() > LONGEST { Err(Error::TooLong(keys.len())) } else { Ok(keys) }
 }
 
+/// Whether all keys that a text presses are meant.
+fn check(action: &TypeText) -> Result<(), Error> {
+    let mut characters = action.text.chars().enumerate();
+    match characters.find(|(_, character)| !action.allow_control && character.is_control()) {
+        Some((at, character)) => Err(Error::NotMeant { key: if character == '\t' { "Tab" } else { "Return" }, at }),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +216,18 @@ mod tests {
     #[test]
     fn line_breaks_are_return() {
         assert_eq!(keys_of("a\r\nb\n\t").unwrap(), [Key(0x61), Key::RETURN, Key(0x62), Key::RETURN, Key::TAB]);
+    }
+
+    #[test]
+    fn what_presses_return_or_tab_is_said_to_be_meant() {
+        let typed = |text: &str, allow_control| check(&TypeText { text: text.to_owned(), interval: 0.0, allow_control });
+        for (text, key, at) in [("rm x\n", "Return", "position 4"), ("ä\r", "Return", "position 1"), ("\tb", "Tab", "position 0")] {
+            let refused = typed(text, false).unwrap_err();
+            assert_eq!(refused.kind(), Kind::ValidationError);
+            assert!([key, at, "allow_control"].iter().all(|part| refused.to_string().contains(part)), "{refused}");
+            typed(text, true).unwrap();
+        }
+        typed("plain text, \u{a0}of any kind", false).unwrap();
     }
 
     #[test]

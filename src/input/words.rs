@@ -109,11 +109,14 @@ pub struct Hold {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TypeText {
-    /// The text. A line break presses Return, a tab Tab; other control characters are refused.
+    /// The text.
     pub text: String,
     /// Seconds between two characters, 0–60.
     #[serde(default)]
     pub interval: f64,
+    /// Whether a line break in it may press Return, and a tab Tab; other control characters are refused anyway.
+    #[serde(default)]
+    pub allow_control: bool,
 }
 
 /// Press a key and let it go.

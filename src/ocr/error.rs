@@ -25,6 +25,16 @@ pub enum Error {
         "Tesseract's languages are not on this machine: install them with `apt-get install tesseract-ocr`, or point TESSDATA_PREFIX to their folder"
     )]
     NoTesseract,
+    /// The file of a language is cut short, or has a hole.
+    #[error("the file {} of the language {language:?} is broken ({reason}): install it again with `{hint}`", file.display(), hint = again(language))]
+    Broken {
+        /// The language.
+        language: String,
+        /// Its file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An engine did not start.
     #[error("Tesseract could not load the language {0:?}: its file may be broken; install it again with `{hint}`", hint = again(.0))]
     Start(String),
@@ -40,8 +50,22 @@ pub enum Error {
     #[error("the neural engine does not read the language {0:?} (it reads {all}): use engine tesseract for it", all = super::languages::NEURAL.join(", "))]
     Unread(String),
     /// It took too long.
-    #[error("reading the picture took longer than {0} s: read a part of it, or raise the limit")]
+    #[error(
+        "reading the picture took longer than {0} s: read a part of it, or give it more time (at most OCR_TIMEOUT, which can be raised)"
+    )]
     Timeout(f64),
+    /// Nobody was done in time with reading something else.
+    #[error(
+        "no engine was free within {0} s, as all of them were reading: try again, read smaller parts of the screen or less often, or give it \
+         more time"
+    )]
+    Busy(f64),
+    /// A picture that is no text: Tesseract would look for lines in it for minutes, and cannot be stopped while it does.
+    #[error(
+        "the picture has {0} dark spots that are apart, far more than a page has letters: read a part of it, make it smaller, or leave out \
+         page_segmentation and preprocess, so that lines are looked for first"
+    )]
+    Crowded(usize),
     /// Somebody asked for it to stop.
     #[error("the reading was cancelled")]
     Cancelled,
@@ -125,9 +149,11 @@ pub(super) fn install(folder: &std::path::Path) -> String {
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Invalid(_) | Self::Unread(_) => Kind::ValidationError,
-            Self::Language { .. } | Self::NoTesseract | Self::NoModels { .. } | Self::Start(_) | Self::Off => Kind::ServiceUnavailable,
-            Self::Timeout(_) => Kind::Timeout,
+            Self::Invalid(_) | Self::Unread(_) | Self::Crowded(_) => Kind::ValidationError,
+            Self::Language { .. } | Self::NoTesseract | Self::NoModels { .. } | Self::Broken { .. } | Self::Start(_) | Self::Off => {
+                Kind::ServiceUnavailable
+            }
+            Self::Timeout(_) | Self::Busy(_) => Kind::Timeout,
             Self::Cancelled => Kind::Cancelled,
             Self::Failed(_) => Kind::Internal,
         }
@@ -141,7 +167,9 @@ impl Classify for Error {
             Self::NoTesseract => Some(json!({ "service": "enhanced_ocr", "hint": "apt-get install tesseract-ocr", "installed": [] })),
             Self::NoModels { folder, .. } => Some(json!({ "service": "enhanced_ocr", "engine": "onnx", "hint": install(folder) })),
             Self::Off => Some(json!({ "service": "enhanced_ocr", "hint": "GET /api/health/service/enhanced_ocr says why" })),
-            Self::Start(languages) => Some(json!({ "service": "enhanced_ocr", "hint": again(languages) })),
+            Self::Start(languages) | Self::Broken { language: languages, .. } => {
+                Some(json!({ "service": "enhanced_ocr", "hint": again(languages) }))
+            }
             _ => None,
         }
     }

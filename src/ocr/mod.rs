@@ -1,8 +1,8 @@
 //! Reads the text of pictures, with Tesseract or with neural networks ([`neural`]).
 //!
 //! Engines are kept warm: Tesseract's by language, the networks once loaded. Tesseract reads a screen line by line ([`page`]), on as many threads
-//! as there are cores that nobody wants, and is asked between two lines; the networks use up to two and are asked between batches. A reading that
-//! is cancelled or out of time answers at once while its threads finish by themselves. What was read is searched by [`Pattern`]; where on a screen that is does not live here.
+//! as there are cores that nobody wants, and is asked within each whether to go on ([`raw`]); the networks use up to two and are asked between
+//! batches. A reading that is cancelled or out of time answers at once while its threads finish by themselves. What was read is searched by [`Pattern`]; where on a screen that is does not live here.
 
 mod error;
 mod find;
@@ -14,11 +14,15 @@ mod page;
 mod pool;
 mod posts;
 mod prepare;
+#[expect(unsafe_code, reason = "Tesseract speaks C, and the safe words for it cannot tell it to stop")]
+mod raw;
 mod tesseract;
 mod threads;
+mod traineddata;
 mod words;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -65,6 +69,8 @@ pub struct Ocr {
     neural_turns: Arc<Turns>,
     /// Cancelled while nothing is read.
     open: Mutex<CancellationToken>,
+    /// Whether engines were loaded, or are being.
+    warmed: AtomicBool,
     taken: [(&'static str, Tally); 2],
 }
 
@@ -93,7 +99,15 @@ impl Ocr {
         let neural = Arc::new(Neural::new(settings.models.clone()));
         let taken = [("tesseract", Tally::default()), ("onnx", Tally::default())];
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { settings, pool: Arc::new(Pool::new(cores)), neural, neural_turns: Turns::new(1), open: Mutex::default(), taken }
+        Self {
+            settings,
+            pool: Arc::new(Pool::new(cores)),
+            neural,
+            neural_turns: Turns::new(1),
+            open: Mutex::default(),
+            warmed: AtomicBool::new(false),
+            taken,
+        }
     }
 
     /// Reads from now on; gives the languages there are for Tesseract. Nothing is warmed.
@@ -109,10 +123,25 @@ impl Ocr {
         Ok(self.languages().unwrap_or_default())
     }
 
+    /// Loads engines for readings that name no language, one for each core, in the background and once: for when somebody shows that he will
+    /// read. Each takes about 14 MB, which nobody needs who reads nothing.
+    pub fn warm(&self) {
+        let session = self.session().clone();
+        if session.is_cancelled() || self.warmed.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let Ok((folder, language)) = languages::chosen(None, &self.settings.languages) else { return };
+        let (pool, cores) = (Arc::clone(&self.pool), std::thread::available_parallelism().map_or(1, usize::from));
+        let load = move || pool.warm(&folder, &language, cores, &|| session.is_cancelled());
+        // Without it the first reading loads its own.
+        let _ = std::thread::Builder::new().name("ocr-warm".to_owned()).spawn(load);
+    }
+
     /// Reads no more: readings that go on are given up, and Tesseract's warm engines are let go.
     pub fn stop(&self) {
         self.session().cancel();
         self.pool.clear();
+        self.warmed.store(false, Ordering::Relaxed);
     }
 
     /// How long readings took, by engine.
@@ -173,6 +202,18 @@ impl Ocr {
         self.settings.timeout
     }
 
+    /// How long a reading may take that says so.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what is no time, or longer than any may take.
+    pub fn time(&self, seconds: Option<f64>) -> Result<Option<Duration>, Error> {
+        let Some(seconds) = seconds else { return Ok(None) };
+        let most = self.settings.timeout;
+        let time = Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero() && *time <= most);
+        let message = || format!("a timeout of {seconds} s is none: give more than 0 and at most {} (OCR_TIMEOUT)", most.as_secs_f64());
+        time.map(Some).ok_or_else(|| Error::Invalid(message()))
+    }
+
     /// Reads a picture. Boxes are in its pixels.
     pub fn read(&self, picture: &GrayImage, reading: &Reading, cancel: &CancellationToken) -> Result<Text, Error> {
         self.read_until(picture, reading, Instant::now() + self.settings.timeout, cancel)
@@ -180,7 +221,10 @@ impl Ocr {
 
     /// The same for one of several readings, which have to be done by `deadline` together.
     pub fn read_until(&self, picture: &GrayImage, reading: &Reading, deadline: Instant, cancel: &CancellationToken) -> Result<Text, Error> {
-        let limits = Limits { started: Instant::now(), deadline, cancel, session: self.session().clone() };
+        let started = Instant::now();
+        let own = self.time(reading.timeout)?.and_then(|time| started.checked_add(time));
+        let deadline = own.map_or(deadline, |own| own.min(deadline));
+        let limits = Limits { started, deadline, cancel, session: self.session().clone() };
         if limits.session.is_cancelled() {
             return Err(Error::Off);
         }
@@ -198,7 +242,7 @@ impl Ocr {
         if !(0.0..=1.0).contains(&threshold) {
             return Err(Error::Invalid(format!("{threshold} is no confidence: give a number from 0 to 1")));
         }
-        prepare::check(reading.preprocess.as_ref())?;
+        prepare::check(reading.preprocess.as_ref(), (width, height))?;
         let order = tesseract::Order::new(reading, prepare::default_segmentation(width, height))?;
 
         let ((text, confidence, words), language, engine) = match reading.engine.unwrap_or_default() {
@@ -226,8 +270,10 @@ impl Ocr {
 
     fn tesseract(&self, picture: &GrayImage, reading: &Reading, order: tesseract::Order, limits: &Limits<'_>) -> Result<Begun, Error> {
         let (folder, language) = languages::chosen(reading.language.as_deref(), &self.settings.languages)?;
+        // What it loads is there for the next.
+        self.warmed.store(true, Ordering::Relaxed);
         let (deadline, cancel, session) = (limits.deadline, limits.cancel.clone(), limits.session.clone());
-        let over = move || cancel.is_cancelled() || session.is_cancelled() || Instant::now() >= deadline;
+        let over: page::Over = Arc::new(move || cancel.is_cancelled() || session.is_cancelled() || Instant::now() >= deadline);
         let desk = page::Desk { pool: Arc::clone(&self.pool), folder, language: language.clone(), session: limits.session.clone() };
         let (picture, how) = (picture.clone(), reading.preprocess.clone().unwrap_or_default());
         // Who says how it is laid out, or prepares it, wants just that; and lines from top to bottom are not looked for.
@@ -236,7 +282,7 @@ impl Ocr {
             let words = if by_line {
                 page::read(picture, &desk, &order, over)?
             } else {
-                desk.with(|engine| engine.read(&prepare::prepared(&picture, &how, &prepare::AUTO), &order))?
+                desk.with(|engine| engine.read(&prepare::prepared(&picture, &how, &prepare::AUTO), &order, &*over))?
             };
             Ok(page::answer(words))
         })?;
@@ -265,7 +311,9 @@ impl Ocr {
         limits: &Limits<'_>,
         read: impl FnOnce() -> Result<Answer, Error> + Send + 'static,
     ) -> Result<Receiver<Result<Answer, Error>>, Error> {
-        let Some(turn) = turns.take(limits.deadline, limits.cancel) else { return Err(self.stopped(limits.cancel)) };
+        let Some(turn) = turns.take(limits.deadline, limits.cancel) else {
+            return Err(if limits.cancel.is_cancelled() { Error::Cancelled } else { Error::Busy(limits.seconds()) });
+        };
         let (sender, answer) = sync_channel(1);
         let work = move |turn: Turn, sender: SyncSender<Result<Answer, Error>>| {
             // Held to the end of the thread, also where nobody waits for it any more.
@@ -285,7 +333,7 @@ impl Ocr {
         loop {
             match answer.recv_timeout(LOOK) {
                 _ if limits.session.is_cancelled() => return Err(Error::Off),
-                Ok(Err(Error::Cancelled)) => return Err(self.stopped(limits.cancel)),
+                Ok(Err(Error::Cancelled)) => return Err(limits.stopped()),
                 Ok(read) => {
                     let read = read?;
                     let own = self.taken.iter().filter(|(name, _)| *name == engine);
@@ -294,15 +342,22 @@ impl Ocr {
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(Error::Failed("its thread ended without an answer".to_owned())),
                 Err(RecvTimeoutError::Timeout) if limits.cancel.is_cancelled() || Instant::now() >= limits.deadline => {
-                    return Err(self.stopped(limits.cancel));
+                    return Err(limits.stopped());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
+}
 
-    fn stopped(&self, cancel: &CancellationToken) -> Error {
-        if cancel.is_cancelled() { Error::Cancelled } else { Error::Timeout(self.settings.timeout.as_secs_f64()) }
+impl Limits<'_> {
+    /// How long it may go on altogether, in seconds as they are told.
+    fn seconds(&self) -> f64 {
+        (self.deadline.saturating_duration_since(self.started).as_secs_f64() * 100.0).round() / 100.0
+    }
+
+    fn stopped(&self) -> Error {
+        if self.cancel.is_cancelled() { Error::Cancelled } else { Error::Timeout(self.seconds()) }
     }
 }
 

@@ -50,7 +50,6 @@ pub(super) struct Desk {
 }
 
 /// A picture that is read by several.
-#[derive(Debug)]
 struct Page {
     picture: GrayImage,
     order: Order,
@@ -58,32 +57,31 @@ struct Page {
     posts: Posts,
     next: AtomicUsize,
     read: Mutex<Vec<(usize, Vec<Word>)>>,
+    over: Over,
 }
 
-/// The words of a picture in reading order. `over` is asked between two lines whether to stop.
-pub(super) fn read(
-    picture: GrayImage,
-    desk: &Desk,
-    order: &Order,
-    over: impl Fn() -> bool + Clone + Send + 'static,
-) -> Result<Vec<Word>, Error> {
+/// Whether to stop.
+pub(super) type Over = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// The words of a picture in reading order.
+pub(super) fn read(picture: GrayImage, desk: &Desk, order: &Order, over: Over) -> Result<Vec<Word>, Error> {
     let (rows, posts) = lines::find(&picture);
     let size = u64::from(picture.width()) * u64::from(picture.height());
     let (areas, order) = (rows.concat(), order.segmented(BLOCK));
-    let page = Arc::new(Page { picture, order, areas, posts, next: AtomicUsize::new(0), read: Mutex::default() });
+    let page = Arc::new(Page { picture, order, areas, posts, next: AtomicUsize::new(0), read: Mutex::default(), over });
     let most = page.areas.len() / LINES;
     let helpers: Vec<_> = std::iter::from_fn(|| desk.pool.turns().spare())
         .take(most.saturating_sub(1))
-        .filter_map(|turn| helper(&page, desk, turn, over.clone()))
+        .filter_map(|turn| helper(&page, desk, turn))
         .collect();
-    let own = desk.with(|engine| page.work(engine, &over));
+    let own = desk.with(|engine| page.work(engine, &|| false));
     let helped: Vec<Result<(), Error>> = helpers
         .into_iter()
         .map(|helper| helper.join().unwrap_or_else(|_| Err(Error::Failed("a thread of it ended without an answer".to_owned()))))
         .collect();
     own?;
     helped.into_iter().collect::<Result<(), Error>>()?;
-    if over() {
+    if (page.over)() {
         // Whoever waits says itself why it is over.
         return Err(Error::Cancelled);
     }
@@ -129,16 +127,11 @@ fn numbered(rows: impl Iterator<Item = Vec<Vec<Word>>>) -> Vec<Word> {
 }
 
 /// Somebody else who reads of the page as long as nobody else wants the core.
-fn helper(
-    page: &Arc<Page>,
-    desk: &Desk,
-    turn: Turn,
-    over: impl Fn() -> bool + Send + 'static,
-) -> Option<std::thread::JoinHandle<Result<(), Error>>> {
+fn helper(page: &Arc<Page>, desk: &Desk, turn: Turn) -> Option<std::thread::JoinHandle<Result<(), Error>>> {
     let (page, desk) = (Arc::clone(page), desk.clone());
     let help = move || {
         let _turn = turn;
-        desk.with(|engine| page.work(engine, &|| over() || desk.pool.turns().wanted()))
+        desk.with(|engine| page.work(engine, &|| desk.pool.turns().wanted()))
     };
     std::thread::Builder::new().name("ocr".to_owned()).spawn(help).ok()
 }
@@ -148,19 +141,19 @@ impl Desk {
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut Tesseract) -> Result<T, Error>) -> Result<T, Error> {
         threads::one_only();
         let mut engine = self.pool.engine(&self.folder, &self.language)?;
-        let done = work(&mut engine)?;
-        // Back before the answer, or the next reading would find none.
-        if !self.session.is_cancelled() {
+        let done = work(&mut engine);
+        // Back before the answer, or the next reading would find none; also where it was stopped, or refused what it was to read.
+        if !self.session.is_cancelled() && !matches!(done, Err(Error::Failed(_))) {
             self.pool.put_back(self.language.clone(), engine);
         }
-        Ok(done)
+        done
     }
 }
 
 impl Page {
-    /// Reads what nobody has read yet.
-    fn work(&self, engine: &mut Tesseract, over: &dyn Fn() -> bool) -> Result<(), Error> {
-        while !over() {
+    /// Reads what nobody has read yet, until somebody else wants the core: a line that was begun is read to its end then.
+    fn work(&self, engine: &mut Tesseract, wanted: &dyn Fn() -> bool) -> Result<(), Error> {
+        while !wanted() && !(self.over)() {
             let place = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(area) = self.areas.get(place) else { break };
             let words = if area.line { self.line(engine, area)? } else { self.block(engine, area)? };
@@ -173,7 +166,11 @@ impl Page {
     fn block(&self, engine: &mut Tesseract, area: &Area) -> Result<Vec<Word>, Error> {
         let cut = self.cut(area.x, area.y, area.width, area.height);
         let order = self.order.segmented(default_segmentation(area.width, area.height));
-        let words = engine.read(&prepare::prepared(&cut, &Preprocess::Auto, &prepare::AUTO), &order)?;
+        let words = match engine.read(&prepare::prepared(&cut, &Preprocess::Auto, &prepare::AUTO), &order, &*self.over) {
+            // A photograph beside text is no reason not to read the text.
+            Err(Error::Crowded(_)) => Vec::new(),
+            read => read?,
+        };
         Ok(words.into_iter().map(|word| moved(word, area.x, area.y)).collect())
     }
 
@@ -205,11 +202,11 @@ impl Page {
             height => f64::from(ENLARGED_TO) / f64::from(height),
         };
         let best = (BEST.0 * less, BEST.1 * less);
-        let all = |engine: &mut Tesseract, cut: &GrayImage| engine.read(&prepare::line(cut, best), &self.order);
+        let all = |engine: &mut Tesseract, cut: &GrayImage| engine.read(&prepare::line(cut, best), &self.order, &*self.over);
         if !(NARROW_FROM..=ENLARGED_TO).contains(&height) {
             return all(engine, cut);
         }
-        let words = engine.read(&prepare::line(cut, NARROW), &self.order)?;
+        let words = engine.read(&prepare::line(cut, NARROW), &self.order, &*self.over)?;
         let wide = |words: &mut dyn Iterator<Item = &Word>| words.map(|word| f64::from(word.width)).sum::<f64>();
         let unsure = wide(&mut words.iter().filter(|word| word.confidence < SURE));
         if words.is_empty() || unsure > MUCH * wide(&mut words.iter()) || words.iter().any(|word| word.line > 0) {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::tesseract::Tesseract;
+use super::traineddata::Checked;
 use super::{Error, LOOK};
 
 /// Engines kept while nobody uses them; each holds some 20 to 50 MB.
@@ -15,6 +16,7 @@ const IDLE: usize = 4;
 #[derive(Debug)]
 pub(super) struct Pool {
     idle: Mutex<Vec<(String, Tesseract)>>,
+    checked: Checked,
     turns: Arc<Turns>,
 }
 
@@ -39,7 +41,7 @@ pub(super) struct Turn(Arc<Turns>);
 impl Pool {
     /// One that lets so many read at once.
     pub(super) fn new(at_once: usize) -> Self {
-        Self { idle: Mutex::default(), turns: Turns::new(at_once) }
+        Self { idle: Mutex::default(), checked: Checked::default(), turns: Turns::new(at_once) }
     }
 
     /// A turn for each core.
@@ -54,6 +56,24 @@ impl Pool {
             return Ok(idle.remove(place).1);
         }
         drop(idle);
+        self.start(folder, language)
+    }
+
+    /// Loads engines for `language` as long as there are cores that nobody wants, until there are as many as can be used, or kept. One that does
+    /// not load is a matter of whoever reads.
+    pub(super) fn warm(&self, folder: &str, language: &str, cores: usize, over: &dyn Fn() -> bool) {
+        for _ in 0..cores.min(IDLE) {
+            let there = lock(&self.idle).iter().filter(|(of, _)| of == language).count();
+            let turn = self.turns.spare().filter(|_| there < cores.min(IDLE) && !over());
+            let Some(engine) = turn.as_ref().and_then(|_| self.start(folder, language).ok()) else { return };
+            if !over() {
+                self.put_back(language.to_owned(), engine);
+            }
+        }
+    }
+
+    fn start(&self, folder: &str, language: &str) -> Result<Tesseract, Error> {
+        self.checked.check(folder, language)?;
         Tesseract::start(folder, language)
     }
 
@@ -117,4 +137,28 @@ impl Drop for Turn {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ocr::languages;
+
+    #[test]
+    fn engines_are_loaded_for_the_cores_that_are_free_and_no_more() {
+        let (folder, language) = languages::chosen(Some("eng"), &[]).unwrap();
+        let pool = Pool::new(2);
+        let idle = || lock(&pool.idle).len();
+        pool.warm(&folder, &language, 2, &|| true);
+        assert_eq!(idle(), 0, "it was over before it began");
+        let taken = [pool.turns().spare(), pool.turns().spare()];
+        pool.warm(&folder, &language, 2, &|| false);
+        assert_eq!(idle(), 0, "no core was free");
+        drop(taken);
+        pool.warm(&folder, &language, 2, &|| false);
+        pool.warm(&folder, &language, 2, &|| false);
+        assert_eq!(idle(), 2);
+        pool.engine(&folder, &language).unwrap();
+        assert_eq!(idle(), 1, "a reading takes one of them");
+    }
 }

@@ -58,19 +58,29 @@ pub(super) fn default_segmentation(width: u32, height: u32) -> u8 {
     }
 }
 
-/// What is wrong with a pipeline.
-pub(super) fn check(how: Option<&Preprocess>) -> Result<(), Error> {
+/// What is wrong with a pipeline for a picture of a size.
+pub(super) fn check(how: Option<&Preprocess>, (width, height): (u32, u32)) -> Result<(), Error> {
     let Some(Preprocess::Steps(steps)) = how else { return Ok(()) };
     if steps.len() > MOST {
         return Err(Error::Invalid(format!("preprocess has {} steps; at most {MOST} are possible", steps.len())));
     }
+    let mut size = (u64::from(width), u64::from(height));
     for step in steps {
         match step {
             Step::Scale(by) if !SCALES.contains(by) => return Err(Error::Invalid(format!("a picture is enlarged 1 to 4 times, not {by}"))),
             Step::Border(width) if *width > WIDEST => {
                 return Err(Error::Invalid(format!("a border has 0 to {WIDEST} pixels, not {width}")));
             }
-            _ => {}
+            Step::Scale(by) => size = (size.0 * u64::from(*by), size.1 * u64::from(*by)),
+            Step::Border(width) => size = (size.0 + 2 * u64::from(*width), size.1 + 2 * u64::from(*width)),
+            _ => continue,
+        }
+        if size.0.max(size.1) > u64::from(LONGEST) || size.0 * size.1 > ENLARGED {
+            return Err(Error::Invalid(format!(
+                "preprocess would make a picture of {}×{} of this one of {width}×{height}; at most {LONGEST} a side and {ENLARGED} pixels are \
+                 possible: read a part of it, or enlarge it less",
+                size.0, size.1
+            )));
         }
     }
     Ok(())
@@ -134,6 +144,31 @@ fn spread(picture: &mut GrayImage) {
         let shade = (i32::from(*pixel) - from) * 255 / span;
         *pixel = u8::try_from(shade.clamp(0, 255)).unwrap_or(u8::MAX);
     });
+}
+
+/// How many dark spots there are that are apart, as far as that shows from one row to the next: those that branch upwards count several times.
+pub(super) fn spots(picture: &GrayImage) -> usize {
+    let threshold = best_threshold(picture);
+    let mut above = vec![false; picture.width() as usize];
+    let mut spots = 0;
+    for row in picture.as_raw().chunks_exact(above.len().max(1)) {
+        // The run of dark pixels that goes on, and whether there is one above it.
+        let mut run: Option<bool> = None;
+        for (shade, above) in row.iter().zip(&mut above) {
+            let dark = *shade <= threshold;
+            run = match run {
+                Some(_) if !dark => {
+                    spots += usize::from(run == Some(false));
+                    None
+                }
+                Some(joined) => Some(joined || *above),
+                None => dark.then_some(*above),
+            };
+            *above = dark;
+        }
+        spots += usize::from(run == Some(false));
+    }
+    spots
 }
 
 /// The shade that parts the pixels so that those on either side are most alike (Otsu's).
@@ -299,8 +334,32 @@ mod tests {
         assert_eq!(serde_json::to_string(&steps).unwrap(), r#"[{"scale":3},"invert_dark",{"border":4}]"#);
         assert!(read("\"best\"").unwrap_err().to_string().contains("invert_dark"));
         for wrong in [Step::Scale(0), Step::Scale(5), Step::Border(1000)] {
-            assert!(check(Some(&Preprocess::Steps(vec![wrong]))).is_err(), "{wrong:?}");
+            assert!(check(Some(&Preprocess::Steps(vec![wrong])), (10, 10)).is_err(), "{wrong:?}");
         }
-        assert!(check(Some(&Preprocess::Steps(vec![Step::Invert; 17]))).is_err());
+        assert!(check(Some(&Preprocess::Steps(vec![Step::Invert; 17])), (10, 10)).is_err());
+    }
+
+    #[test]
+    fn steps_that_would_make_a_picture_too_large_are_refused() {
+        let fault = |steps: &[Step], size| check(Some(&Preprocess::Steps(steps.to_vec())), size).err().map(|error| error.to_string());
+        assert_eq!(fault(&[Step::Scale(4), Step::Border(200)], (2000, 2000)), None);
+        let wide = fault(&[Step::Invert, Step::Scale(4), Step::Border(200)], (7950, 10)).unwrap();
+        assert!(wide.contains("32200×440") && wide.contains("7950×10"), "{wide}");
+        assert!(fault(&[Step::Scale(4)], (8000, 800)).is_some(), "as many pixels as are possible, and some more");
+        assert!(fault(&[Step::Scale(2), Step::Scale(2), Step::Scale(2)], (5000, 10)).is_some());
+    }
+
+    #[test]
+    fn spots_that_are_apart_are_counted_once_for_each_of_their_tips() {
+        let drawn = |rows: &[&str]| {
+            let width = rows[0].len() as u32;
+            GrayImage::from_fn(width, rows.len() as u32, |x, y| {
+                image::Luma([if rows[y as usize].as_bytes()[x as usize] == b'#' { 0 } else { 255 }])
+            })
+        };
+        assert_eq!(spots(&drawn(&["....", "...."])), 0);
+        assert_eq!(spots(&drawn(&["#..#", "#..#", "####"])), 2);
+        assert_eq!(spots(&drawn(&[".##.", "####", "#..#"])), 1);
+        assert_eq!(spots(&drawn(&["#.#.", ".#.#", "#.#."])), 6);
     }
 }

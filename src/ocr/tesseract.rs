@@ -2,18 +2,22 @@
 
 use std::ffi::{CStr, CString};
 
-use leptess::tesseract::TessApi;
-
-use super::prepare::Prepared;
+use super::prepare::{self, Prepared};
+use super::raw::{Ended, Engine};
 use super::{Error, Reading, Word};
 
 /// Bytes of a whitelist at most.
 const LONGEST_WHITELIST: usize = 4096;
+/// Dark spots that are apart in a picture that is read, at most. A page has some thousands of letters; with more of them than this Tesseract
+/// looks for lines for longer than anybody waits, and is not to be stopped before it has found them.
+const MOST_SPOTS: usize = 40_000;
+/// Pixels of pictures that are small enough to be looked for lines whatever is in them.
+const SMALL: usize = 500_000;
 
 /// One engine with its languages loaded.
 #[derive(Debug)]
 pub(super) struct Tesseract {
-    api: TessApi,
+    engine: Engine,
 }
 
 /// What Tesseract is told of one reading.
@@ -49,36 +53,49 @@ impl Order {
 impl Tesseract {
     /// Loads the languages; takes about 0.1 s for each.
     pub(super) fn start(folder: &str, language: &str) -> Result<Self, Error> {
-        let api = TessApi::new(Some(folder), language).map_err(|_| Error::Start(language.to_owned()))?;
-        let mut engine = Self { api };
+        let text = |text: &str| CString::new(text).map_err(|_| Error::Start(language.to_owned()));
+        let engine = Engine::new(&text(folder)?, &text(language)?).ok_or_else(|| Error::Start(language.to_owned()))?;
+        // Of several it leaves out those that do not load.
+        let loaded = engine.loaded();
+        let missing: Vec<&str> = language.split('+').filter(|name| !loaded.iter().any(|loaded| loaded == name)).collect();
+        if !missing.is_empty() {
+            return Err(Error::Start(missing.join("+")));
+        }
+        let mut engine = Self { engine };
         // Its remarks about pictures ("Empty page!!") belong to nobody's log.
         engine.set(c"debug_file", c"/dev/null")?;
         Ok(engine)
     }
 
-    /// Reads one picture: the words in reading order.
-    pub(super) fn read(&mut self, picture: &Prepared, order: &Order) -> Result<Vec<Word>, Error> {
+    /// Reads one picture: the words in reading order. `over` is asked before each line and word whether to stop.
+    pub(super) fn read(&mut self, picture: &Prepared, order: &Order, over: &dyn Fn() -> bool) -> Result<Vec<Word>, Error> {
+        if picture.image.len() > SMALL {
+            let spots = prepare::spots(&picture.image);
+            if spots > MOST_SPOTS {
+                return Err(Error::Crowded(spots));
+            }
+        }
         // Both always, as they stay from one reading to the next.
         self.set(c"tessedit_pageseg_mode", &order.segmentation)?;
         self.set(c"tessedit_char_whitelist", &order.whitelist)?;
-        self.give(picture.image.as_raw(), picture.image.width(), picture.image.height())?;
-        self.api.set_source_resolution(picture.resolution);
-        self.api.raw.recognize().map_err(|error| Error::Failed(error.to_string()))?;
-        let table = self.api.raw.get_tsv_text(0).map_err(|error| Error::Failed(error.to_string()))?;
-        let table = table.as_ref().to_string_lossy().into_owned();
+        let (width, height) = picture.image.dimensions();
+        if !self.engine.show(picture.image.as_raw(), width, height, picture.resolution) {
+            return Err(Error::Failed(format!("it takes no picture of {width}×{height}")));
+        }
+        let ended = self.engine.recognize(over);
+        let table = self.engine.table();
         // Lets go of the picture and all that was found in it.
-        self.give(&[255; 16], 4, 4)?;
-        Ok(parse(&table, picture))
-    }
-
-    fn give(&mut self, pixels: &[u8], width: u32, height: u32) -> Result<(), Error> {
-        let side = |side: u32| i32::try_from(side).map_err(|error| Error::Failed(error.to_string()));
-        let (width, height) = (side(width)?, side(height)?);
-        self.api.raw.set_image(pixels, width, height, 1, width).map_err(|error| Error::Failed(error.to_string()))
+        self.engine.show(&[255; 16], 4, 4, picture.resolution);
+        match (ended, table) {
+            (Ended::Read, Some(table)) => Ok(parse(&table, picture)),
+            (Ended::Stopped, _) => Err(Error::Cancelled),
+            (Ended::Read | Ended::Failed, _) => Err(Error::Failed("Tesseract does not say why".to_owned())),
+        }
     }
 
     fn set(&mut self, name: &CStr, value: &CStr) -> Result<(), Error> {
-        self.api.raw.set_variable(name, value).map_err(|_| Error::Failed(format!("it does not know the setting {name:?}")))
+        let known = self.engine.set(name, value);
+        if known { Ok(()) } else { Err(Error::Failed(format!("it does not know the setting {name:?}"))) }
     }
 }
 

@@ -25,6 +25,9 @@ pub struct Reading {
     pub engine: Option<Engine>,
     /// From which confidence on the text is accepted, 0–1; without it the configured one.
     pub confidence_threshold: Option<f64>,
+    /// Seconds that the reading may take, waiting for a free engine included, more than 0 and at most `OCR_TIMEOUT`; without it that.
+    #[schema(exclusive_minimum = 0)]
+    pub timeout: Option<f64>,
 }
 
 /// What reads.
@@ -78,8 +81,8 @@ pub enum Step {
     Border(u32),
 }
 
-/// What is done to a picture before it is read: `"auto"`, `"none"`, or at most 16 steps, one after the other; grey it is before them. Of steps, an
-/// enlargement or border by which a side would have more than 32,000 pixels, or the picture more than 100 million, is left out.
+/// What is done to a picture before it is read: `"auto"`, `"none"`, or at most 16 steps, one after the other; grey it is before them. Steps
+/// by which a side would have more than 32,000 pixels, or the picture more than 100 million, are refused.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(
     untagged,

@@ -29,6 +29,25 @@ impl Relation {
         }
     }
 
+    /// The part of a zone in which something stands so to `anchor`, as far as that is certain; none where there is no room for anything.
+    pub(super) fn side(self, anchor: &Region, zone: &Region) -> Option<Region> {
+        let narrow = |place: i64| i32::try_from(place).unwrap_or(i32::MAX);
+        let between = |from: i64, to: i64| u32::try_from(to - from).ok().filter(|length| *length > 0);
+        let (left, top) = (i64::from(zone.x), i64::from(zone.y));
+        let half = i64::from(anchor.height / 2);
+        // Higher letters than those of the anchor are to be seen whole.
+        let row = ((i64::from(anchor.y) - half).max(top), (anchor.bottom() + half).min(zone.bottom()));
+        let (across, down) = match self {
+            Self::Near => ((left, zone.right()), (top, zone.bottom())),
+            Self::RightOf => ((anchor.right(), zone.right()), row),
+            Self::LeftOf => ((left, i64::from(anchor.x)), row),
+            Self::Above => ((left, zone.right()), (top, i64::from(anchor.y))),
+            Self::Below => ((left, zone.right()), (anchor.bottom(), zone.bottom())),
+        };
+        let (width, height) = (between(across.0, across.1)?, between(down.0, down.1)?);
+        Some(Region { x: narrow(across.0), y: narrow(down.0), width, height })
+    }
+
     /// How many pixels are between the two, where `what` stands so to `anchor`.
     pub(super) fn distance(self, what: &Region, anchor: &Region) -> Option<i64> {
         let beside = i64::from(what.y) < anchor.bottom() && what.bottom() > i64::from(anchor.y);
@@ -56,6 +75,24 @@ mod tests {
 
     const fn at(x: i32, y: i32) -> Region {
         Region { x, y, width: 40, height: 10 }
+    }
+
+    #[test]
+    fn what_is_beside_is_a_part_of_the_zone_without_the_anchor() {
+        let zone = Region { x: 10, y: 20, width: 300, height: 200 };
+        let part = |x, y, width, height| Some(Region { x, y, width, height });
+        for (relation, anchor, side) in [
+            (Relation::RightOf, at(100, 100), part(140, 95, 170, 20)),
+            (Relation::LeftOf, at(100, 100), part(10, 95, 90, 20)),
+            (Relation::Above, at(100, 100), part(10, 20, 300, 80)),
+            (Relation::Below, at(100, 100), part(10, 110, 300, 110)),
+            (Relation::Near, at(100, 100), Some(zone)),
+            (Relation::RightOf, at(100, 20), part(140, 20, 170, 15)),
+            (Relation::RightOf, at(270, 100), None),
+            (Relation::Above, at(100, 20), None),
+        ] {
+            assert_eq!(relation.side(&anchor, &zone), side, "{relation:?} {anchor:?}");
+        }
     }
 
     #[test]

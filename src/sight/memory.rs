@@ -69,6 +69,8 @@ impl Memory {
         reading: &Reading,
         patience: &Patience,
     ) -> Result<(Arc<Text>, bool), Error> {
+        // However long it may take, it says the same.
+        let (timed, reading) = (reading, &Reading { timeout: None, ..reading.clone() });
         // Asked first: what changes between this and the picture counts as changed once more.
         let generation = desktop.generation(region)?;
         let known = self.take(desktop.name(), region, reading);
@@ -83,7 +85,7 @@ impl Memory {
             self.keep(Kept { generation, ..known });
             return Ok((text, true));
         }
-        let text = Arc::new(read_frame(ocr, &frame, (frame.x(), frame.y()), reading, patience)?);
+        let text = Arc::new(read_frame(ocr, &frame, (frame.x(), frame.y()), timed, patience)?);
         let (desktop, reading) = (desktop.name().to_owned(), reading.clone());
         self.keep(Kept { desktop, region, reading, generation, print, text: Arc::clone(&text) });
         Ok((text, false))

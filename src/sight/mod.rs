@@ -77,7 +77,7 @@ impl Sight {
             let region = place.on(inner, desktop, patience)?;
             match inner.memory.read(&inner.ocr, desktop, region, &reading, patience) {
                 Ok((text, _)) => Ok(text),
-                Err(Error::Ocr(late @ ocr::Error::Timeout(_))) => {
+                Err(Error::Ocr(late @ (ocr::Error::Timeout(_) | ocr::Error::Busy(_)))) => {
                     let details = json!({ "zone": region, "image": show::on_desktop(desktop, region) });
                     let message = format!("the zone {} could not be read in time: {late}", described(region));
                     Err(Error::Missed(Box::new(Missed { kind: Kind::Timeout, message, details })))

@@ -62,6 +62,7 @@ impl Place {
                 preprocess: Some(known.preprocess),
                 engine: known.engine,
                 confidence_threshold: None,
+                timeout: known.timeout,
             },
         };
         Ok(Self { of: Of::Zone(Arc::new(named)), part: zone.part()? })
@@ -89,6 +90,7 @@ impl Place {
             preprocess: asked.preprocess.or_else(|| own.preprocess.clone()),
             engine: asked.engine.or(own.engine),
             confidence_threshold: asked.confidence_threshold,
+            timeout: asked.timeout.or(own.timeout),
         }
     }
 
@@ -149,8 +151,8 @@ impl Named {
 
     /// What is read to find the text beside which it stands is more than the zone.
     fn reading_of_anchor(&self) -> Reading {
-        let Reading { language, preprocess, engine, .. } = self.reading.clone();
-        Reading { language, preprocess, engine, ..Reading::default() }
+        let Reading { language, preprocess, engine, timeout, .. } = self.reading.clone();
+        Reading { language, preprocess, engine, timeout, ..Reading::default() }
     }
 }
 

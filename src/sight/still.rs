@@ -44,6 +44,8 @@ impl Sight {
         search: StillSearch,
         cancel: &CancellationToken,
     ) -> Result<Stillness, Error> {
+        // Who looks may want to read next.
+        self.inner.ocr.warm();
         let seconds = search.seconds.unwrap_or(STILL);
         let still = Duration::try_from_secs_f64(seconds).ok().filter(|_| seconds <= LONGEST);
         let still = still.ok_or_else(|| Error::invalid("/seconds", format!("give 0 to {LONGEST} seconds")))?;
@@ -61,6 +63,8 @@ impl Sight {
         before: Option<Frame>,
         cancel: &CancellationToken,
     ) -> Result<Stillness, Error> {
+        // Who looks may want to read next.
+        self.inner.ocr.warm();
         if search.seconds.is_some() {
             return Err(Error::invalid("/seconds", "it is for who waits until nothing changes: leave it out"));
         }
@@ -117,6 +121,8 @@ impl Sight {
     /// # Errors
     /// For a place that is not on the screen.
     pub async fn look_at(&self, desktop: &Arc<Desktop>, zone: super::Zone, cancel: &CancellationToken) -> Result<(Region, u64), Error> {
+        // Who looks may want to read next.
+        self.inner.ocr.warm();
         let place = Place::new(&zone, &self.inner.zones)?;
         let look = move |inner: &Inner, desktop: &Desktop, patience: &Patience| -> Result<(Region, u64), Error> {
             let region = place.on(inner, desktop, patience)?;
@@ -130,6 +136,8 @@ impl Sight {
     /// # Errors
     /// For a point that is on no screen.
     pub async fn pixel(&self, desktop: &Arc<Desktop>, x: i32, y: i32, cancel: &CancellationToken) -> Result<[u8; 3], Error> {
+        // Who looks may want to read next.
+        self.inner.ocr.warm();
         let pixel = Region { x, y, width: 1, height: 1 };
         let look = move |_: &Inner, desktop: &Desktop, _: &Patience| -> Result<[u8; 3], Error> {
             let frame = desktop.screen().capture(&Capture { monitor: None, region: Some(pixel) })?;

@@ -14,11 +14,13 @@ use super::words::{FoundText, TextSearch, TextSought};
 use super::{Error, Inner, Sight, described, read_frame};
 use crate::desktop::Desktop;
 use crate::error::Kind;
-use crate::ocr::{self, Hit, Pattern, Text};
+use crate::ocr::{self, Hit, Pattern, Reading, Text};
 use crate::screen::{Frame, Region};
 
 /// How much a text must be like the one that is looked for, where nobody says: one letter of seven may be wrong.
 pub(super) const LIKE: f64 = 0.85;
+/// Texts beside which something is looked for with a whitelist, at most: each has a reading of its own.
+const MOST_SIDES: usize = 16;
 /// Characters of what was seen that are told.
 const TOLD: usize = 2000;
 /// Words whose boxes are told.
@@ -32,6 +34,16 @@ struct Wish {
     pattern: Pattern,
     beside: Vec<(Relation, String, Pattern)>,
     within: Option<u32>,
+}
+
+/// What was read.
+struct Seen {
+    /// Where it is looked for.
+    text: Arc<Text>,
+    /// Where what it stands beside is looked for.
+    around: Arc<Text>,
+    /// Whether that was known.
+    known: bool,
 }
 
 /// What a look came to.
@@ -68,12 +80,15 @@ impl Sight {
                 Err(error) if wanted.gone && error.may_pass() => return Ok((true, None)),
                 Err(error) => return Err(error),
             };
-            let (text, known) = match inner.memory.read(&inner.ocr, desktop, zone, &reading, patience) {
-                Ok(read) => read,
-                Err(Error::Ocr(late @ ocr::Error::Timeout(_))) => return Ok((false, Some(Look::unread(zone, &late)))),
+            let read = |part: Region, reading: &Reading| inner.memory.read(&inner.ocr, desktop, part, reading, patience);
+            let seen = match wish.read(zone, &reading, read) {
+                Ok(seen) => seen,
+                Err(Error::Ocr(late @ (ocr::Error::Timeout(_) | ocr::Error::Busy(_)))) => {
+                    return Ok((false, Some(Look::unread(zone, &late))));
+                }
                 Err(error) => return Err(error),
             };
-            let look = wish.look(zone, text, known);
+            let look = wish.look(zone, seen);
             Ok((look.wanted(&wanted).is_some() != wanted.gone, Some(look)))
         };
         match self.look_until(desktop, wait, cancel, Arc::new(look)).await? {
@@ -96,13 +111,17 @@ impl Sight {
         }
         let whole = Region { x: 0, y: 0, width: frame.width(), height: frame.height() };
         let zone = search.zone().part_of_picture()?.unwrap_or(whole);
-        let part = frame.crop(zone)?;
         let (ocr, reading, patience) =
             (Arc::clone(&self.inner.ocr), search.reading(), Patience { cancel: cancel.child_token(), end: None });
         let _gone = patience.cancel.clone().drop_guard();
-        let read = tokio::task::spawn_blocking(move || read_frame(&ocr, &part, (zone.x, zone.y), &reading, &patience));
-        let text = read.await.map_err(|_| Error::Ended)??;
-        Ok(wish.look(zone, Arc::new(text), false).sought(&search, started))
+        let read = tokio::task::spawn_blocking(move || {
+            let read = |part: Region, reading: &Reading| {
+                let text = read_frame(&ocr, &frame.crop(part)?, (part.x, part.y), reading, &patience)?;
+                Ok((Arc::new(text), false))
+            };
+            Ok::<_, Error>(wish.look(zone, wish.read(zone, &reading, read)?))
+        });
+        Ok(read.await.map_err(|_| Error::Ended)??.sought(&search, started))
     }
 
     /// Why it is not there: what comes closest, what was read, what the place looks like.
@@ -196,14 +215,45 @@ impl Wish {
         }
     }
 
+    /// Reads a zone. What is looked for may have only some characters, and what it stands beside others as well, which would be taken for some
+    /// of these: so the zone is read with all of them then, and only what is beside with these.
+    fn read(
+        &self,
+        zone: Region,
+        reading: &Reading,
+        read: impl Fn(Region, &Reading) -> Result<(Arc<Text>, bool), Error>,
+    ) -> Result<Seen, Error> {
+        if self.beside.is_empty() || reading.whitelist.is_none() {
+            let (text, known) = read(zone, reading)?;
+            return Ok(Seen { around: Arc::clone(&text), text, known });
+        }
+        let (around, known) = read(zone, &Reading { whitelist: None, ..reading.clone() })?;
+        let mut text = Text { text: String::new(), words: Vec::new(), ..Text::clone(&around) };
+        for side in self.sides(zone, &around) {
+            let part = read(side, reading)?.0;
+            let line = text.words.last().map_or(0, |word| word.line + 1);
+            text.words.extend(part.words.iter().map(|word| ocr::Word { line: line + word.line, ..word.clone() }));
+            text.text.push_str(if text.text.is_empty() { "" } else { "\n" });
+            text.text.push_str(&part.text);
+        }
+        Ok(Seen { text: Arc::new(text), around, known })
+    }
+
+    /// The parts of a zone that are beside what was found there: all of it where it may be anywhere around that.
+    fn sides(&self, zone: Region, around: &Text) -> Vec<Region> {
+        let Some((relation, _, anchor)) = self.beside.iter().find(|(relation, ..)| *relation != Relation::Near) else { return vec![zone] };
+        let anchors = anchor.find(&around.words).found;
+        anchors.iter().take(MOST_SIDES).filter_map(|hit| relation.side(&region_of(hit), &zone)).collect()
+    }
+
     /// Looks for it among what was read.
-    fn look(&self, zone: Region, text: Arc<Text>, known: bool) -> Look {
+    fn look(&self, zone: Region, Seen { text, around, known }: Seen) -> Look {
         let hits = self.pattern.find(&text.words);
         let (mut matches, mut nearest, mut no_anchor) = (hits.found, hits.nearest, None);
         if !self.beside.is_empty() {
             let mut anchors = Vec::with_capacity(self.beside.len());
             for (relation, words, anchor) in &self.beside {
-                let hits = anchor.find(&text.words);
+                let hits = anchor.find(&around.words);
                 if hits.found.is_empty() && no_anchor.is_none() {
                     no_anchor = Some((*relation, words.clone(), hits.nearest));
                 }
@@ -223,6 +273,8 @@ impl Wish {
             nearest = nearest.or_else(|| matches.first().filter(|_| near.is_empty()).cloned());
             matches = near.into_iter().map(|(_, hit)| hit).collect();
         }
+        // What was seen explains what is not there.
+        let text = if no_anchor.is_some() { around } else { text };
         Look { matches, nearest, no_anchor, zone, unread: None, text, known }
     }
 }

@@ -89,6 +89,9 @@ pub struct NamedZone {
     pub preprocess: Preprocess,
     /// What reads it; without it Tesseract.
     pub engine: Option<Engine>,
+    /// Seconds that reading it may take, waiting for a free engine included, at most `OCR_TIMEOUT`; without it that.
+    #[schema(exclusive_minimum = 0)]
+    pub timeout: Option<f64>,
 }
 
 impl NamedZone {
@@ -186,6 +189,8 @@ impl TextSearch {
             preprocess: preprocess.clone(),
             engine: *engine,
             confidence_threshold: None,
+            // Its own says how long it is looked for.
+            timeout: None,
         }
     }
 }
@@ -258,6 +263,9 @@ pub struct PictureSearch {
     /// What is transparent in it may be anything.
     #[schema(min_length = 1)]
     pub picture: Option<String>,
+    /// A picture of the same size, given likewise: where it is dark, or transparent, what is looked for may be anything.
+    #[schema(min_length = 1)]
+    pub mask: Option<String>,
     /// How much a place must be like it, 0–1; without it 0.9. 1 = exactly.
     #[schema(minimum = 0, maximum = 1, example = 0.9)]
     pub min_score: Option<f64>,

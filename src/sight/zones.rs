@@ -73,6 +73,9 @@ impl Sight {
     pub async fn keep_zone(&self, zone: NamedZone) -> Result<bool, Failure> {
         let zones = &self.inner.zones;
         check(&zone)?;
+        self.inner.ocr.time(zone.timeout).map_err(|error| Error::invalid("/timeout", error.to_string()))?;
+        // Who looks may want to read next.
+        self.inner.ocr.warm();
         let _alone = zones.changing.lock().await;
         let (count, known) = {
             let named = zones.named.read().unwrap_or_else(PoisonError::into_inner);

@@ -144,6 +144,8 @@ impl Snapshots {
     /// What the screen says; `PERMISSION_DENIED`; `STORAGE_FULL`. Nothing is kept then.
     pub async fn create(&self, grant: &Grant, request: SnapshotRequest) -> Result<Snapshot, Error> {
         grant.screen()?;
+        // Its zones may be read next.
+        self.inner.ocr.warm();
         let this = self.clone();
         // Goes on to its end where the caller goes away, lest an image be left without its record.
         to_its_end(async move { this.take(request).await }).await

@@ -15,6 +15,9 @@ use crate::ocr::{self, Engine, Ocr, Preprocess, Reading};
 use crate::screen::ImageFormat;
 use crate::store::snapshots::SnapshotRow;
 
+/// Bytes of the name of a zone.
+const LONGEST_NAME: usize = 64;
+
 impl Snapshots {
     /// Reads the zones of a snapshot. All of them together may take as long as one reading.
     ///
@@ -25,7 +28,7 @@ impl Snapshots {
         let started = Instant::now();
         let OcrRequest { snapshot_id, zones, engine, preprocess } = request;
         count("/zones", zones.len())?;
-        refused(zone_faults(&zones, "/zones"))?;
+        refused(zone_faults(&zones, "/zones", false))?;
         let row = self.row(&snapshot_id).await?;
         refused(outside(&zones, &row).into_iter().map(|(index, message)| (format!("/zones/{index}"), message)).collect())?;
         let image = self.image_of(&row).await?;
@@ -37,6 +40,7 @@ impl Snapshots {
             let cancel = cancel.clone();
             blocking(move || {
                 readable(&ocr, &zones, engine)?;
+                timely(&ocr, &zones)?;
                 let picture = decoded(&row, &image)?;
                 read_all(&ocr, &picture, &zones, &(engine, preprocess), started, &cancel)
             })
@@ -62,13 +66,26 @@ pub(super) fn refused(faults: Vec<(String, String)>) -> Result<(), Error> {
     if faults.is_empty() { Ok(()) } else { Err(Error::Invalid(faults.into_iter().take(100).collect())) }
 }
 
-/// What is wrong with zones whatever the picture.
-pub(super) fn zone_faults(zones: &[Zone], path: &str) -> Vec<(String, String)> {
+/// What is wrong with zones whatever the picture; `named` where one may have a name in place of numbers.
+pub(super) fn zone_faults(zones: &[Zone], path: &str, named: bool) -> Vec<(String, String)> {
     let mut faults = twice(zones.iter().map(|zone| zone.id.as_str()), path);
     for (index, zone) in zones.iter().enumerate() {
         let mut wrong = |field: &str, message: &str| faults.push((format!("{path}/{index}/{field}"), message.to_owned()));
+        let numbers = [("x", zone.x), ("y", zone.y), ("width", zone.width), ("height", zone.height)];
+        match &zone.zone {
+            Some(_) if !named => wrong("zone", "a snapshot has no zones with names: give x, y, width and height"),
+            Some(name) if name.is_empty() || name.len() > LONGEST_NAME => wrong("zone", "a zone's name has 1 to 64 characters"),
+            Some(_) => {
+                let given = numbers.into_iter().filter(|(_, number)| number.is_some());
+                given.for_each(|(field, _)| wrong(field, "the zone of that name says where it is: leave this out, or zone"));
+            }
+            None => {
+                let missing = numbers.into_iter().filter(|(_, number)| number.is_none());
+                missing.for_each(|(field, _)| wrong(field, "say where the zone is: x, y, width and height"));
+            }
+        }
         for (field, length) in [("width", zone.width), ("height", zone.height)] {
-            if length == 0 {
+            if length == Some(0) {
                 wrong(field, "give at least 1 pixel");
             }
         }
@@ -95,14 +112,22 @@ pub(super) fn twice<'a>(ids: impl Iterator<Item = &'a str>, path: &str) -> Vec<(
 /// The zones that do not lie in the picture, each with its number.
 pub(super) fn outside(zones: &[Zone], row: &SnapshotRow) -> Vec<(usize, String)> {
     let lies_within = |start: u32, length: u32, all: u32| u64::from(start) + u64::from(length) <= u64::from(all);
-    let out = |zone: &Zone| !lies_within(zone.x, zone.width, row.width) || !lies_within(zone.y, zone.height, row.height);
-    let message = |zone: &Zone| {
-        format!(
-            "the zone {:?} of {}×{} at ({}, {}) does not lie in the snapshot, which is {}×{}: choose one inside it",
-            zone.id, zone.width, zone.height, zone.x, zone.y, row.width, row.height
-        )
+    let fault = |zone: &Zone| match zone.part() {
+        None => Some(format!(
+            "the zone {:?} has a name, and is where it is on the screen now: leave out snapshot_id, or give it x, y, width and height",
+            zone.id
+        )),
+        Some((x, y, width, height)) => {
+            let inside = lies_within(x, width, row.width) && lies_within(y, height, row.height);
+            (!inside).then(|| {
+                format!(
+                    "the zone {:?} of {width}×{height} at ({x}, {y}) does not lie in the snapshot, which is {}×{}: choose one inside it",
+                    zone.id, row.width, row.height
+                )
+            })
+        }
     };
-    zones.iter().enumerate().filter(|(_, zone)| out(zone)).map(|(index, zone)| (index, message(zone))).collect()
+    zones.iter().enumerate().filter_map(|(index, zone)| Some((index, fault(zone)?))).collect()
 }
 
 /// Whether every engine and every language is there, before any is read.
@@ -121,6 +146,15 @@ fn readable(ocr: &Ocr, zones: &[Zone], engine: Engine) -> Result<(), Error> {
         ocr.language(language, engine)?;
     }
     Ok(())
+}
+
+/// Whether each zone may take the time that it says.
+fn timely(ocr: &Ocr, zones: &[Zone]) -> Result<(), Error> {
+    let faults = zones.iter().enumerate().filter_map(|(index, zone)| {
+        let fault = ocr.time(zone.timeout).err()?;
+        Some((format!("/zones/{index}/timeout"), fault.to_string()))
+    });
+    refused(faults.collect())
 }
 
 /// The one engine that read all zones, or `auto`.
@@ -210,7 +244,9 @@ fn read_one(
     deadline: Instant,
     cancel: &CancellationToken,
 ) -> Result<(ZoneResult, String), ocr::Error> {
-    let cut = image::imageops::crop_imm(picture, zone.x, zone.y, zone.width, zone.height).to_image();
+    // That they say where they are was checked.
+    let (x, y, width, height) = zone.part().unwrap_or_default();
+    let cut = image::imageops::crop_imm(picture, x, y, width, height).to_image();
     let reading = Reading {
         language: zone.language.clone(),
         page_segmentation: zone.page_segmentation,
@@ -218,13 +254,14 @@ fn read_one(
         preprocess: Some(zone.preprocess.as_ref().unwrap_or(preprocess).clone()),
         engine: Some(zone.engine.unwrap_or(*engine)),
         confidence_threshold: None,
+        timeout: zone.timeout,
     };
     let text = ocr.read_until(&cut, &reading, deadline, cancel)?;
     let word = |word: ocr::Word| ZoneWord {
         text: word.text,
         confidence: word.confidence,
-        x: i64::from(word.x) + i64::from(zone.x),
-        y: i64::from(word.y) + i64::from(zone.y),
+        x: i64::from(word.x) + i64::from(x),
+        y: i64::from(word.y) + i64::from(y),
         width: word.width,
         height: word.height,
     };

@@ -101,7 +101,7 @@ impl Snapshots {
 
 /// What a draft is kept as, once it is found to be right.
 fn row(id: String, draft: &TemplateDraft) -> Result<TemplateRow, Error> {
-    let mut faults = zone_faults(&draft.zones, "/zones");
+    let mut faults = zone_faults(&draft.zones, "/zones", true);
     faults.extend(action_faults(&draft.actions, "/actions"));
     for (path, there) in [("/zones", draft.zones.len()), ("/actions", draft.actions.len())] {
         if there > MOST {

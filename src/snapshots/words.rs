@@ -79,16 +79,25 @@ pub struct Zone {
     pub id: String,
     /// For people.
     pub name: String,
-    /// Left edge.
-    pub x: u32,
+    /// Left edge; with `y`, `width` and `height`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x: Option<u32>,
     /// Top edge.
-    pub y: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub y: Option<u32>,
     /// Width.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
-    pub width: u32,
+    pub width: Option<u32>,
     /// Height.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
-    pub height: u32,
+    pub height: Option<u32>,
+    /// In a template the zone of this name instead, which is where it is when the template is applied to the screen as it is now. What it says about
+    /// reading counts where nothing is said here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 64)]
+    pub zone: Option<String>,
     /// Tesseract's name of the language, several joined by `+`; without it those of `OCR_LANGUAGES`.
     #[serde(default)]
     pub language: Option<String>,
@@ -109,6 +118,17 @@ pub struct Zone {
     /// What reads it; without it what the reading says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<Engine>,
+    /// Seconds that reading it may take, waiting for a free engine included, at most `OCR_TIMEOUT`, which all zones together may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(exclusive_minimum = 0)]
+    pub timeout: Option<f64>,
+}
+
+impl Zone {
+    /// Its left and top edge, width and height, where it says them.
+    pub(super) fn part(&self) -> Option<(u32, u32, u32, u32)> {
+        Some((self.x?, self.y?, self.width?, self.height?))
+    }
 }
 
 /// What a click action does.

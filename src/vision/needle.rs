@@ -21,6 +21,9 @@ const LARGEST: usize = 16 << 20;
 /// Less opaque pixels are no part of it.
 const OPAQUE: u8 = 128;
 
+/// From this shade on a pixel of a mask is light: what it stands for counts.
+const LIGHT: u8 = 128;
+
 /// A picture that is looked for. What is transparent in it may be anything.
 #[derive(Debug, Clone)]
 pub struct Needle {
@@ -76,6 +79,23 @@ impl Needle {
         }
         let mask = (counted < solid.len()).then_some(solid);
         Ok(Self { picture, width, height, gray, mask })
+    }
+
+    /// The same, of which only a part counts: where another picture of its size is dark or transparent it may be anything.
+    ///
+    /// # Errors
+    /// [`Error::Mask`] for one of another size; [`Error::Picture`] where next to nothing is left.
+    pub fn masked(mut self, mask: &Self) -> Result<Self, Error> {
+        if mask.size() != self.size() {
+            return Err(Error::Mask(mask.size(), self.size()));
+        }
+        for (index, pixel) in self.picture.pixels_mut().enumerate() {
+            let light = mask.gray.get(index).is_some_and(|shade| *shade >= LIGHT);
+            if !light || !mask.counts(index) {
+                pixel.0[3] = 0;
+            }
+        }
+        Self::new(self.picture)
     }
 
     /// Width and height in pixels.

@@ -168,6 +168,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
 const UNSAFE: &[&str] = &[
     "src/desktop/xvfb.rs",
     "src/screen/segment.rs",
+    "src/ocr/raw.rs",
     "src/ocr/threads.rs",
     "src/sandbox/attempts.rs",
     "src/sandbox/limits.rs",

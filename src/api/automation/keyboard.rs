@@ -91,7 +91,9 @@ fn hundredth() -> f64 {
 /// Types a text, whatever the keyboard's layout.
 #[utoipa::path(post, path = "/api/automation/keyboard/type", tag = "automation", operation_id = "keyboard_type", request_body = KeyboardTypeRequest, responses((status = 200, body = AutomationResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn type_text(State(state): State<Rooms>, Json(request): Json<KeyboardTypeRequest>) -> Result<Answer<AutomationResponse>> {
-    let characters = act(&state, request.target, Action::Type(TypeText { text: request.text, interval: request.interval })).await?;
+    let KeyboardTypeRequest { text, interval, target } = request;
+    // Who calls says what is typed.
+    let characters = act(&state, target, Action::Type(TypeText { text, interval, allow_control: true })).await?;
     done(format!("typed {characters} characters"), json!({ "characters": characters }))
 }
 

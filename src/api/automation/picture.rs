@@ -200,9 +200,12 @@ async fn sought(state: &Rooms, search: PictureSearch) -> Result<PictureSought> {
     let Some(picture) = &search.picture else {
         return Err(Error::invalid_at("/picture", "say which picture to look for: a file's path, or a data: URL"));
     };
-    let needle = needle(state, picture).await?;
+    let mut wanted = needle(state, picture).await?;
+    if let Some(mask) = &search.mask {
+        wanted = wanted.masked(&needle(state, mask).await?)?;
+    }
     let desktop = state.desktops().reach(search.target.as_deref()).await?;
-    until(state, &cancel, state.sight().find_picture(&desktop, needle, search, &cancel)).await
+    until(state, &cancel, state.sight().find_picture(&desktop, wanted, search, &cancel)).await
 }
 
 /// A picture that a request names.

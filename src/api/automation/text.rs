@@ -59,6 +59,9 @@ pub(crate) struct TextReadRequest {
     /// From which confidence on the text is accepted, 0–1; without it the configured one.
     #[schema(minimum = 0, maximum = 1)]
     confidence_threshold: Option<f64>,
+    /// Seconds that the reading may take, waiting for a free engine included, at most `OCR_TIMEOUT`; without it what the zone says, or that.
+    #[schema(exclusive_minimum = 0)]
+    timeout: Option<f64>,
     /// The desktop; without it the default one.
     #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
     target: Option<String>,
@@ -111,9 +114,9 @@ fn tenth() -> f64 {
 #[utoipa::path(post, path = "/api/automation/text/read", tag = "automation", operation_id = "text_read", request_body = TextReadRequest, responses((status = 200, body = Text), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 422, body = ErrorResponse), (status = 503, body = ErrorResponse), (status = 504, body = ErrorResponse)))]
 pub(crate) async fn read(State(state): State<Rooms>, Json(request): Json<TextReadRequest>) -> Result<Answer<Text>> {
     let TextReadRequest { x, y, width, height, monitor, window, zone, target, .. } = request;
-    let TextReadRequest { language, page_segmentation, whitelist, preprocess, engine, confidence_threshold, .. } = request;
+    let TextReadRequest { language, page_segmentation, whitelist, preprocess, engine, confidence_threshold, timeout, .. } = request;
     let cancel = looking(&state, Name::EnhancedOcr)?;
-    let reading = Reading { language, page_segmentation, whitelist, preprocess, engine, confidence_threshold };
+    let reading = Reading { language, page_segmentation, whitelist, preprocess, engine, confidence_threshold, timeout };
     let desktop = state.desktops().reach(target.as_deref()).await?;
     let zone = Zone { x, y, width, height, monitor, window, zone };
     Ok(Answer(until(&state, &cancel, state.sight().read(&desktop, zone, reading, &cancel)).await?))

@@ -233,7 +233,7 @@ fn input(kind: &str, mut fields: Map<String, Value>) -> Result<Said, Wrong> {
         }
         "scroll" => Action::Scroll(fields_as::<Scroll>(fields)?),
         "key" => stroke(fields_as(fields)?)?,
-        "type" => Action::Type(TypeText { text: fields_as::<Typed>(fields)?.text, interval: 0.0 }),
+        "type" => Action::Type(TypeText { text: fields_as::<Typed>(fields)?.text, interval: 0.0, allow_control: true }),
         other => {
             let other: String = other.chars().take(64).collect();
             return Err(unknown(&format!("there is no message {other:?}")));

@@ -1,21 +1,28 @@
 //! `/api/snapshots/templates`: named sets of zones and clicks.
 
+use std::sync::Arc;
+
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::super::State as Rooms;
+use super::super::automation::text::until;
 use super::super::error::{Error, ErrorResponse, Result};
 use super::super::extract::{Json, Path, Query};
+use super::super::state::blocking;
 use super::super::success::SuccessResponse;
 use super::super::visit;
 use super::super::workflows::within_limit;
 use super::PageQuery;
-use crate::screen::ImageFormat;
+use crate::error::{Failure, Kind};
+use crate::screen::{Capture, ImageFormat};
 use crate::services::Name;
+use crate::sight;
 use crate::snapshots::{Action, Applied, SnapshotRequest, Template, TemplateDraft, Zone};
 
 /// A named set of zones and clicks.
@@ -137,7 +144,7 @@ pub(crate) async fn apply(
     Json(request): Json<ApplyRequest>,
 ) -> Result<Answer<Applied>> {
     let mut cancel = state.enter(Name::Snapshot)?;
-    let template = state.snapshots().template(&id).await?;
+    let mut template = state.snapshots().template(&id).await?;
     if !template.zones.is_empty() {
         cancel = state.enter(Name::EnhancedOcr)?;
     }
@@ -153,9 +160,47 @@ pub(crate) async fn apply(
         None => {
             state.enter(Name::LiveDesktop)?;
             // Without loss, as it is read.
-            let wanted = SnapshotRequest { monitor: monitor.unwrap_or(0), region: None, quality: 85, format: ImageFormat::Png, target };
-            state.snapshots().create(&state.grant(), wanted).await?.snapshot_id
+            let monitor = monitor.unwrap_or(0);
+            let wanted = SnapshotRequest { monitor, region: None, quality: 85, format: ImageFormat::Png, target: target.clone() };
+            let snapshot_id = state.snapshots().create(&state.grant(), wanted).await?.snapshot_id;
+            template.zones = placed(&state, template.zones, monitor, target.as_deref(), &cancel).await?;
+            snapshot_id
         }
     };
     Ok(Answer(state.snapshots().apply(&state.grant(), template, &snapshot_id, click, visit::control_token(), &cancel).await?))
+}
+
+/// Puts the zones that have a name where they are now, as a picture of a monitor shows them.
+async fn placed(
+    state: &Rooms,
+    mut zones: Vec<Zone>,
+    monitor: usize,
+    target: Option<&str>,
+    cancel: &CancellationToken,
+) -> Result<Vec<Zone>> {
+    if zones.iter().all(|zone| zone.zone.is_none()) {
+        return Ok(zones);
+    }
+    let desktop = state.desktops().reach(target).await?;
+    let screen = Arc::clone(&desktop);
+    let whole = blocking(move || Ok(screen.screen().region(&Capture { monitor: Some(monitor), region: None })?)).await?;
+    for zone in &mut zones {
+        let Some(name) = zone.zone.take() else { continue };
+        let known = state.sight().zone(&name)?;
+        let place = sight::Zone { zone: Some(name.clone()), ..sight::Zone::default() };
+        let region = until(state, cancel, state.sight().where_is(&desktop, place, cancel)).await?;
+        if !whole.encloses(&region) {
+            let message = format!("the zone {name:?} is not on monitor {monitor} entirely: say on which one it is");
+            return Err(Failure::new(Kind::Conflict, message).into());
+        }
+        (zone.x, zone.y) = (Some(region.x.abs_diff(whole.x)), Some(region.y.abs_diff(whole.y)));
+        (zone.width, zone.height) = (Some(region.width), Some(region.height));
+        zone.language = zone.language.take().or(known.language);
+        zone.page_segmentation = zone.page_segmentation.or(known.page_segmentation);
+        zone.whitelist = zone.whitelist.take().or(known.whitelist);
+        zone.preprocess = zone.preprocess.take().or(Some(known.preprocess));
+        zone.engine = zone.engine.or(known.engine);
+        zone.timeout = zone.timeout.or(known.timeout);
+    }
+    Ok(zones)
 }

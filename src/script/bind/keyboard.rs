@@ -16,22 +16,27 @@ pub(super) fn module() -> Module {
 mod functions {
     /// Types a text at full speed, whatever the keyboard layout; gives the number of characters.
     ///
-    /// A line break presses Return, a tab Tab; other control characters raise `VALIDATION_ERROR`. Needs `input = true`.
+    /// A text that would press keys raises `VALIDATION_ERROR`, and nothing of it is typed: a line break would press Return, which starts what was
+    /// typed before it, wherever the text comes from. With `allow_control` it is meant. Needs `input = true`.
     ///
     /// ```rhai
     /// assert(keyboard::type_text("Grüße!") == 6);
+    /// let caught = ();
+    /// try { keyboard::type_text("as read from the screen\n"); } catch (error) { caught = error; }
+    /// assert(caught.code == "VALIDATION_ERROR" && caught.message.contains("Return"));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn type_text(context: NativeCallContext, text: &str) -> Returned<Dynamic> {
-        call(&context, Call::KeyboardType(TypeText { text: text.to_owned(), interval: 0.0 }))
+        call(&context, Call::KeyboardType(TypeText { text: text.to_owned(), interval: 0.0, allow_control: false }))
     }
 
-    /// Types as described: `text`, `interval` (seconds between two characters).
+    /// Types as described: `text`, `interval` (seconds between two characters), `allow_control` (a line break in it may press Return, a tab Tab;
+    /// other control characters raise `VALIDATION_ERROR` anyway).
     ///
     /// Needs `input = true`.
     ///
     /// ```rhai
-    /// keyboard::type_text(#{ text: "slow", interval: 0.01 });
+    /// assert(keyboard::type_text(#{ text: "slow\n", interval: 0.01, allow_control: true }) == 5);
     /// ```
     #[rhai_fn(name = "type_text", return_raw)]
     pub fn type_as(context: NativeCallContext, options: Map) -> Returned<Dynamic> {

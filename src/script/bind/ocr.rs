@@ -40,7 +40,8 @@ mod functions {
     /// `language` (`"deu+eng"`), `page_segmentation` (1, or 3–13), `whitelist` (only these characters), `preprocess` (`"auto"`, `"none"`, or a list of steps such as `[#{ scale: 3 }, "invert_dark", "contrast", "threshold", #{ border: 10 }]`,
     /// at most 16 of them; `"auto"` is for Tesseract grey, enlarged, dark themes turned round, with a border, and for the neural engine nothing),
     /// `engine` (`"tesseract"`; `"onnx"` or `"easyocr"`, the neural engine, which `trae models install` brings; `"auto"`, the better of the two),
-    /// `confidence_threshold` (0–1; without it the configured one). A `window` is its number, a part of its title, or a map as for
+    /// `confidence_threshold` (0–1; without it the configured one), `timeout` (seconds that the reading may take, at most `OCR_TIMEOUT`; it raises
+    /// `TIMEOUT` then). A `window` is its number, a part of its title, or a map as for
     /// `window::list`. `zone` is the name of a zone instead, of which `x`, `y`, `width` and `height` are a part. `target` is another desktop.
     ///
     /// Boxes count from the corner of the virtual screen, or of the image. Raises `SERVICE_UNAVAILABLE` where the language or the engine is

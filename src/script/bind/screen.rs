@@ -63,6 +63,19 @@ mod functions {
         call_for(&context, Call::ScreenCapture(capture)).map(Image)
     }
 
+    /// The names of the zones there are, in order.
+    ///
+    /// Needs `screen = true`.
+    ///
+    /// ```rhai
+    /// for name in screen::zones() { log::info(name); }
+    /// assert(!("no-such-zone" in screen::zones()));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn zones(context: NativeCallContext) -> Returned<Dynamic> {
+        call(&context, Call::ZoneList)
+    }
+
     /// Where a zone that has a name is now: a map of `x`, `y`, `width`, `height`, `center_x`, `center_y`, in pixels of the virtual screen. A zone
     /// has its name from `PUT /api/zones/…`, and may stand in a window, or beside a text or a picture.
     ///

@@ -34,7 +34,7 @@ mod functions {
 
     /// The same with options. Where: `x`, `y`, `width`, `height`, counted from the corner of a `monitor`, `window` or `zone` (by its name) where one
     /// is given, or in an `image`; `occurrence` (1 = the first from the top; without it the first that is found, where it was last before all). How: `min_score` (0.9; 1 = exactly), `scales` (the sizes in which it is looked
-    /// for, such as `[1.0, 1.25, 1.5]`). With `timeout` (seconds) it waits, as `vision::wait` does.
+    /// for, such as `[1.0, 1.25, 1.5]`), `mask` (a picture of the same size, as the picture is given: where it is dark or transparent what is looked for may be anything). With `timeout` (seconds) it waits, as `vision::wait` does.
     ///
     /// Needs `screen = true`, and `read = ["…"]` for a file.
     ///
@@ -205,6 +205,10 @@ mod functions {
 /// The call that a search comes to.
 fn asked(context: &NativeCallContext, picture: Dynamic, mut options: Map, explain: bool) -> Returned<Call> {
     let image = image_of(context, &mut options)?;
+    let mask = options.get("mask").and_then(|mask| mask.clone().try_cast::<Image>()).map(|mask| mask.0.image);
+    if mask.is_some() {
+        options.remove("mask");
+    }
     let needle = picture.clone().try_cast::<Image>().map(|image| image.0.image);
     if needle.is_none() {
         let refused = |_| Failure::new(Kind::ValidationError, "a picture is a file's path, or an image as screen::capture gives it");
@@ -212,7 +216,7 @@ fn asked(context: &NativeCallContext, picture: Dynamic, mut options: Map, explai
         options.insert("picture".into(), path.into());
     }
     let search: PictureSearch = words(options).map_err(|failure| raise(failure, context.call_position()))?;
-    Ok(Call::PictureFind { needle, image, search, explain })
+    Ok(Call::PictureFind { needle, mask, image, search, explain })
 }
 
 fn look(context: &NativeCallContext, picture: Dynamic, options: Map) -> Returned<Dynamic> {

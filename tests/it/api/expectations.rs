@@ -62,12 +62,19 @@ async fn a_click_that_changed_nothing_is_not_a_success() {
     let expect = json!({ "expect": { "change": true, "x": 290, "y": 290, "width": 80, "height": 60, "within": 10 } });
     let (run, button) = tokio::join!(clicked(&server, json!({ "x": 320, "y": 320 }), expect), answers);
     assert_eq!((&run["status"], &run["steps"][1]["expectation"]["result"]), (&json!("succeeded"), &json!("met")), "{run}");
+    let around = trae::screen::Capture { monitor: None, region: Some(trae::screen::Region { x: 290, y: 290, width: 80, height: 60 }) };
+    let desktop = server.app.desktops.ready().await.unwrap();
+    let picture = desktop.screen().capture(&around).unwrap().encode(trae::screen::ImageFormat::Png, 80).unwrap();
+    std::fs::write(server.data.path().join("files/green.png"), picture).unwrap();
     // Its colour can be expected as well, and that it is another one.
     for (expect, result) in [
         (json!({ "pixel": { "x": 310, "y": 310, "colour": "#20c020" }, "within": 5 }), "met"),
         (json!({ "pixel": { "x": 310, "y": 310, "colour": "#20c828", "tolerance": 8 }, "within": 5 }), "met"),
         (json!({ "pixel": { "x": 310, "y": 310, "colour": "#ffffff" }, "within": 0.2 }), "unmet"),
         (json!({ "pixel": { "x": 310, "y": 310, "colour": "#ffffff" }, "gone": true, "within": 0.2 }), "met"),
+        (json!({ "image": "green.png", "monitor": 0, "within": 5 }), "met"),
+        (json!({ "image": "green.png", "x": 0, "y": 0, "width": 200, "height": 200, "within": 0.2 }), "unmet"),
+        (json!({ "change": true, "monitor": 0, "within": 0.2 }), "unmet"),
         (json!({ "file": "out.txt", "within": 0.2 }), "unmet"),
         (json!({ "file": "out.txt", "gone": true, "within": 0.2 }), "met"),
         (json!({ "window": "no such window", "within": 0.2 }), "unmet"),
@@ -128,6 +135,31 @@ async fn texts_and_windows_are_expected_and_retried_for() {
     // A dry run expects nothing.
     let (_, dry) = server.post("/api/workflows/expect/execute", &json!({ "wait": true, "dry_run": true })).await;
     assert_eq!(dry["status"], "succeeded", "{dry}");
+}
+
+/// A terminal that shows no cursor and has no border, so that it looks the same with and without the pointer in it.
+fn terminal(display: &str, title: &str, place: &str, script: &str) -> Program {
+    let look = ["-u8", "-fa", "DejaVu Sans Mono", "-fs", "14", "-fg", "black", "-bg", "white", "-bw", "0", "+sb"];
+    let script = format!("stty -icanon -echo; printf '\\033[?25l'; {script}; exec sleep 600");
+    Program::start(display, "xterm", &[&look[..], &["-T", title, "-geometry", place, "-e", "sh", "-c", &script]].concat())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_on_a_text_that_changed_nothing_is_not_a_success() {
+    let (server, display) = start().await;
+    let _deaf = terminal(&display, "Deaf", "20x4+100+100", "printf 'Press me'");
+    // It hears of clicks, and answers the first.
+    let _answers = terminal(&display, "Answers", "20x4+600+100", "printf '\\033[?1000hSubmit'; head -c 6 > /dev/null; printf ' done'");
+    let (_, seen) = server.post("/api/automation/text/wait", &json!({ "text": "Press me", "timeout": 30 })).await;
+    assert!(seen["found"].is_object(), "{seen}");
+    let click = |text: &str, window: &str| json!({ "text": text, "window": window, "timeout": 30 });
+    // Without the title bar, which says whether keys go to the window.
+    let expect = |window: &str, within: f64| json!({ "expect": { "change": true, "in_window": window, "x": 4, "y": 26, "width": 180, "height": 50, "within": within } });
+    let run = acted(&server, "click_text", click("Press me", "Deaf"), expect("Deaf", 1.0)).await;
+    assert_eq!((&run["status"], &run["steps"][1]["expectation"]["result"]), (&json!("failed"), &json!("unmet")), "{run}");
+    assert!(run["steps"][1]["error"]["message"].as_str().unwrap().contains("did not change"), "{run}");
+    let run = acted(&server, "click_text", click("Submit", "Answers"), expect("Answers", 20.0)).await;
+    assert_eq!((&run["status"], &run["steps"][1]["expectation"]["result"]), (&json!("succeeded"), &json!("met")), "{run}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

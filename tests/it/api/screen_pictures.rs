@@ -121,6 +121,29 @@ async fn a_picture_is_awaited_and_clicked_and_one_that_does_not_come_is_explaine
     assert!(place(nearest) == (500, 300) && nearest["score"].as_f64().unwrap() < 0.9, "{answer}");
     drop(other);
 
+    // One whose inside may be anything is found by its frame.
+    let frame: Vec<Window> = [(900, 100, 40, 0xc0_20_20), (904, 104, 32, 0x10_90_10)]
+        .into_iter()
+        .map(|(x, y, side, colour)| Window::open_on(&display, (x, y), (side, side), colour))
+        .collect();
+    let framed = url(&png(&server, (900, 100), (40, 40)).await);
+    frame[1].paint(0xd0_d0_20);
+    let around = |mask: &str| json!({ "picture": framed, "mask": mask, "x": 860, "y": 60, "width": 120, "height": 120 });
+    let mask = image::GrayImage::from_fn(40, 40, |x, y| image::Luma([if (4..36).contains(&x) && (4..36).contains(&y) { 0 } else { 255 }]));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    mask.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    std::fs::write(server.data.path().join("files/mask.png"), bytes.into_inner()).unwrap();
+    let found = ask(&server, "picture/find", around("mask.png")).await;
+    assert_eq!(place(&found["found"]), (900, 100), "{found}");
+    let all = image::GrayImage::from_pixel(40, 40, image::Luma([255]));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    all.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    assert!(ask(&server, "picture/find", around(&url(bytes.get_ref()))).await["found"].is_null());
+    let small = url(&png(&server, (900, 100), (20, 40)).await);
+    let (status, answer) = server.post("/api/automation/picture/find", &around(&small)).await;
+    assert!(status == 422 && answer["error"].as_str().unwrap().contains("20×40"), "{answer}");
+    drop(frame);
+
     let clicked =
         async { ask(&server, "picture/click", json!({ "find": { "picture": "button.png", "timeout": 30 }, "offset_x": -2 })).await };
     let opened = async { Button::at(&display, (640, 400)) };
@@ -129,9 +152,10 @@ async fn a_picture_is_awaited_and_clicked_and_one_that_does_not_come_is_explaine
     eventually("the click", || button.pressed().then_some(()));
 
     // The same in a workflow, and then it goes.
+    image::GrayImage::from_pixel(40, 40, image::Luma([255])).save(server.data.path().join("files/all.png")).unwrap();
     let nodes = json!([
         node("start", "manual_trigger", json!({})),
-        node("look", "find_image", json!({ "picture": "button.png" })),
+        node("look", "find_image", json!({ "picture": "button.png", "mask": "all.png" })),
         node("click", "click_image", json!({ "picture": "button.png", "timeout": 5 })),
         node("gone", "wait_for_image", json!({ "picture": "button.png", "gone": true, "timeout": 0.3 })),
     ]);

@@ -40,6 +40,26 @@ async fn a_text_is_found_where_it_stands() {
     assert!(second["found"]["y"].as_i64().unwrap().abs_diff(y) < 6, "{second}");
     let above = find(json!({ "regex": "[0-9]+,[0-9]+", "above": "99,95" })).await;
     assert_eq!(above["found"]["text"], "12,50", "{above}");
+    let below = find(json!({ "regex": "[0-9]+,[0-9]+", "below": "12,50" })).await;
+    assert_eq!(below["found"]["text"], "99,95", "{below}");
+    let near = async |within: u32| find(json!({ "text": "Total", "near": "Invoice 4712", "within": within })).await["found"].take();
+    assert!(near(200).await["y"].as_i64().unwrap().abs_diff(y) < 6);
+    assert!(near(5).await.is_null());
+    let exactly = async |text: &str, match_case: bool| find(json!({ "text": text, "match_case": match_case, "min_score": 1 })).await;
+    assert!(exactly("invoice 4712", false).await["found"].is_object());
+    assert!(exactly("invoice 4712", true).await["found"].is_null());
+    // What it stands beside has other characters than those that it is read with.
+    let digits = find(json!({ "regex": "[0-9]+,[0-9]{2}", "right_of": "Total", "whitelist": "0123456789," })).await;
+    let mut amounts: Vec<_> = digits["matches"].as_array().unwrap().iter().map(|found| found["text"].as_str().unwrap()).collect();
+    amounts.sort_unstable();
+    assert_eq!(amounts, ["12,50", "99,95"], "{digits}");
+    let none = find(json!({ "regex": "[0-9]+", "right_of": "Delivery", "whitelist": "0123456789," })).await;
+    assert!(none["found"].is_null() && none["seen"].as_str().unwrap().contains("Invoice"), "{none}");
+    // Read as a whole, prepared as is said.
+    let steps = json!([{ "scale": 2 }, "invert_dark", { "border": 10 }]);
+    let whole =
+        json!({ "text": "Invoice 4712", "x": 70, "y": 108, "width": 380, "height": 170, "page_segmentation": 6, "preprocess": steps });
+    assert!(find(whole).await["found"].is_object());
     // Letters of other languages.
     let name = find(json!({ "text": "für Müller", "language": "deu" })).await["found"].take();
     assert!(name["text"].as_str().unwrap().starts_with("für Müller"), "{name}");
@@ -197,6 +217,9 @@ async fn what_makes_no_sense_is_refused() {
         ("click", json!({ "text": "a" })),
         ("click", json!({ "find": { "text": "a", "gone": true } })),
         ("read", json!({ "page_segmentation": 0 })),
+        ("read", json!({ "timeout": 0 })),
+        ("read", json!({ "timeout": 3601 })),
+        ("read", json!({ "preprocess": [{ "scale": 4 }, { "scale": 4 }, { "scale": 4 }] })),
         ("read", json!({ "x": 1270, "y": 0, "width": 20, "height": 20 })),
     ] {
         let (status, answer) = server.post(&format!("/api/automation/text/{what}"), &body).await;

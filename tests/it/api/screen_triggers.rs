@@ -44,6 +44,8 @@ async fn runs(server: &Server, id: &str, count: usize) -> Vec<Value> {
 async fn a_text_that_appears_and_one_that_changes_start_runs() {
     let (server, display) = start().await;
     watch(&server, "saved", json!({ "text": "Order saved", "every": 0.2, "pace": 0, "stable_seconds": 0.3 })).await;
+    let amount = json!({ "regex": "[0-9]{4}", "right_of": "Order", "whitelist": "0123456789", "every": 0.2, "pace": 0 });
+    watch(&server, "amount", amount).await;
     watch(&server, "number", json!({ "regex": "Order ([0-9]+)", "event": "changes", "every": 0.2, "pace": 0, "stable_seconds": 0.6 }))
         .await;
     let first = Program::showing(&display, "Orders", "Order saved\nOrder 4711", "30x4+300+200");
@@ -52,6 +54,9 @@ async fn a_text_that_appears_and_one_that_changes_start_runs() {
     assert_eq!(run["result"]["seen"]["text"], "Order saved", "{run}");
     let run = runs(&server, "number", 1).await.remove(0);
     assert_eq!((&run["result"]["seen"]["groups"], &run["result"]["before"]), (&json!(["4711"]), &Value::Null), "{run}");
+    // What it stands beside has other characters than what is looked for.
+    let run = runs(&server, "amount", 1).await.remove(0);
+    assert_eq!(run["result"]["seen"]["text"], "4711", "{run}");
     drop(first);
     runs(&server, "number", 2).await;
     let _second = Program::showing(&display, "Orders", "Order saved\nOrder 4712", "30x4+300+200");

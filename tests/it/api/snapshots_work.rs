@@ -347,11 +347,34 @@ async fn a_template_is_kept_and_used_on_another_snapshot() {
     assert_eq!(applied["clicks"]["success"], json!(true), "{applied}");
     assert_eq!(window.story(), ["press 1 at 650,450", "release 1 at 650,450"]);
 
+    // On the screen as it is now a zone may have a name, and be where its window is.
+    let client = reqwest::Client::new();
+    let named = json!({ "x": 100, "y": 100, "width": 480, "height": 140, "whitelist": "0123456789" });
+    assert_eq!(client.put(server.url("/api/zones/form")).json(&named).send().await.unwrap().status(), 201);
+    let body_of = |zones: Value| json!({ "name": "Named", "zones": zones });
+    let (status, by_name) = server.post("/api/snapshots/templates", &body_of(json!([{ "id": "a", "name": "a", "zone": "form" }]))).await;
+    assert_eq!((status, &by_name["zones"][0]["zone"]), (201, &json!("form")), "{by_name}");
+    let apply = format!("/api/snapshots/templates/{}/apply", by_name["id"].as_str().unwrap());
+    let (status, applied) = server.post(&apply, &json!({})).await;
+    assert_eq!(status, 200, "{applied}");
+    let read = applied["ocr"]["results"][0]["text"].as_str().unwrap();
+    assert!(read.contains("1234") && !read.contains("Customer"), "{applied}");
+    let (status, refused) = server.post(&apply, &json!({ "snapshot_id": snapshot })).await;
+    assert!(status == 422 && refused.to_string().contains("leave out snapshot_id"), "{refused}");
+    for (zones, path) in [
+        (json!([{ "id": "a", "name": "a", "zone": "form", "x": 1 }]), "/zones/0/x"),
+        (json!([{ "id": "a", "name": "a", "x": 1, "y": 1, "width": 5 }]), "/zones/0/height"),
+        (json!([{ "id": "a", "name": "a", "zone": "" }]), "/zones/0/zone"),
+    ] {
+        let (status, refused) = server.post("/api/snapshots/templates", &body_of(zones)).await;
+        assert_eq!((status, &refused["details"]["errors"][0]["path"]), (422, &json!(path)), "{refused}");
+    }
+    assert_eq!(delete(&server, apply.trim_end_matches("/apply")).await.0, 200);
+
     // What was got is changed and put back.
     let mut changed = template.clone();
     changed["zones"] = json!([]);
     changed["name"] = json!("Clicks");
-    let client = reqwest::Client::new();
     let answer = client.put(server.url(&path)).json(&changed).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let stored: Value = answer.json().await.unwrap();

@@ -149,6 +149,8 @@ async fn what_is_no_zone_is_refused_and_changes_nothing() {
         ("a", json!({ "monitor": 0, "window": "x" })),
         ("a", json!({ "monitor": 0, "language": "../x" })),
         ("a", json!({ "monitor": 0, "colour": "red" })),
+        ("a", json!({ "monitor": 0, "timeout": 0 })),
+        ("a", json!({ "monitor": 0, "timeout": 3601 })),
     ] {
         let (status, answer) = put(&server, name, &body).await;
         assert_eq!((status, &answer["error_code"]), (422, &json!("VALIDATION_ERROR")), "{name} {body}: {answer}");

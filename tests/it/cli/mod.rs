@@ -9,6 +9,7 @@ mod doctor;
 mod hello;
 mod keys;
 mod killed;
+mod languages;
 mod log;
 mod models;
 mod new;

@@ -12,7 +12,7 @@ use super::display::{Display, Window, eventually};
 const EVERY: &str = "Aa1!@#{}[]\\|~ äöüß ÄÖÜ éèçñ € \" ' `^´$%&/()=?+*<>,;.:-_";
 
 fn text(text: &str) -> TypeText {
-    TypeText { text: text.to_owned(), interval: 0.0 }
+    TypeText { text: text.to_owned(), interval: 0.0, allow_control: true }
 }
 
 fn click(x: i32, y: i32) -> Click {
@@ -238,7 +238,7 @@ fn what_cannot_be_typed_is_refused_whole() {
         assert_eq!(input.type_text(&text(bad), &never()).unwrap_err().kind(), Kind::ValidationError);
     }
     for interval in [-1.0, 61.0, f64::NAN, f64::INFINITY] {
-        let action = TypeText { text: "abc".to_owned(), interval };
+        let action = TypeText { text: "abc".to_owned(), interval, allow_control: false };
         assert_eq!(input.type_text(&action, &never()).unwrap_err().kind(), Kind::ValidationError);
         let action = Press { key: "a".to_owned(), presses: 1, interval };
         assert_eq!(input.press(&action, &never()).unwrap_err().kind(), Kind::ValidationError);
@@ -295,7 +295,7 @@ fn typing_stops_when_cancelled() {
         later.cancel();
     });
     let start = Instant::now();
-    let action = TypeText { text: "abc".repeat(100), interval: 30.0 };
+    let action = TypeText { text: "abc".repeat(100), interval: 30.0, allow_control: false };
     assert_eq!(input.type_text(&action, &cancel).unwrap_err().kind(), Kind::Cancelled);
     assert!(start.elapsed() < Duration::from_secs(10));
     // The keyboard is free again.

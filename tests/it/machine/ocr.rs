@@ -164,10 +164,6 @@ fn light_and_dark_terminals_are_read_alike() {
 /// How many threads read at once while something is done, at most.
 pub fn readers(work: impl FnOnce()) -> usize {
     let done = AtomicBool::new(false);
-    let reading = || {
-        let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-        tasks.filter(|task| std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "ocr")).count()
-    };
     std::thread::scope(|scope| {
         let most = scope.spawn(|| {
             let mut most = 0;
@@ -320,4 +316,63 @@ fn a_reading_that_takes_too_long_times_out() {
     });
     let picture = GrayImage::from_pixel(3000, 3000, Luma([255]));
     assert_eq!(ocr.read(&picture, &Reading::default(), &CancellationToken::new()).unwrap_err().kind(), Kind::Timeout);
+}
+
+/// How many threads read now.
+fn reading() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    tasks.filter(|task| std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "ocr")).count()
+}
+
+fn until(what: &str, check: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !check() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_reading_that_is_given_up_ends_within_the_picture_and_lets_others_read() {
+    let (screen, line) = (xterm(["black", "white"], LINES).still(), Shown::line(LINES));
+    // Letters for minutes.
+    let letters = GrayImage::from_fn(5600, 4000, |x, y| *screen.get_pixel(x % 560, y % 200));
+    let whole =
+        |timeout| Reading { page_segmentation: Some(6), preprocess: Some(Preprocess::None), timeout: Some(timeout), ..Reading::default() };
+    let ocr = ocr();
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let ended: Vec<_> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..cores).map(|_| scope.spawn(|| ocr.read(&letters, &whole(4.0), &CancellationToken::new()))).collect();
+        until("all cores read", || reading() == cores);
+        // Whoever wants to read as well hears why that takes too long.
+        let short = Reading { timeout: Some(0.2), ..Reading::default() };
+        let busy = ocr.read(&line, &short, &CancellationToken::new()).unwrap_err();
+        assert!(busy.kind() == Kind::Timeout && busy.to_string().contains("no engine was free within 0.2 s"), "{busy}");
+        all.into_iter().map(|reader| reader.join().unwrap().unwrap_err()).collect()
+    });
+    assert!(ended.iter().all(|error| error.to_string().contains("longer than 4 s")), "{ended:?}");
+    until("what was given up ends", || reading() == 0);
+    assert!(ocr.read(&line, &Reading::default(), &CancellationToken::new()).unwrap().text.contains("Invoice"));
+    for none in [0.0, -1.0, f64::NAN, 61.0] {
+        assert_eq!(ocr.read(&line, &whole(none), &CancellationToken::new()).unwrap_err().kind(), Kind::ValidationError, "{none}");
+    }
+}
+
+#[test]
+fn a_picture_full_of_dots_is_refused_as_a_whole_and_is_no_text_where_lines_are_looked_for() {
+    let mut state = 1_u32;
+    let noise = GrayImage::from_fn(1200, 800, |_, _| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        Luma([(state >> 24) as u8])
+    });
+    let whole = Reading { page_segmentation: Some(6), preprocess: Some(Preprocess::None), ..Reading::default() };
+    let refused = ocr().read(&noise, &whole, &CancellationToken::new()).unwrap_err();
+    assert!(refused.kind() == Kind::ValidationError && refused.to_string().contains("dark spots"), "{refused}");
+    // Beside a text it keeps nobody from reading that.
+    let mut screen = GrayImage::from_pixel(1600, 1000, Luma([255]));
+    image::imageops::replace(&mut screen, &noise, 390, 190);
+    image::imageops::replace(&mut screen, &Shown::line(LINES), 20, 20);
+    let text = read(&screen, &Reading::default());
+    let words: Vec<_> = text.words.iter().map(|word| word.text.as_str()).collect();
+    assert!(words.starts_with(&["Invoice", "total", "1234", "EUR"]), "{:?}", text.text);
 }

@@ -23,6 +23,10 @@ const STORY: &str = r#"
     told.push(vision::pixel(305, 205) == [192, 32, 32]);
     told.push(vision::wait_until_still(#{ seconds: 0.2, x: 300, y: 200, width: 40, height: 40 }).zone.x == 300);
     told.push(vision::difference(screen, screen, 0).same);
+    let other = screen.crop(#{ x: 306, y: 205, width: 28, height: 26 });
+    let mask = screen.crop(#{ x: 302, y: 201, width: 28, height: 26 });
+    told.push(vision::find(other, #{ mask: mask, image: screen, min_score: 0.95 }) != ());
+    try { vision::find(button, #{ mask: mask }); told.push(false); } catch (error) { told.push(error.code == "VALIDATION_ERROR"); }
     let caught = ();
     try { vision::wait(screen.crop(#{ x: 280, y: 180, width: 60, height: 60 }), #{ x: 0, y: 0, width: 200, height: 200, timeout: 0.1 }); } catch (error) { caught = error; }
     told.push(caught.code == "TIMEOUT" && caught.details.image.starts_with("data:image/"));
@@ -51,5 +55,5 @@ async fn a_script_finds_and_clicks_pictures() {
     let ran = super::run_on(&host, Arc::new(story)).await;
     let told = ran.value();
     assert!(told.as_array().unwrap().iter().all(|right| *right == json!(true)), "{told}");
-    assert_eq!(told.as_array().unwrap().len(), 17);
+    assert_eq!(told.as_array().unwrap().len(), 19);
 }
