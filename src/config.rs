@@ -70,7 +70,7 @@ pub struct Application {
 /// Where and how it listens.
 #[derive(Debug, Clone)]
 pub struct Server {
-    /// `HOST`, default `127.0.0.1`: an address, or `localhost`. Others than loopback need `API_KEY_ENABLED=true`.
+    /// `HOST`, default `127.0.0.1`, and then also `::1`: an address, or `localhost`. Others than loopback need `API_KEY_ENABLED=true`.
     pub host: IpAddr,
     /// `PORT`, default `8007`; `0` takes a free one.
     pub port: u16,
@@ -132,7 +132,7 @@ pub struct WebSockets {
     pub timeout: Duration,
     /// `MAX_WEBSOCKET_CONNECTIONS`, default `100`.
     pub max_connections: usize,
-    /// `WEBSOCKET_PING_INTERVAL` in seconds, default `60`.
+    /// `WEBSOCKET_PING_INTERVAL` in seconds, default `60`: who lets two of them pass without a sign of life is gone.
     pub ping_interval: Duration,
 }
 

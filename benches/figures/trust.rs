@@ -62,7 +62,7 @@ fn door(runtime: &Runtime) {
     runtime.spawn({
         let end = end.clone();
         let routes = Router::new().route("/api/health/", get(move || std::future::ready(Json(answer.clone()))));
-        async move { trae::api::serve(tokio::net::TcpListener::from_std(listener).unwrap(), routes, None, 1024, end).await }
+        async move { trae::api::serve(vec![tokio::net::TcpListener::from_std(listener).unwrap()], routes, None, 1024, end).await }
     });
     let (mut with, mut without, mut known, mut anyone) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut checks, mut shares) = (Vec::new(), Vec::new());

@@ -2,6 +2,9 @@
 //!
 //! A row counts for its path and everything below it; the longest one that fits decides. Looking (`GET`) and changing are told apart;
 //! a socket is opened by looking, and what is said on it asks for its own scope ([`super::visit::Caller::require`]).
+//!
+//! A key that is for some workflows only ([`crate::keys::Key::workflows`]) reaches what [`OF_WORKFLOWS`] lists and nothing else, whatever its
+//! scopes are; which workflows and runs these are is looked at where they are looked up ([`crate::runs::Runs::only`]).
 
 use axum::http::Method;
 
@@ -66,6 +69,35 @@ const TABLE: &[(&str, Need, Need)] = &[
     ("/ws/workflow-automation", READ, READ),
 ];
 
+/// What a key reaches that is for some workflows only; `{}` stands for one part of a path.
+const OF_WORKFLOWS: &[(Method, &str)] = &[
+    (Method::POST, "/api/auth/ticket"),
+    (Method::POST, "/api/auth/token"),
+    (Method::GET, "/api/runs/{}"),
+    (Method::POST, "/api/runs/{}/cancel"),
+    (Method::GET, "/api/runs/{}/events"),
+    (Method::POST, "/api/workflows/{}/execute"),
+    (Method::GET, "/api/ws/workflow-automation"),
+    (Method::GET, "/ws/workflow-automation"),
+];
+
+/// Whether a key that is for some workflows only may come there at all.
+pub(crate) fn is_of_workflows(method: &Method, path: &str) -> bool {
+    OF_WORKFLOWS.iter().any(|(listed, route)| listed == method && fits(route, path))
+}
+
+/// Whether `path` is one of `route`, in which `{}` stands for one part.
+pub(super) fn fits(route: &str, path: &str) -> bool {
+    let (mut route, mut path) = (route.trim_matches('/').split('/'), path.trim_matches('/').split('/'));
+    loop {
+        match (route.next(), path.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(part)) if wanted == part || (wanted == "{}" && !part.is_empty()) => {}
+            _ => return false,
+        }
+    }
+}
+
 /// What `method` on `path` needs. A path that leads nowhere needs a key: who has none does not learn what there is.
 pub(crate) fn need(method: &Method, path: &str) -> Need {
     row(method, path).unwrap_or(Need::Key)
@@ -112,5 +144,22 @@ mod tests {
         assert_eq!(row(&Method::GET, "/api/ws/shell/x"), Some(SHELL));
         assert_eq!(row(&Method::GET, "/api/shellfish"), None);
         assert_eq!(need(&Method::GET, "/nowhere"), Need::Key);
+    }
+
+    #[test]
+    fn what_is_for_some_workflows_is_exactly_what_is_listed() {
+        assert!(is_of_workflows(&Method::POST, "/api/workflows/w/execute") && is_of_workflows(&Method::GET, "/api/runs/r/"));
+        for (method, path) in [
+            (Method::GET, "/api/workflows/w/execute"),
+            (Method::POST, "/api/workflows//execute"),
+            (Method::POST, "/api/workflows/w/x/execute"),
+            (Method::PUT, "/api/workflows/w"),
+            (Method::GET, "/api/runs"),
+            (Method::GET, "/api/runs/r/export"),
+            (Method::POST, "/api/runs/r/retry"),
+            (Method::GET, "/ws/shell/x"),
+        ] {
+            assert!(!is_of_workflows(&method, path), "{method} {path}");
+        }
     }
 }

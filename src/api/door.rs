@@ -79,6 +79,8 @@ struct Looked {
     path: String,
     /// It changes nothing.
     looks: bool,
+    /// A key that is for some workflows only may come there.
+    of_workflows: bool,
     /// Among which requests of its minute it counts.
     class: Option<Class>,
 }
@@ -285,6 +287,7 @@ impl Rules {
             shown: self.wanted.then(|| shown::shown(request)).flatten(),
             path: path.to_owned(),
             looks: request.method().is_safe(),
+            of_workflows: access::is_of_workflows(request.method(), path),
             class: (!access::is_health(path)).then(|| Class::of(request.method(), path)),
         }
     }
@@ -302,6 +305,7 @@ impl Rules {
         }
         let caller = caller?;
         let allowed = match looked.need {
+            _ if caller.only_for().is_some() => caller.require_one_of_theirs(looked.of_workflows),
             Need::Scope(scope) => caller.require(scope),
             Need::Open | Need::Key => Ok(()),
         };

@@ -24,6 +24,12 @@ pub(crate) struct KeyRequest {
     /// What it opens.
     #[schema(min_items = 1)]
     scopes: Vec<Scope>,
+    /// The workflows that it is for, by their ids: it runs these (`POST /api/workflows/{id}/execute`, `execute_workflow` on
+    /// `/ws/workflow-automation`), looks at their runs and cancels them, and does nothing else. Its scopes, `workflows` among them, say what
+    /// the runs may do. Without any it is for none in particular.
+    #[serde(default)]
+    #[schema(required = false, max_items = 64)]
+    workflows: Vec<String>,
 }
 
 /// A key: all but the key itself.
@@ -35,6 +41,8 @@ pub(crate) struct KeyInfo {
     name: String,
     /// What it opens.
     scopes: Vec<Scope>,
+    /// The workflows that it is for, and nothing else; empty where it is for none in particular.
+    workflows: Vec<String>,
     /// When it was made, RFC 3339 UTC.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -69,6 +77,7 @@ impl From<&Key> for KeyInfo {
             id: key.id.clone(),
             name: key.name.clone(),
             scopes: key.scopes.iter().collect(),
+            workflows: key.workflows.clone(),
             created_at: Timestamp(key.created_at),
             last_used: key.last_used().map(Timestamp),
         }
@@ -85,7 +94,7 @@ pub(crate) async fn list(State(state): State<super::State>) -> Result<Answer<Key
 /// Makes a key and shows it, this once.
 #[utoipa::path(post, path = "/api/keys", tag = "keys", operation_id = "create_key", request_body = KeyRequest, responses((status = 201, body = NewKey), (status = 401, body = ErrorResponse), (status = 403, body = ErrorResponse), (status = 422, body = ErrorResponse)))]
 pub(crate) async fn create(State(state): State<super::State>, Json(request): Json<KeyRequest>) -> Result<(StatusCode, Answer<NewKey>)> {
-    let (key, made) = state.keys().create(&request.name, request.scopes.into_iter().collect()).await?;
+    let (key, made) = state.keys().create_for(&request.name, request.scopes.into_iter().collect(), &request.workflows).await?;
     Ok((StatusCode::CREATED, Answer(NewKey { key, info: KeyInfo::from(&*made) })))
 }
 

@@ -67,12 +67,7 @@ impl Asked {
     }
 
     fn stops(&self) -> bool {
-        let path: Vec<&str> = self.path.trim_end_matches('/').split('/').collect();
-        let is = |stop: &&str| {
-            let stop: Vec<&str> = stop.split('/').collect();
-            stop.len() == path.len() && stop.iter().zip(&path).all(|(stop, part)| *stop == "{}" || stop == part)
-        };
-        self.method == Method::POST && STOPS.iter().any(is)
+        self.method == Method::POST && STOPS.iter().any(|stop| access::fits(stop, &self.path))
     }
 
     fn deed(&self, visit: &Visit) -> Deed {

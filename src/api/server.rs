@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -39,11 +40,11 @@ const BREATH: Duration = Duration::from_millis(100);
 /// What one connection too many is told.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
-/// Serves `service` on `listener` until `shutdown`, with at most `connections` at a time, through `tls` where there is one. Returns once
+/// Serves `service` on all `listeners` until `shutdown`, with at most `connections` at a time, through `tls` where there is one. Returns once
 /// the last connection is closed: requests under way are finished if that takes at most 5 seconds.
 ///
 /// Streams and sockets have to end by themselves when the server does; they get the same token through `State`.
-pub async fn serve<S>(listener: TcpListener, service: S, tls: Option<Tls>, connections: usize, shutdown: CancellationToken)
+pub async fn serve<S>(listeners: Vec<TcpListener>, service: S, tls: Option<Tls>, connections: usize, shutdown: CancellationToken)
 where
     S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
@@ -55,7 +56,7 @@ where
         let accepted = tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listeners) => accepted,
         };
         let (stream, peer) = match accepted {
             Ok((stream, address)) => (stream, address),
@@ -78,12 +79,21 @@ where
             }
         });
     }
-    drop(listener);
+    drop(listeners);
     tasks.close();
     if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
         cut.cancel();
         tasks.wait().await;
     }
+}
+
+/// The next connection at any of them.
+async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+    std::future::poll_fn(|context| {
+        let mut accepted = listeners.iter().map(|listener| listener.poll_accept(context));
+        accepted.find(Poll::is_ready).unwrap_or(Poll::Pending)
+    })
+    .await
 }
 
 /// Where a connection comes from.

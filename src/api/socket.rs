@@ -190,14 +190,18 @@ impl Socket {
     /// The next message, text or binary. Pings and silence are dealt with here. May be dropped while it waits.
     pub(crate) async fn hear_any(&mut self) -> Result<Heard, Ended> {
         let settings = &self.state.config().websockets;
-        let (silence, interval) = (settings.timeout, settings.ping_interval);
+        let interval = settings.ping_interval;
+        // Who answers no ping for two of them does not read any more, or is not there.
+        let silence = settings.timeout.min(interval.saturating_mul(2));
         let shutdown = self.state.shutdown().clone();
         loop {
             let silent_at = self.heard + silence;
             let ping_at = self.pinged + interval;
             let received = tokio::select! {
-                received = self.socket.recv() => received,
+                biased;
                 () = shutdown.cancelled() => return Err(self.close(close_code::AWAY, "the server ends").await),
+                // What came while nobody listened counts before what the clock says.
+                received = self.socket.recv() => received,
                 () = tokio::time::sleep_until(silent_at.min(ping_at)) => {
                     if Instant::now() >= silent_at {
                         return Err(self.close(close_code::AWAY, "nothing was heard for too long").await);

@@ -154,10 +154,14 @@ impl State {
         &self.0.parts.recordings
     }
 
-    /// Runs: those that are started through this may do no more than the caller of the request that this task serves.
+    /// Runs: those that are started through this may do no more than the caller of the request that this task serves, and are of the
+    /// workflows that their key is for, where it is for some only.
     pub fn runs(&self) -> Runs {
         let all = &self.0.parts.runs.by(&visit::actor());
-        match visit::caller() {
+        let caller = visit::caller();
+        let theirs = caller.as_ref().and_then(|caller| caller.only_for()).map(|workflows| all.only(workflows));
+        let all = theirs.as_ref().unwrap_or(all);
+        match caller {
             Some(caller) => caller.for_runs().map_or_else(|| all.clone(), |permissions| all.within(permissions)),
             None if self.config().security.api_key_enabled => all.within(Permissions::default()),
             None => all.clone(),

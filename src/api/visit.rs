@@ -16,6 +16,7 @@ use crate::desktop::Token;
 use crate::error::{Failure, Kind};
 use crate::keys::{Keys, Known, Scope, Scopes};
 use crate::policy::Permissions;
+use crate::runs;
 
 /// The header that carries a request's id, both ways.
 pub(crate) const REQUEST_ID: &str = "x-request-id";
@@ -170,8 +171,23 @@ impl Caller {
         Self { scopes: known.scopes, known: Some(known), looks, csrf: None }
     }
 
+    /// The workflows that their key is for, where it is for some only.
+    pub(crate) fn only_for(&self) -> Option<&[String]> {
+        let workflows = &self.known.as_ref()?.key.workflows;
+        (!workflows.is_empty()).then_some(workflows)
+    }
+
+    /// Refuses whose key is for some workflows only, where that is not about one of them or a run of theirs.
+    pub(crate) fn require_one_of_theirs(&self, is_one: bool) -> Result<(), Error> {
+        match self.only_for() {
+            Some(workflows) if !is_one => Err(runs::only_these(workflows).into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses who has not this scope.
     pub(crate) fn require(&self, scope: Scope) -> Result<(), Error> {
+        self.require_one_of_theirs(scope == Scope::Workflows)?;
         if self.scopes.open(scope) {
             return Ok(());
         }
@@ -185,8 +201,12 @@ impl Caller {
         (!self.scopes.open(Scope::Admin)).then(|| self.scopes.permissions())
     }
 
-    /// What a handler may do for them; none where nothing holds them back. To look, the scope `read` is enough.
+    /// What a handler may do for them; none where nothing holds them back. To look, the scope `read` is enough. For a key that is for
+    /// some workflows only handlers do nothing by themselves.
     pub(crate) fn for_handlers(&self) -> Option<Permissions> {
+        if self.only_for().is_some() {
+            return Some(Permissions::default());
+        }
         let mut permissions = self.for_runs()?;
         if self.looks {
             permissions.merge(&Permissions { screen: true, clipboard: true, process: true, ..Permissions::default() });

@@ -219,9 +219,11 @@ impl App {
         })
     }
 
-    /// Goes on with the runs that a dead server left, and serves the API until [`App::shutdown`].
-    pub async fn listen(&self, listener: TcpListener) {
-        if let Ok(own) = listener.local_addr() {
+    /// Goes on with the runs that a dead server left, and serves the API on these until [`App::shutdown`]. They have one port: what runs
+    /// does not call the first one, nor any loopback address where it is one.
+    pub async fn listen(&self, listeners: impl IntoIterator<Item = TcpListener>) {
+        let listeners: Vec<TcpListener> = listeners.into_iter().collect();
+        if let Some(Ok(own)) = listeners.first().map(TcpListener::local_addr) {
             self.fetch.never(own);
         }
         shell_history::close(&self.store).await;
@@ -261,7 +263,7 @@ impl App {
             started: self.started,
             shutdown: self.shutdown.clone(),
         });
-        api::serve(listener, api::door(state), self.tls.clone(), self.config.server.max_connections, self.shutdown.clone()).await;
+        api::serve(listeners, api::door(state), self.tls.clone(), self.config.server.max_connections, self.shutdown.clone()).await;
     }
 
     /// The server's end, for whoever should end with it.

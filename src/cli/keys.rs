@@ -37,6 +37,9 @@ pub(super) struct Create {
     /// What it opens: read, desktop, shell, scripts, workflows, admin; can be given several times
     #[arg(long = "scope", required = true)]
     scopes: Vec<Scope>,
+    /// The workflow that it may run, and nothing else: the scopes, among them `workflows`, say what its runs may do; can be given several times
+    #[arg(long = "workflow", value_name = "ID")]
+    workflows: Vec<String>,
     #[command(flatten)]
     place: Place,
 }
@@ -61,13 +64,17 @@ pub(super) struct Revoke {
 impl Keys {
     pub(super) fn execute(self) -> Result<ExitCode, ExitCode> {
         match self {
-            Self::Create(Create { name, scopes, place }) => with(place, |config| async move {
+            Self::Create(Create { name, scopes, workflows, place }) => with(place, |config| async move {
                 let wanted = config.security.api_key_enabled;
                 let keys = app::keys(&config).map_err(|failure| failed(&failure))?;
-                let make = async { Ok::<_, Failure>(keys.create(&name, scopes.into_iter().collect()).await?) };
+                let make = async { Ok::<_, Failure>(keys.create_for(&name, scopes.into_iter().collect(), &workflows).await?) };
                 let (key, made) = noted(&config, "key.create", &name, make).await?;
                 print::result(&key);
-                print::note(&format!("key {} ({}), with the scopes {}; it is not shown again", made.id, made.name, made.scopes));
+                let only = match made.workflows.is_empty() {
+                    true => String::new(),
+                    false => format!(", for {} only", made.workflows.join(", ")),
+                };
+                print::note(&format!("key {} ({}), with the scopes {}{only}; it is not shown again", made.id, made.name, made.scopes));
                 if !wanted {
                     print::note("nobody asks for it yet: set API_KEY_ENABLED=true");
                 }
@@ -104,6 +111,7 @@ fn row(key: &Key) -> serde_json::Value {
         "id": key.id,
         "name": key.name,
         "scopes": key.scopes,
+        "workflows": key.workflows,
         "created_at": Timestamp(key.created_at),
         "last_used": key.last_used().map(Timestamp),
     })
@@ -112,10 +120,10 @@ fn row(key: &Key) -> serde_json::Value {
 fn table(keys: &[Key]) -> String {
     let moment = |at: i64| Timestamp(at).to_string().chars().take(16).collect::<String>().replace('T', " ");
     let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header(["id", "name", "scopes", "created", "last used"]);
+    table.load_style(UTF8_FULL_CONDENSED).set_header(["id", "name", "scopes", "only for", "created", "last used"]);
     for key in keys {
         let used = key.last_used().map_or_else(|| "never".to_owned(), moment);
-        table.add_row([key.id.clone(), key.name.clone(), key.scopes.to_string(), moment(key.created_at), used]);
+        table.add_row([key.id.clone(), key.name.clone(), key.scopes.to_string(), key.workflows.join(" "), moment(key.created_at), used]);
     }
     table.to_string()
 }

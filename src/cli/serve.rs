@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::net::{IpAddr, SocketAddr};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use trae::api::Tls;
 use trae::app::{self, App};
-use trae::config::Config;
+use trae::config::{Config, Source};
 use trae::{logging, mask};
 
 use super::{Place, exit, print, runtime};
@@ -56,16 +57,37 @@ impl Serve {
             let scheme = if tls.is_some() { "https" } else { "http" };
             let (name, environment) = (config.application.name.clone(), config.application.environment.clone());
             let address = listener.local_addr().unwrap_or(address);
+            let beside = beside(&config, address.port()).await;
             warn_of_listeners(&config);
             let app = App::new(config).await.map_err(|failure| failed(&failure))?;
-            tracing::info!(name, environment, "serving on {scheme}://{address}");
+            let also = beside.as_ref().map(|_| format!(" and {scheme}://[::1]:{}", address.port())).unwrap_or_default();
+            tracing::info!(name, environment, "serving on {scheme}://{address}{also}");
             tokio::select! {
-                () = app.listen(listener) => {}
+                () = app.listen(std::iter::once(listener).chain(beside)) => {}
                 () = asked_to_end() => tracing::info!("ending"),
             }
             app.shutdown().await;
             Ok(ExitCode::SUCCESS)
         })
+    }
+}
+
+/// The same port at `::1`, where nobody says which address is meant: `localhost` may stand for either. None on a machine without IPv6.
+async fn beside(config: &Config, port: u16) -> Option<TcpListener> {
+    let is_default = config.settings().iter().any(|setting| setting.name == "HOST" && setting.source == Source::Default);
+    if !is_default || !config.server.host.is_loopback() {
+        return None;
+    }
+    match TcpListener::bind(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port)).await {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            if error.kind() == ErrorKind::AddrInUse {
+                tracing::warn!(
+                    "another program listens on [::1]:{port}: what calls localhost may come to that one; end it, or call 127.0.0.1"
+                );
+            }
+            None
+        }
     }
 }
 

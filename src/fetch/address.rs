@@ -61,9 +61,35 @@ fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// The system's resolver, without such addresses. The client connects to what this returns, so a name cannot change in between.
+/// Who says which addresses a name stands for.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Names {
+    /// The system.
+    #[default]
+    System,
+    /// A test: these answers one after the other, the last one from then on.
+    #[cfg(test)]
+    Scripted(Arc<std::sync::Mutex<std::collections::VecDeque<Vec<IpAddr>>>>),
+}
+
+impl Names {
+    async fn look_up(&self, name: &str) -> std::io::Result<Vec<SocketAddr>> {
+        match self {
+            Self::System => Ok(tokio::net::lookup_host((name, 0)).await?.collect()),
+            #[cfg(test)]
+            Self::Scripted(answers) => {
+                let mut answers = answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let next = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
+                Ok(next.unwrap_or_default().into_iter().map(|ip| SocketAddr::new(ip, 0)).collect())
+            }
+        }
+    }
+}
+
+/// A resolver without such addresses. The client connects to what this returns, so a name cannot change in between.
 #[derive(Debug)]
 pub(super) struct Resolver {
+    pub(super) names: Names,
     pub(super) private: Private,
     /// Where this server listens, for calls to that port.
     pub(super) own: Option<SocketAddr>,
@@ -71,9 +97,9 @@ pub(super) struct Resolver {
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (open, own) = (self.private.is_open(name.as_str()), self.own);
+        let (names, open, own) = (self.names.clone(), self.private.is_open(name.as_str()), self.own);
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found = names.look_up(name.as_str()).await?;
             let refused = found.iter().find_map(|address| refusal(address.ip(), open, own));
             let allowed: Vec<SocketAddr> = found.into_iter().filter(|address| refusal(address.ip(), open, own).is_none()).collect();
             match refused {
@@ -220,7 +246,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_of_a_server_itself_does_not_resolve() {
         let resolve = |own: Option<&str>| {
-            let resolver = Resolver { private: Private::All, own: own.map(|own| own.parse().unwrap()) };
+            let resolver = Resolver { names: Names::System, private: Private::All, own: own.map(|own| own.parse().unwrap()) };
             resolver.resolve("localhost".parse().unwrap())
         };
         assert!(resolve(None).await.is_ok() && resolve(Some("192.0.2.1:80")).await.is_ok());

@@ -34,6 +34,7 @@ const REDIRECTS: usize = 10;
 /// The HTTP client.
 #[derive(Debug, Default)]
 pub struct Fetch {
+    names: address::Names,
     private: Private,
     own: OnceLock<SocketAddr>,
     plain: Mutex<Option<Client>>,
@@ -121,7 +122,7 @@ impl Fetch {
             .user_agent(concat!("trae/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .no_proxy()
-            .dns_resolver(Arc::new(address::Resolver { private: self.private.clone(), own }))
+            .dns_resolver(Arc::new(address::Resolver { names: self.names.clone(), private: self.private.clone(), own }))
             .pool_idle_timeout(Duration::from_secs(30));
         let provider = rustls::crypto::ring::default_provider();
         let built = if secure {
@@ -153,3 +154,6 @@ fn redirect(from: &Url, answer: &reqwest::Response) -> Option<Url> {
 fn host(url: &Url) -> String {
     url.host_str().unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests;

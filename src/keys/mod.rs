@@ -31,6 +31,8 @@ pub const FRESH: Duration = Duration::from_millis(500);
 pub const TOKEN_SECONDS: i64 = 15 * 60;
 /// What every key begins with, so that people and tools that look for leaked secrets know it.
 const PREFIX: &str = "trae_";
+/// A key is for so many workflows at most, where it is for some only.
+const MOST_WORKFLOWS: usize = 64;
 /// Uses of a key within so many microseconds count as one.
 const SAME_USE: i64 = 60_000_000;
 
@@ -43,6 +45,9 @@ pub struct Key {
     pub name: String,
     /// What it opens.
     pub scopes: Scopes,
+    /// The workflows that it is for: it runs these, looks at their runs and cancels them, and does nothing else. Empty where it is for none
+    /// in particular.
+    pub workflows: Vec<String>,
     /// Microseconds since 1970.
     pub created_at: i64,
     last_used: AtomicI64,
@@ -58,7 +63,8 @@ impl Key {
 impl From<KeyRow> for Key {
     fn from(row: KeyRow) -> Self {
         let last_used = AtomicI64::new(row.last_used.unwrap_or(0));
-        Self { id: row.id, name: row.name, scopes: Scopes::read(&row.scopes), created_at: row.created_at, last_used }
+        let workflows = row.workflows.split(' ').filter(|id| !id.is_empty()).map(str::to_owned).collect();
+        Self { id: row.id, name: row.name, scopes: Scopes::read(&row.scopes), workflows, created_at: row.created_at, last_used }
     }
 }
 
@@ -110,6 +116,14 @@ impl Keys {
     /// # Errors
     /// [`Error::Invalid`] for an empty name or no scope; [`Error::Store`].
     pub async fn create(&self, name: &str, scopes: Scopes) -> Result<(String, Arc<Key>), Error> {
+        self.create_for(name, scopes, &[]).await
+    }
+
+    /// The same for some workflows only, by their ids: `scopes` say what their runs may do. For none in particular where there are none.
+    ///
+    /// # Errors
+    /// As [`Keys::create`]; [`Error::Invalid`] for what is no id, and without the scope `workflows`.
+    pub async fn create_for(&self, name: &str, scopes: Scopes, workflows: &[String]) -> Result<(String, Arc<Key>), Error> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > 128 || name.chars().any(char::is_control) {
             let message = "give the key a name of 1 to 128 printable characters".to_owned();
@@ -120,12 +134,14 @@ impl Keys {
             let message = format!("name at least one scope: {}", all.join(", "));
             return Err(Error::Invalid { path: "/scopes", message });
         }
+        check(workflows, scopes)?;
         let key = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(secret::random::<32>()?));
         let row = KeyRow {
             id: uuid::Uuid::now_v7().to_string(),
             name: name.to_owned(),
             hash: hash(&key),
             scopes: scopes.to_string(),
+            workflows: workflows.join(" "),
             created_at: now(),
             last_used: None,
         };
@@ -246,6 +262,24 @@ impl Keys {
             }
         });
     }
+}
+
+/// Refuses what no key can be for.
+fn check(workflows: &[String], scopes: Scopes) -> Result<(), Error> {
+    let is_id = |id: &String| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if let Some(id) = workflows.iter().find(|id| !is_id(id)) {
+        let message = format!("{id:?} is no id of a workflow: 1 to 128 letters, digits, hyphens and underscores");
+        return Err(Error::Invalid { path: "/workflows", message });
+    }
+    if workflows.len() > MOST_WORKFLOWS {
+        let message = format!("a key is for at most {MOST_WORKFLOWS} workflows: make a second one");
+        return Err(Error::Invalid { path: "/workflows", message });
+    }
+    if !workflows.is_empty() && !scopes.open(Scope::Workflows) {
+        let message = "a key for some workflows runs them: give it the scope workflows, and those that their runs need".to_owned();
+        return Err(Error::Invalid { path: "/scopes", message });
+    }
+    Ok(())
 }
 
 /// The present, in microseconds since 1970.

@@ -57,8 +57,9 @@ impl Runs {
     /// The run of that id, as it stands.
     ///
     /// # Errors
-    /// Where the database cannot be read.
+    /// Where the database cannot be read; `PERMISSION_DENIED` where it is no run of [`Runs::only`].
     pub async fn get(&self, run_id: &str) -> Result<Option<Run>, Failure> {
+        self.check_run(run_id).await?;
         self.inner.settle().await;
         let whole = self.inner.store.run_to_show(run_id, -1, values::SHOWN_WHOLE, values::at_its_url).await?;
         let queue = self.inner.queue.find(run_id);
@@ -100,8 +101,9 @@ impl Runs {
     /// Stops a run, whatever it is doing. Does not wait for its end.
     ///
     /// # Errors
-    /// `NOT_FOUND`; `CONFLICT` where it is over.
+    /// `NOT_FOUND`; `CONFLICT` where it is over; `PERMISSION_DENIED` where it is no run of [`Runs::only`].
     pub async fn cancel(&self, run_id: &str) -> Result<(), Failure> {
+        self.check_run(run_id).await?;
         if let Some(live) = self.inner.find_live(run_id)
             && live.progress.borrow().ended.is_none()
         {
@@ -120,8 +122,9 @@ impl Runs {
     /// slowly they are read.
     ///
     /// # Errors
-    /// `NOT_FOUND`.
+    /// `NOT_FOUND`; `PERMISSION_DENIED` where it is no run of [`Runs::only`].
     pub async fn subscribe(&self, run_id: &str, after: u64) -> Result<impl Stream<Item = Event> + Send + use<>, Failure> {
+        self.check_run(run_id).await?;
         let live = self.inner.find_live(run_id);
         let receiver = live.as_ref().map(|live| live.listen());
         let backlog = self.replay(run_id, after).await?;

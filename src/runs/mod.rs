@@ -19,6 +19,7 @@ mod library;
 mod live;
 mod masked;
 mod node_configs;
+mod only;
 mod order;
 mod owner;
 mod programs;
@@ -49,6 +50,7 @@ pub use history::RunFilter;
 pub use library::{CompiledGraph, Library, LoadedScript, Runner};
 pub use live::Ended;
 pub use node_configs::{NodeConfig, NodeConfigDraft, NodeConfigPage, NodeConfigs};
+pub use only::only_these;
 use order::Order;
 pub use order::{Execute, Stepper};
 pub use queue::Queued;
@@ -125,13 +127,15 @@ pub struct Runs {
     within: Option<Arc<Permissions>>,
     /// Who starts them, for the audit log; none where it is their trigger.
     by: Option<Arc<str>>,
+    /// The only workflows that are run through this, and whose runs are to be seen; none for all.
+    only: Option<Arc<[String]>>,
 }
 
 impl Runs {
     /// Runs that are kept in `store`, made by `library`, done by `runner`.
     pub fn new(store: Store, runner: Arc<dyn Runner>, library: Arc<dyn Library>, settings: Settings) -> Self {
         let inner = Arc::new(Inner::new(store, Programs::new(library), runner, settings));
-        Self { inner, observers: Arc::default(), within: None, by: None }
+        Self { inner, observers: Arc::default(), within: None, by: None, only: None }
     }
 
     /// The same runs, for somebody who may do no more than `allowed`: what is started through them is held to it.
@@ -144,6 +148,12 @@ impl Runs {
     #[must_use]
     pub fn by(&self, actor: &str) -> Self {
         Self { by: Some(actor.into()), ..self.clone() }
+    }
+
+    /// The same runs, for somebody who runs these workflows only, and looks at their runs only.
+    #[must_use]
+    pub fn only(&self, workflows: &[String]) -> Self {
+        Self { only: Some(workflows.into()), ..self.clone() }
     }
 
     /// The stored workflows.
@@ -180,8 +190,10 @@ impl Runs {
     /// then.
     ///
     /// # Errors
-    /// `NOT_FOUND`, `INVALID_WORKFLOW` with `details.problems`, `APPROVAL_REQUIRED`, `RATE_LIMITED`, `STORAGE_FULL`.
+    /// `NOT_FOUND`, `INVALID_WORKFLOW` with `details.problems`, `APPROVAL_REQUIRED`, `RATE_LIMITED`, `STORAGE_FULL`; `PERMISSION_DENIED`
+    /// where it is none of [`Runs::only`].
     pub async fn execute_workflow(&self, id: &str, execute: Execute) -> Result<Ticket, Failure> {
+        self.check_workflow(Some(id))?;
         let graph = self.workflows().prepared(id).await?;
         graph.check_start(execute.start_node.as_deref())?;
         graph.check_until(execute.mode.until.as_deref())?;
@@ -195,6 +207,7 @@ impl Runs {
     /// # Errors
     /// As [`Runs::execute_workflow`]; `VALIDATION_ERROR` where there is no such node.
     pub async fn execute_node(&self, id: &str, node: &str, execute: Execute) -> Result<Ticket, Failure> {
+        self.check_workflow(Some(id))?;
         let stored = self.workflows().prepared(id).await?;
         stored.check_trust(id)?;
         let mut graph = self.inner.drawn(id).await?;
@@ -214,6 +227,7 @@ impl Runs {
     /// # Errors
     /// As [`Runs::execute_workflow`].
     pub async fn execute_graph(&self, graph: &Graph, execute: Execute) -> Result<Ticket, Failure> {
+        self.check_workflow(None)?;
         let graph = self.inner.compile(graph.clone()).await?;
         graph.check_start(execute.start_node.as_deref())?;
         let order = Order { kind: "workflow", workflow_id: None, script: None, prepared: graph.ready()? };
@@ -225,6 +239,7 @@ impl Runs {
     /// # Errors
     /// `NOT_FOUND`; `APPROVAL_REQUIRED`; `VALIDATION_ERROR` for parameters that its header does not accept; `RATE_LIMITED`, `STORAGE_FULL`.
     pub async fn execute_script(&self, path: &str, execute: Execute) -> Result<Ticket, Failure> {
+        self.check_workflow(None)?;
         let (prepared, parameters) = self.inner.programs.script(path, execute.parameters)?;
         let ceiling = self.inner.check_script(path, &prepared).await?;
         let order = Order { kind: "script", workflow_id: None, script: Some(path.to_owned()), prepared };
@@ -236,6 +251,7 @@ impl Runs {
     /// # Errors
     /// `SCRIPT_ERROR` for a header that cannot be read; as [`Runs::execute_script`].
     pub async fn execute_source(&self, name: &str, source: &str, execute: Execute) -> Result<Ticket, Failure> {
+        self.check_workflow(None)?;
         let prepared = self.inner.programs.source(name, source, &execute)?;
         let order = Order { kind: "script", workflow_id: None, script: Some(name.to_owned()), prepared };
         Ok(self.inner.start(order, execute, self, None).await?)

@@ -68,7 +68,7 @@ impl Runs {
             }
             let id = run.run.run_id.clone();
             failpoint::here("recover.run");
-            let unheld = inner.is_unheld(run.run.workflow_id.as_deref()).await?;
+            let unheld = inner.unheld(run.run.workflow_id.as_deref()).await?;
             match self.restore(run, unheld)? {
                 Restored::GoesOn(drive) => {
                     drives.push(*drive);
@@ -100,7 +100,7 @@ impl Runs {
     }
 
     /// Makes a run again that was left behind; one that the kernel does not hold is over.
-    fn restore(&self, mut open: OpenRun, unheld: bool) -> Result<Restored, Failure> {
+    fn restore(&self, mut open: OpenRun, unheld: Option<Error>) -> Result<Restored, Failure> {
         let inner = &self.inner;
         // Who was at the controls then is of no interest any more: whoever is now is asked.
         for wait in open.open_waits.extract_if(.., |wait| wait.kind == held_up::KIND) {
@@ -123,8 +123,8 @@ impl Runs {
             open.within.as_deref().map(|within| serde_json::from_str(within).unwrap_or_else(unread)).unwrap_or_default();
         let grant = inner.grant(&prepared, within);
         let head = RunSummary::from(open.run.clone());
-        if unheld || (begun && (blocked.is_some() || !may || mode.attended)) {
-            let error = interruption(&open, blocked);
+        if unheld.is_some() || (begun && (blocked.is_some() || !may || mode.attended)) {
+            let error = interruption(&open, blocked, unheld);
             let run = Arc::new(Live::new(Arc::clone(inner), open.run.key, head, grant, open.depth, mode, None));
             return Ok(Restored::Broken(Box::new(Broken { run, open, error })));
         }
@@ -314,12 +314,16 @@ impl Broken {
 }
 
 /// Why a run does not go on after its process ended, and what may have happened.
-fn interruption(open: &OpenRun, blocked: Option<&OpenStep>) -> ScriptError {
+fn interruption(open: &OpenRun, blocked: Option<&OpenStep>, unheld: Option<Error>) -> ScriptError {
     let mut error = ScriptError::from(Failure::new(Kind::ServiceUnavailable, "the server ended before the run did"));
     match blocked {
         Some(step) => may_have_happened(&mut error, &step.step_id, step.node_id.clone(), open.open_steps.len()),
         None if open.open_steps.is_empty() => {}
         None => error.message.push_str(UNDER_WAY),
+    }
+    if let Some(unheld) = unheld.map(Failure::from) {
+        error.message.push_str(&format!("; it is not gone on with: {}", unheld.message));
+        error.details = error.details.or(unheld.details);
     }
     error
 }

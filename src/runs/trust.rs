@@ -112,10 +112,11 @@ impl Inner {
         Ok(Standing { unheld, ..Standing::of(&trust, &self.content_of(row, graph).await?, declared) })
     }
 
-    /// Whether a run that was left behind is one of a workflow from elsewhere that this kernel does not hold.
-    pub(super) async fn is_unheld(&self, workflow_id: Option<&str>) -> Result<bool, Error> {
-        let (Some(id), true) = (workflow_id, self.settings.lacking.is_some()) else { return Ok(false) };
-        Ok(self.store.trust(Versioned::Workflow, id).await?.is_some_and(|trust| trust.maker.imported))
+    /// Why a run that was left behind is not gone on with: it is one of a workflow from elsewhere that this kernel does not hold.
+    pub(super) async fn unheld(&self, workflow_id: Option<&str>) -> Result<Option<Error>, Error> {
+        let (Some(id), Some(why)) = (workflow_id, &self.settings.lacking) else { return Ok(None) };
+        let imported = self.store.trust(Versioned::Workflow, id).await?.is_some_and(|trust| trust.maker.imported);
+        Ok(imported.then(|| Error::Unheld { id: id.to_owned(), why: why.clone() }))
     }
 
     /// What an approval of a workflow is bound to: its text, and the node configs that it names.

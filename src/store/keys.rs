@@ -15,6 +15,8 @@ pub struct KeyRow {
     pub hash: [u8; 32],
     /// What it opens, separated by blanks.
     pub scopes: String,
+    /// The workflows that it is for, separated by blanks; empty where it is for none in particular.
+    pub workflows: String,
     /// Microseconds since 1970.
     pub created_at: i64,
     /// Microseconds since 1970; none where nobody used it yet.
@@ -28,8 +30,9 @@ impl KeyRow {
             name: row.get(1)?,
             hash: row.get(2)?,
             scopes: row.get(3)?,
-            created_at: row.get(4)?,
-            last_used: row.get(5)?,
+            workflows: row.get(4)?,
+            created_at: row.get(5)?,
+            last_used: row.get(6)?,
         })
     }
 }
@@ -41,8 +44,9 @@ impl Store {
     /// Where the database cannot be written.
     pub async fn create_key(&self, row: KeyRow) -> Result<(), Error> {
         self.transact(move |connection| {
-            let sql = "INSERT INTO keys (id, name, hash, scopes, created_at, last_used) VALUES (?, ?, ?, ?, ?, ?)";
-            connection.prepare_cached(sql)?.execute(params![row.id, row.name, row.hash, row.scopes, row.created_at, row.last_used])?;
+            let sql = "INSERT INTO keys (id, name, hash, scopes, workflows, created_at, last_used) VALUES (?, ?, ?, ?, ?, ?, ?)";
+            let KeyRow { id, name, hash, scopes, workflows, created_at, last_used } = row;
+            connection.prepare_cached(sql)?.execute(params![id, name, hash, scopes, workflows, created_at, last_used])?;
             Ok(())
         })
         .await
@@ -54,7 +58,7 @@ impl Store {
     /// Where the database cannot be read.
     pub async fn keys(&self) -> Result<Vec<KeyRow>, Error> {
         self.read(|connection| {
-            let sql = "SELECT id, name, hash, scopes, created_at, last_used FROM keys ORDER BY created_at, id";
+            let sql = "SELECT id, name, hash, scopes, workflows, created_at, last_used FROM keys ORDER BY created_at, id";
             Ok(connection.prepare_cached(sql)?.query_map([], KeyRow::from_row)?.collect::<Result<_, _>>()?)
         })
         .await

@@ -29,6 +29,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0015_secrets.sql"),
     include_str!("migrations/0016_audit.sql"),
     include_str!("migrations/0017_trust.sql"),
+    include_str!("migrations/0018_keys_of_workflows.sql"),
 ];
 
 /// The one that has workflows begin with a version each.

@@ -189,6 +189,76 @@ async fn what_the_screen_says_is_data_wherever_it_goes() {
     }
 }
 
+/// The display that a server started, by the socket at which it is reached.
+fn display_of(server: &Server) -> String {
+    let files = |pid: u32| std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let links: Vec<_> = server.children().into_iter().flat_map(files).filter_map(|file| std::fs::read_link(file.path()).ok()).collect();
+    let listed = std::fs::read_to_string("/proc/net/unix").unwrap();
+    let number = listed.lines().find_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let (_, number) = fields.get(7)?.split_once("/tmp/.X11-unix/X")?;
+        links.contains(&format!("socket:[{}]", fields[6]).into()).then(|| number.to_owned())
+    });
+    format!(":{}", number.expect("the server started a display"))
+}
+
+/// The same with a text that is really read from a picture of the screen.
+#[tokio::test]
+async fn what_is_read_from_the_screen_is_data_too() {
+    let mut server = Server::start(&[("DISPLAY_MODE", "virtual"), ("VIRTUAL_SIZE", "900x300")]).measured();
+    assert_eq!(server.post("/api/desktop/screenshot", &json!({})).await.0, 200, "the display is there");
+    let display = display_of(&server);
+    let shown = "printf 'x; touch canary #\\n\\n\\n\\nlocalhost\\n'; exec sleep 60";
+    let window = ["-geometry", "45x8+0+0", "-fa", "DejaVu Sans Mono", "-fs", "20", "-bg", "white", "-fg", "black", "-e", "sh", "-c", shown];
+    let mut window = std::process::Command::new("xterm").args(window).env("DISPLAY", &display).spawn().unwrap();
+    let read = async |zone: Value| server.post("/api/automation/text/read", &zone).await.1["text"].to_string();
+    let (first, second) = (json!({ "x": 0, "y": 0, "width": 900, "height": 70 }), json!({ "x": 0, "y": 100, "width": 900, "height": 120 }));
+    let appears = async {
+        while !read(first.clone()).await.contains("touch canary") || !read(second.clone()).await.contains("localhost") {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    let appears = tokio::time::timeout(super::server::PATIENCE, appears).await;
+    let seen = format!("{} {}", read(first.clone()).await, read(second.clone()).await);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let call = format!("http://{{{{ input.text }}}}:{}/", listener.local_addr().unwrap().port());
+    let whole = json!({ "x": 0, "y": 0, "width": 900, "height": 300 });
+    let mut wrong = Vec::new();
+    for (zone, kind, config, code) in [
+        (&first, "shell_command", json!({ "argv": ["printf", "%s", "{{ input.text }}"] }), None),
+        (&first, "shell_command", json!({ "command": "printf %s {{ quote(input.text) }}" }), None),
+        (&first, "shell_command", json!({ "command": "printf %s {{ input.text }}" }), Some("INVALID_WORKFLOW")),
+        (&second, "http_request_action", json!({ "url": call }), Some("PERMISSION_DENIED")),
+        (&second, "http_request_action", json!({ "url": call, "hosts": ["example.org"] }), Some("PERMISSION_DENIED")),
+        (&whole, "type_action", json!({ "text": "{{ input.text }}" }), Some("VALIDATION_ERROR")),
+    ] {
+        let drawn = json!({
+            "name": "Reads",
+            "nodes": [
+                { "id": "start", "type": "manual_trigger", "data": {} },
+                { "id": "read", "type": "ocr_zone", "data": { "config": zone } },
+                { "id": "use", "type": kind, "data": { "config": config } }
+            ],
+            "edges": [{ "id": "1", "source": "start", "target": "read" }, { "id": "2", "source": "read", "target": "use" }]
+        });
+        let (_, stored) = server.post("/api/workflows/", &drawn).await;
+        let path = format!("/api/workflows/{}/execute", stored["id"].as_str().unwrap());
+        let (_, run) = server.post(&path, &json!({ "wait": true })).await;
+        let said = run["error"]["code"].as_str().or(run["error_code"].as_str());
+        let is_literal = run["result"]["output"].as_str().is_some_and(|output| output.contains("touch canary"));
+        if said != code || (code.is_none() && !is_literal) {
+            wrong.push(format!("{kind} {config}: {run}"));
+        }
+        server.survived(kind).await;
+    }
+    window.kill().unwrap();
+    window.wait().unwrap();
+    assert!(appears.is_ok(), "it is read as {seen}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let connected = tokio::time::timeout(std::time::Duration::from_millis(1), listener.accept()).await;
+    assert!(connected.is_err(), "something called the listener");
+}
+
 #[tokio::test]
 async fn ten_thousand_nodes_are_no_burden_and_one_more_is_refused() {
     let mut server = Server::start(&[]).measured();
@@ -199,15 +269,26 @@ async fn ten_thousand_nodes_are_no_burden_and_one_more_is_refused() {
             (1..count).map(|at| json!({ "id": format!("e{at}"), "source": format!("n{}", at - 1), "target": format!("n{at}") })).collect();
         json!({ "id": "long", "name": "Long", "nodes": nodes, "edges": edges })
     };
-    assert_eq!(server.post("/api/workflows/", &chain(10_000)).await.0, 201);
-    let start = server.request(reqwest::Method::POST, "/api/workflows/long/execute").json(&json!({ "wait": true, "timeout": 60 }));
-    let running = tokio::spawn(answered(start.timeout(std::time::Duration::from_secs(90))));
-    while !running.is_finished() {
-        server.survived_with("a long graph that runs", 512 << 20).await;
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    // One that leads to all the others but the last, to which all of them lead.
+    let fan = |count: usize| {
+        let mut drawn = chain(count);
+        let edge = |name: &str, from: usize, to: usize| json!({ "id": format!("{name}{from}-{to}"), "source": format!("n{from}"), "target": format!("n{to}") });
+        drawn["edges"] = (1..count - 1).flat_map(|at| [edge("out", 0, at), edge("in", at, count - 1)]).collect();
+        drawn["id"] = json!("wide");
+        drawn
+    };
+    for (id, drawn) in [("long", chain(10_000)), ("wide", fan(10_000))] {
+        assert_eq!(server.post("/api/workflows/", &drawn).await.0, 201);
+        let path = format!("/api/workflows/{id}/execute");
+        let start = server.request(reqwest::Method::POST, &path).json(&json!({ "wait": true, "timeout": 60 }));
+        let running = tokio::spawn(answered(start.timeout(std::time::Duration::from_secs(90))));
+        while !running.is_finished() {
+            server.survived_with("a large graph that runs", 512 << 20).await;
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        let (_, run) = running.await.unwrap();
+        assert_eq!(run["status"], "succeeded", "{id}: {}", run["error"]);
     }
-    let (_, run) = running.await.unwrap();
-    assert_eq!(run["status"], "succeeded", "{}", run["error"]);
     assert_eq!(server.put("/api/workflows/long", &chain(10_001)).await.0, 200);
     let (status, refused) = server.post("/api/workflows/long/execute", &json!({})).await;
     assert_eq!((status, &refused["error_code"]), (422, &json!("INVALID_WORKFLOW")), "{}", refused["error"]);

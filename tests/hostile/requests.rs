@@ -15,7 +15,7 @@ struct Row {
     #[serde(default = "post")]
     method: String,
     path: String,
-    /// `admin` (the default), `read`, `author`, `none`, `token:…` (as [`token`] makes them), or a text that is shown as it is.
+    /// `admin` (the default), `read`, `author`, `run` (only `w`), `none`, `token:…` (as [`token`] makes them), or a text that is shown as it is.
     key: Option<String>,
     #[serde(default)]
     headers: Vec<(String, String)>,
@@ -25,6 +25,8 @@ struct Row {
     text: Option<String>,
     /// So many bytes of `a` in a JSON text.
     bytes: Option<usize>,
+    /// So many zones of a snapshot.
+    zones: Option<usize>,
     status: Vec<u16>,
     code: Option<String>,
     /// What its answer must not hold; `{key}` stands for the administrator's key.
@@ -40,13 +42,20 @@ fn post() -> String {
 struct Callers {
     read: String,
     author: String,
+    run: String,
 }
 
 async fn all_of(mut server: Server, rows: &str) {
-    let callers = Callers { read: server.make_key("read"), author: server.make_key("read workflows") };
+    let callers = Callers {
+        read: server.make_key("read"),
+        author: server.make_key("read workflows"),
+        run: server.make_key_for("read desktop shell scripts workflows admin", &["w"]),
+    };
     let rows: Vec<Row> = serde_json::from_str(rows).unwrap();
-    let drawn = json!({ "id": "w", "name": "W", "nodes": [{ "id": "start", "type": "manual_trigger", "data": {} }], "edges": [] });
-    assert_eq!(server.post("/api/workflows/", &drawn).await.0, 201);
+    for id in ["w", "other"] {
+        let drawn = json!({ "id": id, "name": "W", "nodes": [{ "id": "start", "type": "manual_trigger", "data": {} }], "edges": [] });
+        assert_eq!(server.post("/api/workflows/", &drawn).await.0, 201);
+    }
     let mut wrong = Vec::new();
     for row in rows {
         let (status, body) = send(&server, &callers, &row).await;
@@ -78,6 +87,7 @@ async fn send(server: &Server, callers: &Callers, row: &Row) -> (u16, Value) {
         Some("none") => None,
         Some("read") => Some(callers.read.clone()),
         Some("author") => Some(callers.author.clone()),
+        Some("run") => Some(callers.run.clone()),
         Some(other) => match other.strip_prefix("token:") {
             Some(kind) => Some(token(server, kind).await),
             None => Some(other.to_owned()),
@@ -98,6 +108,9 @@ async fn send(server: &Server, callers: &Callers, row: &Row) -> (u16, Value) {
         request = request.body(text.clone());
     } else if let Some(bytes) = row.bytes {
         request = request.body(json!({ "name": "a".repeat(bytes) }).to_string());
+    } else if let Some(zones) = row.zones {
+        let zone = |at: usize| json!({ "id": at.to_string(), "name": "z", "x": 0, "y": 0, "width": 1, "height": 1 });
+        request = request.body(json!({ "snapshot_id": "x", "zones": (0..zones).map(zone).collect::<Vec<_>>() }).to_string());
     }
     super::server::answered(request).await
 }

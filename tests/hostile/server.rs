@@ -64,8 +64,14 @@ impl Server {
 
     /// A key with these scopes, separated by blanks.
     pub fn make_key(&self, scopes: &str) -> String {
+        self.make_key_for(scopes, &[])
+    }
+
+    /// The same for these workflows only.
+    pub fn make_key_for(&self, scopes: &str, workflows: &[&str]) -> String {
         let mut arguments = vec!["keys", "create", "--name", "a test"];
         scopes.split(' ').for_each(|scope| arguments.extend(["--scope", scope]));
+        workflows.iter().for_each(|id| arguments.extend(["--workflow", id]));
         let made = command(self.folder.path(), &arguments, &[]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         String::from_utf8(made.stdout).unwrap().trim().to_owned()

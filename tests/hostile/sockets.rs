@@ -121,18 +121,19 @@ async fn nonsense_is_answered_and_too_much_of_it_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn who_may_only_read_starts_nothing_on_a_socket() {
+async fn who_may_only_read_or_run_something_else_starts_nothing_on_a_socket() {
     use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
     let mut server = Server::with_keys(&[]).measured();
-    let read = server.make_key("read");
-    let mut request = format!("ws://{}/ws/workflow-automation", server.address).into_client_request().unwrap();
-    request.headers_mut().insert("authorization", format!("Bearer {read}").parse().unwrap());
-    let (mut client, _) = connect_async(request).await.unwrap();
-    for said in [json!({ "type": "execute_workflow", "workflow_id": "x" }), json!({ "type": "execute_script", "source": "1" })] {
-        client.send(Message::text(said.to_string())).await.unwrap();
-        let answer: Value = serde_json::from_str(client.next().await.unwrap().unwrap().to_text().unwrap()).unwrap();
-        assert_eq!((&answer["type"], &answer["error_code"]), (&json!("error"), &json!("PERMISSION_DENIED")), "{said}: {answer}");
+    for key in [server.make_key("read"), server.make_key_for("workflows scripts", &["another"])] {
+        let mut request = format!("ws://{}/ws/workflow-automation", server.address).into_client_request().unwrap();
+        request.headers_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
+        let (mut client, _) = connect_async(request).await.unwrap();
+        for said in [json!({ "type": "execute_workflow", "workflow_id": "x" }), json!({ "type": "execute_script", "source": "1" })] {
+            client.send(Message::text(said.to_string())).await.unwrap();
+            let answer: Value = serde_json::from_str(client.next().await.unwrap().unwrap().to_text().unwrap()).unwrap();
+            assert_eq!((&answer["type"], &answer["error_code"]), (&json!("error"), &json!("PERMISSION_DENIED")), "{said}: {answer}");
+        }
     }
     server.survived("a reader on a socket").await;
 }
@@ -160,6 +161,38 @@ async fn one_connection_too_many_is_refused_and_its_place_is_free_again() {
     server.survived("too many sockets").await;
 }
 
+/// One that was stopped looks like one that is only slow, until it has let two questions pass.
+#[tokio::test]
+async fn the_place_of_a_client_that_was_stopped_is_free_again() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    let mut server = Server::start(&[("MAX_WEBSOCKET_CONNECTIONS", "1"), ("WEBSOCKET_PING_INTERVAL", "1")]).measured();
+    let (host, port) = server.address.split_once(':').unwrap();
+    let opens = format!(
+        "import socket; s = socket.create_connection(('{host}', {port})); s.sendall(('GET /ws/echo HTTP/1.1\\r\\nHost: localhost\\r\\n' \
+         + 'Connection: Upgrade\\r\\nUpgrade: websocket\\r\\nSec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\\r\\n\\r\\n').encode()); \
+         print(s.recv(12).decode(), flush=True); [s.recv(99) for _ in iter(int, 1)]"
+    );
+    let mut client = Command::new("/usr/bin/python3").args(["-c", &opens]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(client.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said.trim(), "HTTP/1.1 101");
+    assert!(Command::new("kill").args(["-STOP", &client.id().to_string()]).status().unwrap().success());
+    let url = format!("ws://{}/ws/echo", server.address);
+    assert!(connect_async(&url).await.is_err(), "there is one place");
+    let free = async {
+        while connect_async(&url).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let freed = tokio::time::timeout(PATIENCE, free).await;
+    client.kill().unwrap();
+    client.wait().unwrap();
+    assert!(freed.is_ok(), "the place stays taken");
+    server.survived("a client that was stopped").await;
+}
+
 #[tokio::test]
 async fn a_client_that_never_reads_makes_nothing_grow() {
     let mut server = Server::start(&[("DISPLAY_MODE", "virtual"), ("VIRTUAL_SIZE", "1280x800")]).measured();
@@ -177,11 +210,13 @@ async fn a_client_that_never_reads_makes_nothing_grow() {
     assert!(seen.await.is_ok(), "the other one sees only {frames} frames");
     for bad in [
         json!({ "fps": 0 }),
+        json!({ "fps": -1 }),
         json!({ "fps": 1e9 }),
         json!({ "quality": 0 }),
         json!({ "quality": 101 }),
         json!({ "scale_factor": 0 }),
         json!({ "scale_factor": -1 }),
+        json!({ "scale_factor": 1e9 }),
     ] {
         let mut client = open(&server, "/ws/desktop-stream").await;
         client.send(Message::text(json!({ "type": "start_stream", "config": bad }).to_string())).await.unwrap();

@@ -145,3 +145,49 @@ async fn a_command_of_a_script_gets_nothing_through_the_servers_own_port() {
     assert!(said.stdout.starts_with(b"HTTP/1.1 200"), "{said:?}");
     server.survived("calls from commands").await;
 }
+
+/// A secret is bound to a workflow from elsewhere by who approves of it, and goes with nothing that leaves.
+#[tokio::test]
+async fn what_is_imported_gets_no_secret_by_its_name_and_what_is_exported_holds_none() {
+    let mut server = Server::with_keys(&[]).measured();
+    let value = "s3cret-of-the-house";
+    assert_eq!(server.put("/api/secrets/TOKEN", &json!({ "value": value })).await.0, 201);
+    let drawn = json!({
+        "name": "Elsewhere",
+        "nodes": [
+            { "id": "start", "type": "manual_trigger", "data": {} },
+            { "id": "say", "type": "log_message", "data": { "config": { "message": "it is {{ secrets.TOKEN }}" } } },
+            { "id": "keep", "type": "set_variable", "data": { "config": { "name": "kept", "value": "{{ secrets.TOKEN }}" } } }
+        ],
+        "edges": [{ "id": "1", "source": "start", "target": "say" }, { "id": "2", "source": "say", "target": "keep" }]
+    });
+    let (_, imported) = server.post("/api/workflows/import", &drawn).await;
+    assert!(imported["capabilities"].as_array().unwrap().contains(&json!("secrets = [\"TOKEN\"]")), "{imported}");
+    let path = |rest: &str| format!("/api/workflows/{}{rest}", imported["id"].as_str().unwrap());
+    assert_eq!(server.post(&path("/execute"), &json!({ "wait": true })).await.1["error_code"], "APPROVAL_REQUIRED");
+    // Who may not use it themselves does not bind it.
+    let author = server.make_key("read workflows scripts");
+    let approve = reqwest::Client::new().post(server.url(&path("/approve"))).bearer_auth(&author).json(&json!({}));
+    let (status, refused) = answered(approve).await;
+    assert_eq!((status, &refused["error_code"]), (403, &json!("PERMISSION_DENIED")), "{refused}");
+    assert_eq!(server.post(&path("/execute"), &json!({ "wait": true })).await.1["error_code"], "APPROVAL_REQUIRED");
+    assert_eq!(server.post(&path("/approve"), &json!({})).await.1["trust"], "trusted");
+    let (_, run) = server.post(&path("/execute"), &json!({ "wait": true })).await;
+    assert_eq!(run["status"], "succeeded", "{run}");
+    // The workflow and what it compiles to, and the run, as they are taken elsewhere.
+    let export = format!("/api/runs/{}/export", run["run_id"].as_str().unwrap());
+    let archive = server.folder.path().join("run.zip");
+    let bytes = server.request(reqwest::Method::GET, &export).send().await.unwrap().bytes().await.unwrap();
+    std::fs::write(&archive, &bytes).unwrap();
+    let prints = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); [sys.stdout.buffer.write(z.read(name)) for name in z.namelist()]";
+    let unpacked = std::process::Command::new("/usr/bin/python3").args(["-c", prints]).arg(&archive).output().unwrap();
+    let mut texts = vec![String::from_utf8_lossy(&unpacked.stdout).into_owned()];
+    assert!(texts[0].contains("it is ***"), "{}", texts[0]);
+    for path in [path(""), path("/script")] {
+        texts.push(server.request(reqwest::Method::GET, &path).send().await.unwrap().text().await.unwrap());
+    }
+    for text in texts {
+        assert!(!text.contains(value) && text.contains("TOKEN"), "{text}");
+    }
+    server.survived("secrets of an import").await;
+}

@@ -20,6 +20,7 @@ mod films;
 mod going_on;
 mod health;
 mod hostile_ids;
+mod keys_of_workflows;
 mod limits;
 mod metrics;
 mod node_configs;

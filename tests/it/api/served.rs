@@ -30,9 +30,14 @@ impl Drop for Server {
 
 impl Server {
     /// Stops it as SIGTERM does, and starts another one on its data folder.
-    pub async fn restarted(mut self) -> Server {
+    pub async fn restarted(self) -> Server {
+        self.restarted_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn restarted_with(mut self, change: impl FnOnce(&mut Config)) -> Server {
         self.app.shutdown().await;
-        let (app, data) = app(std::mem::replace(&mut self.data, tempfile::tempdir().unwrap()), |_| {}).await;
+        let (app, data) = app(std::mem::replace(&mut self.data, tempfile::tempdir().unwrap()), change).await;
         serve(app, data).await
     }
 }
@@ -80,7 +85,7 @@ async fn serve(app: Arc<App>, data: tempfile::TempDir) -> Server {
     let address = listener.local_addr().unwrap();
     let serving = tokio::spawn({
         let app = Arc::clone(&app);
-        async move { app.listen(listener).await }
+        async move { app.listen([listener]).await }
     });
     Server { address, shutdown: app.ending(), serving, data, app }
 }

@@ -275,7 +275,7 @@ async fn sessions_of_a_server_that_died_have_ended() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = std::sync::Arc::clone(&next);
-    tokio::spawn(async move { serving.listen(listener).await });
+    tokio::spawn(async move { serving.listen([listener]).await });
     let found: Value = reqwest::get(format!("http://{address}/api/shell/sessions/{id}")).await.unwrap().json().await.unwrap();
     let end = &found["ended"]["end"];
     assert!(end["exit_code"].is_null() && end["reason"].as_str().unwrap().contains("server"), "{found}");

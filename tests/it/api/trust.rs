@@ -209,3 +209,29 @@ async fn what_came_from_elsewhere_does_not_run_where_commands_are_not_held() {
     assert_eq!(server.post("/api/workflows/", &drawn).await.0, 201);
     assert_eq!(execute(&server, "drawn", None).await.1["status"], "succeeded", "what was drawn here runs");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_what_came_from_elsewhere_is_not_gone_on_with_where_commands_are_not_held_any_more() {
+    let server = start().await;
+    let mut drawn = graph("true");
+    drawn["nodes"][1] = node("daily", "delay", json!({ "seconds": 600 }));
+    drawn["edges"] = json!([{ "id": "a", "source": "start", "target": "daily" }, { "id": "b", "source": "daily", "target": "run" }]);
+    drawn["nodes"].as_array_mut().unwrap().remove(3);
+    let (_, imported) = server.post("/api/workflows/import", &drawn).await;
+    let id = imported["id"].as_str().unwrap().to_owned();
+    assert_eq!(server.post(&format!("/api/workflows/{id}/approve"), &json!({})).await.1["trust"], "trusted");
+    let (status, begun) = send(&server, Method::POST, &format!("/api/workflows/{id}/execute"), None, &json!({})).await;
+    assert_eq!(status, 202, "{begun}");
+    let path = format!("/api/runs/{}", begun["run_id"].as_str().unwrap());
+    let waits = async {
+        while server.get(&path).await.1["status"] != "waiting" {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), waits).await.expect("it waits");
+    let server = server.restarted_with(|config| config.shell.sandbox = false).await;
+    let (_, run) = server.get(&path).await;
+    assert_eq!((&run["status"], &run["error"]["code"]), (&json!("interrupted"), &json!("SERVICE_UNAVAILABLE")), "{run}");
+    let said = run["error"]["message"].as_str().unwrap();
+    assert!(said.contains("came from elsewhere") && said.contains("SHELL_SANDBOX"), "{said}");
+}

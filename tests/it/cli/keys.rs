@@ -25,6 +25,7 @@ async fn keys_come_and_go_while_a_server_runs() {
     let listed: Value = serde_json::from_str(&stdout(&place.run(&["keys", "list", "--json"], &[]))).unwrap();
     assert_eq!(listed[0]["name"], "front end");
     assert_eq!(listed[0]["scopes"], serde_json::json!(["read", "desktop"]));
+    assert_eq!(listed[0]["workflows"], serde_json::json!([]));
     let table = place.run(&["keys", "list"], &[]);
     assert!(stdout(&table).contains("front end") && !stdout(&table).contains(key), "{table:?}");
 
@@ -41,12 +42,24 @@ async fn keys_come_and_go_while_a_server_runs() {
 }
 
 #[test]
+fn a_key_for_some_workflows_is_listed_with_them() {
+    let place = Place::new();
+    let made = place.run(&["keys", "create", "--name", "ci", "--scope", "workflows", "--workflow", "build", "--workflow", "test"], &[]);
+    assert!(made.status.success() && stderr(&made).contains("for build, test only"), "{made:?}");
+    let listed: Value = serde_json::from_str(&stdout(&place.run(&["keys", "list", "--json"], &[]))).unwrap();
+    assert_eq!(listed[0]["workflows"], serde_json::json!(["build", "test"]));
+    assert!(stdout(&place.run(&["keys", "list"], &[])).contains("build test"));
+}
+
+#[test]
 fn what_makes_no_key_is_said() {
     let place = Place::new();
     let wrong = place.run(&["keys", "create", "--name", "a", "--scope", "everything"], &[]);
     assert!(wrong.status.code() == Some(2) && stderr(&wrong).contains("workflows, admin"), "{wrong:?}");
     let none = place.run(&["keys", "create", "--name", "a"], &[]);
     assert_eq!(none.status.code(), Some(2), "{none:?}");
+    let lacking = place.run(&["keys", "create", "--name", "a", "--scope", "read", "--workflow", "w"], &[]);
+    assert!(lacking.status.code() == Some(65) && stderr(&lacking).contains("scope workflows"), "{lacking:?}");
     let nameless = place.run(&["keys", "create", "--name", " ", "--scope", "read"], &[]);
     assert!(nameless.status.code() == Some(65) && stdout(&nameless).is_empty(), "{nameless:?}");
 }

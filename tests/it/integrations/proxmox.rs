@@ -68,7 +68,7 @@ async fn fake(manner: Manner) -> Fake {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    tokio::spawn(trae::api::serve(listener, routes, Some(certificate.tls()), 16, shutdown.clone()));
+    tokio::spawn(trae::api::serve(vec![listener], routes, Some(certificate.tls()), 16, shutdown.clone()));
     Fake { address, certificate, shutdown }
 }
 

@@ -35,7 +35,7 @@ impl House {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let serving = tokio::spawn({
             let app = Arc::clone(&app);
-            async move { app.listen(listener).await }
+            async move { app.listen([listener]).await }
         });
         Self { app, url, serving }
     }
