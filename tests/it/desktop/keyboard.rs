@@ -237,6 +237,11 @@ fn what_cannot_be_typed_is_refused_whole() {
     for bad in ["abc\0", "abc\u{1b}", &"a".repeat(100_001), &"a".repeat(1 << 20)] {
         assert_eq!(input.type_text(&text(bad), &never()).unwrap_err().kind(), Kind::ValidationError);
     }
+    // What came from a screen or a file presses no keys by itself.
+    for data in ["rm x\n", "a\tb", "\r"] {
+        let action = TypeText { text: data.to_owned(), interval: 0.0, allow_control: false };
+        assert_eq!(input.type_text(&action, &never()).unwrap_err().kind(), Kind::ValidationError, "{data:?}");
+    }
     for interval in [-1.0, 61.0, f64::NAN, f64::INFINITY] {
         let action = TypeText { text: "abc".to_owned(), interval, allow_control: false };
         assert_eq!(input.type_text(&action, &never()).unwrap_err().kind(), Kind::ValidationError);

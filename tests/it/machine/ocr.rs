@@ -376,3 +376,15 @@ fn a_picture_full_of_dots_is_refused_as_a_whole_and_is_no_text_where_lines_are_l
     let words: Vec<_> = text.words.iter().map(|word| word.text.as_str()).collect();
     assert!(words.starts_with(&["Invoice", "total", "1234", "EUR"]), "{:?}", text.text);
 }
+
+#[test]
+fn letters_of_french_and_spanish_and_amounts_are_read() {
+    let lines = [("fra", "Été déjà payé: 1 250,75 €"), ("spa", "Señor Muñoz, ¿cuánto cuesta? 99,95 €"), ("eng", "Price $4.50, fee £12")];
+    // The cursor stands below them.
+    let picture = xterm(["black", "white"], &lines.map(|(_, line)| format!("{line}\\n")).concat()).still();
+    for (language, line) in lines {
+        let text = read(&picture, &Reading { language: Some(language.to_owned()), ..Reading::default() });
+        assert!(text.text.lines().any(|read| read == line), "{language}: {:?}", text.text);
+        assert_eq!(text.language, language);
+    }
+}
