@@ -31,7 +31,9 @@ fn has_ended(pid: i32) -> bool {
 pub fn server(display: &str) -> i32 {
     let path = format!("/tmp/.X11-unix/X{}", display.trim_start_matches(':'));
     let sockets = std::fs::read_to_string("/proc/net/unix").unwrap();
-    let socket = sockets.lines().find(|line| line.ends_with(&format!(" {path}"))).unwrap();
+    // What it accepted has the same name: the one that listens lives as long as it does.
+    let listening = |line: &&str| line.split_whitespace().nth(3) == Some("00010000") && line.ends_with(&format!(" {path}"));
+    let socket = sockets.lines().find(listening).unwrap();
     let link = format!("socket:[{}]", socket.split_whitespace().nth(6).unwrap());
     let processes = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let opened = |pid: &i32| {
