@@ -107,7 +107,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_done_twice() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let (first, rounds) = match setting("CRASH_SEED") {
         Some(seed) => (seed, setting("CRASH_ROUNDS").unwrap_or(1)),
-        None => (now * 1000, setting("CRASH_ROUNDS").unwrap_or(50)),
+        None => (now * 1000, setting("CRASH_ROUNDS").unwrap_or(25)),
     };
     println!("{rounds} rounds from SEED={first} on, with {} places to die at", world.points.len());
     let (mut promises, mut runs, mut by_files, mut by_the_clock, mut kills, mut bad) = (0, 0, 0, 0, 0, Vec::new());

@@ -31,8 +31,9 @@ impl Drop for Shown {
 
 impl Shown {
     fn new(size: &str, program: &str, arguments: &[&str]) -> Self {
+        // A server that resets itself when its last client leaves takes along who is just connecting.
         let mut server = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", &format!("{size}x24"), "-nolisten", "tcp"])
+            .args(["-displayfd", "1", "-screen", "0", &format!("{size}x24"), "-nolisten", "tcp", "-noreset"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
