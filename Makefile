@@ -85,7 +85,7 @@ test: packages-build packages-desktop packages-clients packages-shells packages-
 			echo "==> skipped: advisories about the dependencies, whose database cannot be reached"; \
 		fi; \
 	else \
-		echo "==> skipped: cargo deny check (cargo install cargo-deny --locked)"; \
+		echo "==> skipped: cargo deny check, as cargo-deny could not be installed (cargo install cargo-deny --locked)"; \
 	fi
 
 serve: packages-build packages-desktop packages-pip
@@ -166,4 +166,8 @@ tools:
 	@if ! command -v cargo-nextest >/dev/null; then \
 		echo "==> installing cargo-nextest, which runs the tests"; \
 		cargo install cargo-nextest --locked --quiet --debug --no-default-features --features default-no-update; \
+	fi
+	@if ! command -v cargo-deny >/dev/null; then \
+		echo "==> installing cargo-deny, which looks at the licences and sources of the dependencies"; \
+		cargo install cargo-deny --locked --quiet --debug --no-default-features || true; \
 	fi
