@@ -76,11 +76,8 @@ struct Looked {
     need: Need,
     client: IpAddr,
     shown: Option<Shown>,
+    method: Method,
     path: String,
-    /// It changes nothing.
-    looks: bool,
-    /// A key that is for some workflows only may come there.
-    of_workflows: bool,
     /// Among which requests of its minute it counts.
     class: Option<Class>,
 }
@@ -285,9 +282,8 @@ impl Rules {
             need: access::need(request.method(), path),
             client: network(peer::client(request, &self.proxies)),
             shown: self.wanted.then(|| shown::shown(request)).flatten(),
+            method: request.method().clone(),
             path: path.to_owned(),
-            looks: request.method().is_safe(),
-            of_workflows: access::is_of_workflows(request.method(), path),
             class: (!access::is_health(path)).then(|| Class::of(request.method(), path)),
         }
     }
@@ -305,7 +301,7 @@ impl Rules {
         }
         let caller = caller?;
         let allowed = match looked.need {
-            _ if caller.only_for().is_some() => caller.require_one_of_theirs(looked.of_workflows),
+            _ if caller.only_for().is_some() => caller.require_one_of_theirs(access::is_of_workflows(&looked.method, &looked.path)),
             Need::Scope(scope) => caller.require(scope),
             Need::Open | Need::Key => Ok(()),
         };
@@ -332,14 +328,14 @@ impl Rules {
                 // One that has ended is no guess at a key.
                 let ended = || Error::new(Kind::Unauthenticated, "this session has ended: begin a new one with POST /api/auth/session");
                 let (known, csrf) = self.passes.of_cookie(&cookie.value).ok_or_else(ended)?;
-                cookie.check(looked.looks, &csrf)?;
+                cookie.check(looked.method.is_safe(), &csrf)?;
                 repeats = Some(csrf);
                 keys.still(&known).await
             }
         };
         match known {
             Ok(known) => {
-                let mut caller = Caller::known(known, looked.looks);
+                let mut caller = Caller::known(known, looked.method.is_safe());
                 caller.csrf = repeats;
                 Ok(caller)
             }
