@@ -49,8 +49,6 @@ impl Sight {
     ) -> Result<PictureSought, Error> {
         let started = Instant::now();
         check(&search)?;
-        // Who looks may want to read next.
-        self.inner.ocr.warm();
         let place = Place::new(&search.zone(), &self.inner.zones)?;
         let wait = waiting::time(search.timeout)?;
         let (wanted, size) = (search.clone(), needle.size());

@@ -121,8 +121,6 @@ impl Sight {
     /// # Errors
     /// For a place that is not on the screen.
     pub async fn look_at(&self, desktop: &Arc<Desktop>, zone: super::Zone, cancel: &CancellationToken) -> Result<(Region, u64), Error> {
-        // Who looks may want to read next.
-        self.inner.ocr.warm();
         let place = Place::new(&zone, &self.inner.zones)?;
         let look = move |inner: &Inner, desktop: &Desktop, patience: &Patience| -> Result<(Region, u64), Error> {
             let region = place.on(inner, desktop, patience)?;
@@ -136,8 +134,6 @@ impl Sight {
     /// # Errors
     /// For a point that is on no screen.
     pub async fn pixel(&self, desktop: &Arc<Desktop>, x: i32, y: i32, cancel: &CancellationToken) -> Result<[u8; 3], Error> {
-        // Who looks may want to read next.
-        self.inner.ocr.warm();
         let pixel = Region { x, y, width: 1, height: 1 };
         let look = move |_: &Inner, desktop: &Desktop, _: &Patience| -> Result<[u8; 3], Error> {
             let frame = desktop.screen().capture(&Capture { monitor: None, region: Some(pixel) })?;
