@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use trae::desktop::{Desktop, Desktops, Mode, Settings};
 use trae::ocr::{self, Ocr, Reading};
 use trae::screen::{Capture, Region};
-use trae::sight::{PictureSearch, Sight, TextSearch, Zone};
+use trae::sight::{PictureSearch, Sight, StillSearch, TextSearch, Zone};
 use trae::vision::Needle;
 
 use crate::ROUNDS;
@@ -59,8 +59,14 @@ fn sight() -> Sight {
 async fn figures(desktop: &Arc<Desktop>, display: &str) {
     let cancel = CancellationToken::new();
     let eyes = sight();
-    let still = trae::sight::StillSearch { seconds: Some(1.0), timeout: Some(30.0), ..Default::default() };
-    eyes.wait_until_still(desktop, still, &cancel).await.unwrap();
+    // The windows may take longer to come than a screen that nobody has drawn on stands still.
+    for (x, y) in [(10, 10), (900, 60), (300, 500), (1300, 600)] {
+        let (x, y, width, height) = (Some(x), Some(y), Some(360), Some(250));
+        let search = TextSearch { text: Some("Invoice".to_owned()), x, y, width, height, timeout: Some(60.0), ..Default::default() };
+        eyes.find_text(desktop, search, &cancel).await.unwrap();
+    }
+    let still = StillSearch { seconds: Some(1.0), timeout: Some(30.0), ..Default::default() };
+    eyes.wait_until_still(desktop, still.clone(), &cancel).await.unwrap();
 
     // A zone of 400×40, read and looked at again.
     let zone = Zone { x: Some(20), y: Some(40), width: Some(400), height: Some(40), ..Zone::default() };
@@ -106,18 +112,23 @@ async fn figures(desktop: &Arc<Desktop>, display: &str) {
     }
     show("  one that is not there", "ms", AtMost(30.0), unlike);
     eyes.find_picture(desktop, needle.clone(), PictureSearch::default(), &cancel).await.unwrap();
-    let mut last = Vec::new();
+    let (mut last, mut windows) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         // Something changes elsewhere, so that it is looked for at all.
-        let title = format!("change {round}");
-        let arguments = ["-display", display, "-geometry", "4x2+0+1000", "-T", &title, "-e", "true"];
-        let _ = Command::new("xterm").args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let corner = Region { x: 0, y: 900, width: 200, height: 180 };
+        let before = desktop.screen().capture(&Capture { monitor: None, region: Some(corner) }).unwrap();
+        let place = format!("4x2+{}+1000", 10 * round);
+        let arguments = ["-display", display, "-geometry", &place, "-e", "sleep", "600"];
+        windows.push(Command::new("xterm").args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map(Shown).unwrap());
+        eyes.wait_for_change(desktop, StillSearch { timeout: Some(30.0), ..Default::default() }, Some(before), &cancel).await.unwrap();
         let begun = std::time::Instant::now();
         let seen = eyes.find_picture(desktop, needle.clone(), PictureSearch::default(), &cancel).await.unwrap();
         last.push(begun.elapsed().as_secs_f64() * 1e3);
         assert!(seen.found.is_some() && !seen.known);
     }
     show("  where it was last seen", "ms", AtMost(2.0), last);
+    drop(windows);
+    eyes.wait_until_still(desktop, still.clone(), &cancel).await.unwrap();
 
     // A whole screen of text.
     let mut whole = Vec::new();

@@ -24,6 +24,19 @@ enum What {
     Regex(Regex),
 }
 
+/// Whether the same is looked for.
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (What::Text { wanted, match_case, least }, What::Text { wanted: other, match_case: case, least: floor }) => {
+                wanted == other && match_case == case && least == floor
+            }
+            (What::Regex(regex), What::Regex(other)) => regex.as_str() == other.as_str(),
+            _ => false,
+        }
+    }
+}
+
 /// A text among the words that were read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hit {

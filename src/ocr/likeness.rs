@@ -5,6 +5,25 @@ use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed}
 /// Characters that look alike at the sizes of a screen.
 const ALIKE: &[&str] = &["0o", "1li|!", "5s", "8bß", "2z", "'’‘`´", "\"“”„«»", "-–—_~", ".,·", ":;", "({", ")}", "vy", "uv"];
 
+/// In which of these groups each ASCII character is, a bit for each.
+const ALIKE_ASCII: [u16; 128] = {
+    let mut groups = [0; 128];
+    let mut group = 0;
+    while group < ALIKE.len() {
+        let letters = ALIKE[group].as_bytes();
+        let mut at = 0;
+        while at < letters.len() {
+            // Bytes of longer characters are no ASCII.
+            if letters[at] < 128 {
+                groups[letters[at] as usize] |= 1 << group;
+            }
+            at += 1;
+        }
+        group += 1;
+    }
+    groups
+};
+
 /// What a mark that is missing or too much costs.
 const MARK: f64 = 0.25;
 /// What one character costs that is taken for one that looks alike, or has lost its accent.
@@ -15,7 +34,7 @@ const DIGIT_OF_ALL: f64 = 0.2;
 
 /// A text without white space, composed, and in small letters unless their case counts.
 pub(super) fn folded(text: &str, match_case: bool) -> Vec<char> {
-    let text = ComposingNormalizerBorrowed::new_nfc().normalize(text);
+    let text = if text.is_ascii() { text.into() } else { ComposingNormalizerBorrowed::new_nfc().normalize(text) };
     let letters = text.chars().filter(|letter| !letter.is_whitespace());
     if match_case { letters.collect() } else { letters.flat_map(char::to_lowercase).collect() }
 }
@@ -67,8 +86,7 @@ fn change(a: char, b: char, digit: f64) -> f64 {
     if a == b {
         return 0.0;
     }
-    let among = |group: &&str| group.contains(a) && group.contains(b);
-    if ALIKE.iter().any(among) {
+    if groups(a) & groups(b) != 0 {
         return CLOSE;
     }
     if a.is_numeric() || b.is_numeric() {
@@ -80,8 +98,17 @@ fn change(a: char, b: char, digit: f64) -> f64 {
     if a.is_alphabetic() || b.is_alphabetic() { 1.0 } else { CLOSE }
 }
 
+/// The groups in which a character is.
+fn groups(letter: char) -> u16 {
+    let known = u32::from(letter).try_into().ok().and_then(|place: usize| ALIKE_ASCII.get(place));
+    known.copied().unwrap_or_else(|| ALIKE.iter().enumerate().map(|(number, group)| u16::from(group.contains(letter)) << number).sum())
+}
+
 /// The letter without its accents.
 fn bare(letter: char) -> char {
+    if letter.is_ascii() {
+        return letter;
+    }
     let mut room = [0; 4];
     let plain = DecomposingNormalizerBorrowed::new_nfd().normalize(letter.encode_utf8(&mut room)).chars().next();
     plain.unwrap_or(letter)

@@ -1,18 +1,18 @@
 //! What was read and found where. As long as a part of the screen shows what it did, that is known.
 
 use std::hash::{DefaultHasher, Hasher as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::waiting::Patience;
 use super::{Error, read_frame};
 use crate::desktop::Desktop;
-use crate::ocr::{Ocr, Reading, Text};
+use crate::ocr::{Hits, Ocr, Pattern, Reading, Text};
 use crate::screen::{Capture, Frame, Region};
 use crate::vision::Matches;
 
 /// Readings that are remembered, of all desktops together; the one unused for longest makes room.
 const KEPT: usize = 64;
-/// Searches for pictures that are remembered, and places at which pictures were seen.
+/// Searches that are remembered, for texts and for pictures, and places at which pictures were seen.
 const SEARCHES: usize = 64;
 const PLACES: usize = 256;
 /// Parts of screens of which is remembered what they showed.
@@ -21,12 +21,17 @@ const PRINTS: usize = 256;
 /// Where a picture was seen, and in which size.
 pub(super) type Seen = (Region, f64);
 
+/// What was looked for in which text, and what was found.
+type KnownHits = (Pattern, Weak<Text>, Arc<Hits>);
+
 #[derive(Default)]
 pub(super) struct Memory {
     /// The one that was used last stands last.
     readings: Mutex<Vec<Kept>>,
     /// What was looked for, what the desktop's count was then, and what was found.
     searches: Mutex<Vec<(Searched, u64, Matches)>>,
+    /// What was looked for in what was read, and what was found.
+    hits: Mutex<Vec<KnownHits>>,
     /// What parts of desktops showed, by the desktop's count and by their pixels.
     prints: Mutex<Vec<(String, Region, u64, u64)>>,
     /// Where pictures were last seen and in which size, by desktop and picture.
@@ -89,6 +94,25 @@ impl Memory {
         let (desktop, reading) = (desktop.name().to_owned(), reading.clone());
         self.keep(Kept { desktop, region, reading, generation, print, text: Arc::clone(&text) });
         Ok((text, false))
+    }
+
+    /// Looks for a text in what was read: whoever waits for one on a screen of a thousand words goes through them once.
+    pub(super) fn find(&self, pattern: &Pattern, text: &Arc<Text>) -> Arc<Hits> {
+        let lock = || self.hits.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |(sought, of, _): &&KnownHits| std::ptr::eq(of.as_ptr(), Arc::as_ptr(text)) && sought == pattern;
+        let known = lock().iter().find(is_it).map(|(_, _, hits)| Arc::clone(hits));
+        if let Some(known) = known {
+            return known;
+        }
+        let found = Arc::new(pattern.find(&text.words));
+        let mut hits = lock();
+        // Of texts that nobody knows any more nothing is asked.
+        hits.retain(|(_, of, _)| of.strong_count() > 0);
+        hits.push((pattern.clone(), Arc::downgrade(text), Arc::clone(&found)));
+        if hits.len() > SEARCHES {
+            hits.remove(0);
+        }
+        found
     }
 
     /// A number for what a part of a desktop shows. Where nothing has changed no picture is taken for it.

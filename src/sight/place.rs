@@ -8,7 +8,7 @@ use super::waiting::Patience;
 use super::zones::{Anchor, Zones, anchor};
 use super::{Error, Inner, WindowChoice, Zone, picture};
 use crate::desktop::Desktop;
-use crate::ocr::{Reading, Text};
+use crate::ocr::{Hit, Reading, Text};
 use crate::screen::{Capture, Region};
 use crate::windows::{Filter, Window};
 
@@ -136,10 +136,10 @@ impl Named {
         let beside = match anchor {
             Anchor::Text(text, pattern) => {
                 let (read, _) = inner.memory.read(&inner.ocr, desktop, base, &self.reading_of_anchor(), patience)?;
-                let hits = pattern.find(&read.words);
-                let nearest = hits.nearest.map(|hit| Nearest { text: Some(hit.text.clone()), score: hit.score, place: region_of(&hit) });
-                let hit = hits.found.into_iter().next().ok_or_else(|| missed(format!("the text {text:?}"), Some(&read), nearest))?;
-                region_of(&hit)
+                let hits = inner.memory.find(pattern, &read);
+                let nearest = |hit: &Hit| Nearest { text: Some(hit.text.clone()), score: hit.score, place: region_of(hit) };
+                let missed = || missed(format!("the text {text:?}"), Some(&read), hits.nearest.as_ref().map(nearest));
+                hits.found.first().map(region_of).ok_or_else(missed)?
             }
             Anchor::Picture(needle) => {
                 picture::place_of(inner, desktop, base, needle)?.map_err(|nearest| missed("its picture".to_owned(), None, nearest))?

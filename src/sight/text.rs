@@ -14,7 +14,7 @@ use super::words::{FoundText, TextSearch, TextSought};
 use super::{Error, Inner, Sight, described, read_frame};
 use crate::desktop::Desktop;
 use crate::error::Kind;
-use crate::ocr::{self, Hit, Pattern, Reading, Text};
+use crate::ocr::{self, Hit, Hits, Pattern, Reading, Text};
 use crate::screen::{Frame, Region};
 
 /// How much a text must be like the one that is looked for, where nobody says: one letter of seven may be wrong.
@@ -81,14 +81,15 @@ impl Sight {
                 Err(error) => return Err(error),
             };
             let read = |part: Region, reading: &Reading| inner.memory.read(&inner.ocr, desktop, part, reading, patience);
-            let seen = match wish.read(zone, &reading, read) {
+            let find = |pattern: &Pattern, text: &Arc<Text>| inner.memory.find(pattern, text);
+            let seen = match wish.read(zone, &reading, read, find) {
                 Ok(seen) => seen,
                 Err(Error::Ocr(late @ (ocr::Error::Timeout(_) | ocr::Error::Busy(_)))) => {
                     return Ok((false, Some(Look::unread(zone, &late))));
                 }
                 Err(error) => return Err(error),
             };
-            let look = wish.look(zone, seen);
+            let look = wish.look(zone, seen, find);
             Ok((look.wanted(&wanted).is_some() != wanted.gone, Some(look)))
         };
         match self.look_until(desktop, wait, cancel, Arc::new(look)).await? {
@@ -119,7 +120,8 @@ impl Sight {
                 let text = read_frame(&ocr, &frame.crop(part)?, (part.x, part.y), reading, &patience)?;
                 Ok((Arc::new(text), false))
             };
-            Ok::<_, Error>(wish.look(zone, wish.read(zone, &reading, read)?))
+            let find = |pattern: &Pattern, text: &Arc<Text>| Arc::new(pattern.find(&text.words));
+            Ok::<_, Error>(wish.look(zone, wish.read(zone, &reading, read, find)?, find))
         });
         Ok(read.await.map_err(|_| Error::Ended)??.sought(&search, started))
     }
@@ -222,6 +224,7 @@ impl Wish {
         zone: Region,
         reading: &Reading,
         read: impl Fn(Region, &Reading) -> Result<(Arc<Text>, bool), Error>,
+        find: impl Fn(&Pattern, &Arc<Text>) -> Arc<Hits>,
     ) -> Result<Seen, Error> {
         if self.beside.is_empty() || reading.whitelist.is_none() {
             let (text, known) = read(zone, reading)?;
@@ -229,7 +232,7 @@ impl Wish {
         }
         let (around, known) = read(zone, &Reading { whitelist: None, ..reading.clone() })?;
         let mut text = Text { text: String::new(), words: Vec::new(), ..Text::clone(&around) };
-        for side in self.sides(zone, &around) {
+        for side in self.sides(zone, &around, find) {
             let part = read(side, reading)?.0;
             let line = text.words.last().map_or(0, |word| word.line + 1);
             text.words.extend(part.words.iter().map(|word| ocr::Word { line: line + word.line, ..word.clone() }));
@@ -240,29 +243,29 @@ impl Wish {
     }
 
     /// The parts of a zone that are beside what was found there: all of it where it may be anywhere around that.
-    fn sides(&self, zone: Region, around: &Text) -> Vec<Region> {
+    fn sides(&self, zone: Region, around: &Arc<Text>, find: impl Fn(&Pattern, &Arc<Text>) -> Arc<Hits>) -> Vec<Region> {
         let Some((relation, _, anchor)) = self.beside.iter().find(|(relation, ..)| *relation != Relation::Near) else { return vec![zone] };
-        let anchors = anchor.find(&around.words).found;
-        anchors.iter().take(MOST_SIDES).filter_map(|hit| relation.side(&region_of(hit), &zone)).collect()
+        let anchors = find(anchor, around);
+        anchors.found.iter().take(MOST_SIDES).filter_map(|hit| relation.side(&region_of(hit), &zone)).collect()
     }
 
     /// Looks for it among what was read.
-    fn look(&self, zone: Region, Seen { text, around, known }: Seen) -> Look {
-        let hits = self.pattern.find(&text.words);
-        let (mut matches, mut nearest, mut no_anchor) = (hits.found, hits.nearest, None);
+    fn look(&self, zone: Region, Seen { text, around, known }: Seen, find: impl Fn(&Pattern, &Arc<Text>) -> Arc<Hits>) -> Look {
+        let Hits { found: mut matches, mut nearest } = Hits::clone(&find(&self.pattern, &text));
+        let mut no_anchor = None;
         if !self.beside.is_empty() {
             let mut anchors = Vec::with_capacity(self.beside.len());
             for (relation, words, anchor) in &self.beside {
-                let hits = anchor.find(&around.words);
+                let hits = find(anchor, &around);
                 if hits.found.is_empty() && no_anchor.is_none() {
-                    no_anchor = Some((*relation, words.clone(), hits.nearest));
+                    no_anchor = Some((*relation, words.clone(), hits.nearest.clone()));
                 }
-                anchors.push((relation, hits.found));
+                anchors.push((relation, hits));
             }
             let mut near: Vec<(i64, Hit)> = Vec::new();
             for hit in &matches {
                 let distance = anchors.iter().try_fold(0, |sum, (relation, anchors)| {
-                    let nearest = anchors.iter().filter_map(|anchor| relation.distance(&region_of(hit), &region_of(anchor))).min()?;
+                    let nearest = anchors.found.iter().filter_map(|anchor| relation.distance(&region_of(hit), &region_of(anchor))).min()?;
                     let inside = self.within.is_none_or(|within| nearest <= i64::from(within));
                     inside.then_some(sum + nearest)
                 });

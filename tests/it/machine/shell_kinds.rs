@@ -46,6 +46,9 @@ struct Room {
     prompt: u64,
 }
 
+/// What every prompt ends with: the folder, and a mark. zsh prints that mark alone before its prompt, where it may be half a line.
+const PROMPT: &str = "/\\S*[#$%>] ?$";
+
 pub const KINDS: [(ShellType, &str); 4] = [
     (ShellType::Bash, "bash --noprofile --norc -i"),
     (ShellType::Sh, "sh -i"),
@@ -71,7 +74,7 @@ async fn room(kind: ShellType, line: &str) -> Room {
     let session = shells.session(&opened.session_id).await.unwrap();
     let mut room = Room { shells, session, kind, allowed, folder, prompt: 0 };
     // A person types once there is a prompt; what is typed before it stands before it.
-    room.prompt = room.wait("[#$%>] ?$", 0).await.unwrap();
+    room.prompt = room.wait(PROMPT, 0).await.unwrap();
     room
 }
 
