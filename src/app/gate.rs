@@ -47,7 +47,7 @@ fn part(call: &Call) -> Option<Name> {
         | Call::KeyboardUp(_)
         | Call::ClipboardGet
         | Call::ClipboardSet(_) => Some(Name::ClickAutomation),
-        Call::OcrRead { .. } | Call::TextFind { .. } | Call::OcrLanguages => Some(Name::EnhancedOcr),
+        Call::OcrRead { .. } | Call::TemplateRead { .. } | Call::TextFind { .. } | Call::OcrLanguages => Some(Name::EnhancedOcr),
         Call::ShellRun { .. }
         | Call::ShellArgv { .. }
         | Call::ShellOpen(_)

@@ -4,6 +4,7 @@ mod checks;
 pub mod doctor;
 mod gate;
 mod kept_targets;
+mod kept_templates;
 mod kept_zones;
 pub mod models;
 mod parts;
@@ -155,6 +156,8 @@ impl App {
         let host = Host::new(capabilities, settings)
             .map_err(|error| Failure::new(Kind::Internal, format!("no thread could be started: {error}")))?;
         let host = host.behind(Arc::new(gate::Gate(Arc::clone(&services)))).knowing(Arc::new(secrets::Kept(Arc::clone(&secrets))));
+        let snapshots = Snapshots::new(store.clone(), Arc::clone(&desktops), Arc::clone(&ocr), snapshot_settings(&config));
+        let host = host.with_templates(Arc::new(kept_templates::Kept(snapshots.clone())));
         let host = host.watched_by(Arc::new(witness::Watching(Arc::clone(&audit))));
         let host = Arc::new(if config.runs.step_images { host.picturing() } else { host });
         let library = Arc::new(Library::open(script_settings(&config)));
@@ -174,7 +177,6 @@ impl App {
         );
         let settings = triggers::Settings { store: store.clone(), grant: watching, clock: Arc::new(SystemClock) };
         let triggers = Triggers::new(runs.clone(), settings).seeing(sight.clone(), Arc::clone(&desktops));
-        let snapshots = Snapshots::new(store.clone(), Arc::clone(&desktops), Arc::clone(&ocr), snapshot_settings(&config));
         let recordings = Recordings::new(store.clone(), Arc::clone(&desktops), recording_settings(&config));
         let rooms = parts::Rooms {
             config: &config,

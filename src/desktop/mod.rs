@@ -56,6 +56,7 @@ pub use streaming::{Change, Client, Showing, Streams, View};
 pub use targets::{Book, DEFAULT, Desktops, TargetInfo};
 
 use frames::Frames;
+pub use glances::Ears;
 use glances::Glances;
 use turn::Turn;
 
@@ -184,6 +185,12 @@ impl Desktop {
     pub fn generation(&self, part: Region) -> Result<Option<u64>, Error> {
         // Asking another machine all the time what has changed costs more than looking when it is needed.
         if self.remote.is_some() { Ok(None) } else { self.glances.generation(&self.screen, part) }
+    }
+
+    /// What hears that something may have changed, without a thread that waits for it. None where that cannot be heard of, or nobody has asked for a
+    /// [`Desktop::generation`] yet. Made within a runtime.
+    pub fn ears(&self) -> Option<Ears> {
+        if self.remote.is_some() { None } else { self.glances.ears() }
     }
 
     /// How many watch it.

@@ -8,10 +8,11 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use super::clicks::{Clicks, Shown};
 use super::controls::{self, Standstill};
-use super::protocol::{Call, ImageRef, Json, Record, Wait, WaitFor};
+use super::protocol::{Call, ImageRef, Json, Met, Record, StepFinished, StepOutcome, Verdict, Wait, WaitFor};
 use super::terminals::Opened;
-use super::{Around, Encoder, Job, Journal, Pictures, Waited, deeds, dry};
+use super::{Around, Encoder, Job, Journal, Pictures, Templates, Waited, deeds, dry, microseconds};
 use crate::desktop::{Desktop, Desktops, Lease, Stopped, Who};
 use crate::error::{Failure, Kind};
 use crate::failpoint;
@@ -68,6 +69,7 @@ pub(super) struct Broker {
     dry: bool,
     /// None where steps have no pictures.
     pictures: Option<Pictures>,
+    clicks: Clicks,
     /// The first refusal. It fails the run, whatever the script makes of it.
     pub(super) refused: Option<Failure>,
 }
@@ -89,6 +91,7 @@ impl Broker {
             target: None,
             dry: job.start.mode.dry,
             pictures: encoder.map(|encoder| Pictures::new(Arc::clone(encoder), Arc::clone(&job.journal))),
+            clicks: Clicks::default(),
             refused: None,
         }
     }
@@ -98,12 +101,35 @@ impl Broker {
         self.target = target;
     }
 
-    /// Takes the picture that a step's end calls for.
-    pub(super) async fn note(&mut self, record: &Record) {
-        match (&mut self.pictures, record) {
-            (Some(pictures), Record::StepStarted(step)) => pictures.step_started(step),
-            (Some(pictures), Record::StepFinished(finished)) => pictures.step_finished(&finished.step).await,
+    /// Does what a step's beginning and its end call for: takes its picture, and says of a click that changed nothing that it did.
+    pub(super) async fn note(&mut self, record: &mut Record) {
+        match record {
+            Record::StepStarted(step) => {
+                self.clicks.step_started(step);
+                if let Some(pictures) = &mut self.pictures {
+                    pictures.step_started(step);
+                }
+            }
+            Record::StepFinished(finished) => {
+                self.look_after_click(finished).await;
+                if let Some(pictures) = &mut self.pictures {
+                    pictures.step_finished(&finished.step).await;
+                }
+            }
             _ => {}
+        }
+    }
+
+    /// Of a step that clicked, and of which nothing else is expected.
+    async fn look_after_click(&mut self, finished: &mut StepFinished) {
+        let Some(click) = self.clicks.step_finished(&finished.step) else { return };
+        if finished.expectation.is_some() || !matches!(finished.outcome, StepOutcome::Succeeded { .. }) {
+            return;
+        }
+        if let Some(message) = click.in_vain(&self.run).await {
+            let warning = format!("whether the step did anything is not known: {message}");
+            self.journal.record(Record::Log { level: "warn".to_owned(), message: warning, at: microseconds(), loose: false });
+            finished.expectation = serde_json::value::to_raw_value(&Verdict { result: Met::Unknown, message, details: None }).ok();
         }
     }
 
@@ -265,7 +291,15 @@ impl Broker {
                 self.find_picture(needle, image, search, explain).await
             }
             Call::MouseMove(to) => self.input(move |desktop, cancel| Ok(desktop.input().move_to(&to, cancel)?)).await,
-            Call::MouseClick(click) => self.input(move |desktop, cancel| Ok(desktop.input().click(&click, cancel)?)).await,
+            Call::MouseClick(click) => {
+                let act = move |desktop: &Desktop, cancel: &CancellationToken, picture: Option<Frame>| {
+                    let shown = Shown::now(desktop, picture.as_ref());
+                    Ok((desktop.input().click(&click, cancel)?, shown))
+                };
+                let (done, shown) = self.in_turn(act).await?;
+                self.clicks.clicked(&self.desktop().await?, shown);
+                json(&done)
+            }
             Call::MouseDrag(drag) => self.input(move |desktop, cancel| Ok(desktop.input().drag(&drag, cancel)?)).await,
             Call::MouseScroll(scroll) => self.input(move |desktop, _| Ok(desktop.input().scroll(&scroll)?)).await,
             Call::MouseDown(hold) => self.input(move |desktop, _| Ok(desktop.input().down(&hold)?)).await,
@@ -290,6 +324,7 @@ impl Broker {
                 let desktop = self.desktop().await?;
                 json(&blocking(move || Ok::<_, Failure>(desktop.clipboard().set(&text.text)?)).await?)
             }
+            Call::TemplateRead { template, monitor, target } => self.read_template(template, monitor, target).await,
             Call::OcrRead { image, zone, reading, target } => self.read_text(image, zone, reading, target).await,
             Call::TextFind { image, search, explain } => self.find_text(image, *search, explain).await,
             Call::OcrLanguages => {
@@ -369,6 +404,11 @@ impl Broker {
         Ok(grant.screen().or_else(|denied| grant.input().or_else(|_| grant.clipboard()).map_err(|_| denied))?)
     }
 
+    /// The templates that are kept.
+    pub(super) fn templates(&self) -> &dyn Templates {
+        &*self.around.templates
+    }
+
     /// Looks at what is on the desktop.
     async fn look<T, F>(&self, see: F) -> Result<Json, Failure>
     where
@@ -380,12 +420,22 @@ impl Broker {
         json(&blocking(move || see(&desktop)).await?)
     }
 
-    /// Uses mouse or keyboard, which one run at a time may; it keeps them until it ends, or turns to another desktop: who waited for one
-    /// while having another would wait for ever for somebody who does the same the other way round.
+    /// Uses mouse or keyboard, and says what came of it.
     async fn input<T, F>(&mut self, act: F) -> Result<Json, Failure>
     where
         T: Serialize + Send + 'static,
         F: FnOnce(&Desktop, &CancellationToken) -> Result<T, Failure> + Send + 'static,
+    {
+        json(&self.in_turn(move |desktop, cancel, _| act(desktop, cancel)).await?)
+    }
+
+    /// Uses mouse or keyboard, which one run at a time may; it keeps them until it ends, or turns to another desktop: who waited for one
+    /// while having another would wait for ever for somebody who does the same the other way round. What is done gets the picture that was taken before it,
+    /// if there is one.
+    async fn in_turn<T, F>(&mut self, act: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Desktop, &CancellationToken, Option<Frame>) -> Result<T, Failure> + Send + 'static,
     {
         self.grant.input()?;
         let desktop = self.desktop().await?;
@@ -396,16 +446,17 @@ impl Broker {
         let acting = controls::turn(&lease, &*self.journal, &self.standstill, &self.cancel).await?;
         // Only once it came: who waits no longer stands in nobody's way.
         *place = Some((Arc::clone(&desktop), lease));
-        if let Some(pictures) = &mut self.pictures {
-            pictures.before(&desktop).await;
-        }
+        let picture = match &mut self.pictures {
+            Some(pictures) => pictures.before(&desktop).await,
+            None => None,
+        };
         let cancel = self.cancel.clone();
         let work = move || {
             // Until nothing is pressed any more, also where the run has gone meanwhile.
             let _acting = acting;
-            act(&desktop, &cancel)
+            act(&desktop, &cancel, picture)
         };
-        json(&blocking(work).await?)
+        blocking(work).await
     }
 
     /// A place at a desktop's turn for the run, which an emergency stop ends as well.

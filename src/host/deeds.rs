@@ -61,6 +61,7 @@ pub(super) fn of(call: &Call) -> Option<Deed> {
         | Call::MousePosition
         | Call::ClipboardGet
         | Call::OcrRead { .. }
+        | Call::TemplateRead { .. }
         | Call::TextFind { .. }
         | Call::OcrLanguages
         | Call::ShellSession { .. }
@@ -118,6 +119,7 @@ pub(super) fn action(call: &Call) -> &'static str {
         Call::ClipboardGet => "clipboard.get",
         Call::ClipboardSet(_) => "clipboard.set",
         Call::OcrRead { .. } => "ocr.read",
+        Call::TemplateRead { .. } => "ocr.template",
         Call::TextFind { .. } => "text.find",
         Call::OcrLanguages => "ocr.languages",
         Call::ShellRun { .. } | Call::ShellArgv { .. } => "shell.run",

@@ -79,6 +79,7 @@ fn allowed(call: &Call, grant: &Grant) -> Result<(), Failure> {
         | Call::MousePosition
         | Call::ClipboardGet
         | Call::OcrRead { .. }
+        | Call::TemplateRead { .. }
         | Call::TextFind { .. }
         | Call::OcrLanguages
         | Call::FileRead { .. }

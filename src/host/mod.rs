@@ -4,6 +4,7 @@
 //! and nothing else), checks each of its calls against the grant, puts its steps on record and acts through the capabilities.
 
 mod broker;
+mod clicks;
 mod controls;
 mod deeds;
 mod dry;
@@ -14,6 +15,7 @@ pub mod protocol;
 mod rounds;
 mod runner;
 mod seeing;
+mod templates;
 mod terminals;
 pub mod wire;
 pub mod zygote;
@@ -37,6 +39,8 @@ pub use deeds::Deed;
 use pictures::{Encoder, Pictures};
 pub use pictures::{Moment, StepPicture};
 pub use protocol::Answer;
+use templates::NoTemplates;
+pub use templates::{TemplateZone, Templates};
 
 /// So many records of one run may wait for the disk. The script waits for it then, and its end does not have to.
 const AHEAD: u32 = 1024;
@@ -165,6 +169,7 @@ pub trait Witness: Send + Sync {
 struct Around {
     gate: Arc<dyn Gate>,
     secrets: Arc<dyn Secrets>,
+    templates: Arc<dyn Templates>,
     witness: Arc<dyn Witness>,
 }
 
@@ -204,7 +209,8 @@ impl Host {
     /// A host that acts through `capabilities`. No runner is started yet.
     pub fn new(capabilities: Capabilities, settings: Settings) -> std::io::Result<Self> {
         let pool = Pool::new(settings.runner, settings.max_runners, Arc::clone(&capabilities.system))?;
-        let around = Around { gate: Arc::new(Open), secrets: Arc::new(Unknown), witness: Arc::new(Nobody) };
+        let around =
+            Around { gate: Arc::new(Open), secrets: Arc::new(Unknown), templates: Arc::new(NoTemplates), witness: Arc::new(Nobody) };
         Ok(Self { capabilities, pool, around, encoder: None })
     }
 
@@ -226,6 +232,13 @@ impl Host {
     #[must_use]
     pub fn knowing(mut self, secrets: Arc<dyn Secrets>) -> Self {
         self.around.secrets = secrets;
+        self
+    }
+
+    /// The same host, which knows these templates.
+    #[must_use]
+    pub fn with_templates(mut self, templates: Arc<dyn Templates>) -> Self {
+        self.around.templates = templates;
         self
     }
 
@@ -327,8 +340,11 @@ impl Host {
                 () = tokio::time::sleep_until((since + computing).into()) => return Outcome::Failed(out_of_time(&job.program)),
             };
             match message {
-                Some(FromRunner::Record(record)) => {
-                    broker.note(&record).await;
+                Some(FromRunner::Record(mut record)) => {
+                    let noting = Instant::now();
+                    broker.note(&mut record).await;
+                    // What the host does meanwhile is not the script's computing.
+                    since += noting.elapsed();
                     job.journal.record(record);
                     ahead += 1;
                     if ahead == AHEAD {

@@ -4,7 +4,6 @@
 //! time, and a picture that finds it busy is left out, which is put on record in its place. A screen that did not change is written
 //! down once.
 
-use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -137,7 +136,7 @@ fn write_down(receiver: &Receiver<Taken>, done: &watch::Sender<u64>) {
 
 /// The picture as JPEG, unless it was written down a short while ago.
 fn encoded(frame: &Frame, known: &mut Vec<(u64, Arc<[u8]>)>) -> Option<Arc<[u8]>> {
-    let pixels = fingerprint(frame);
+    let pixels = frame.fingerprint();
     if let Some((_, jpeg)) = known.iter().find(|(seen, _)| *seen == pixels) {
         return Some(Arc::clone(jpeg));
     }
@@ -148,14 +147,6 @@ fn encoded(frame: &Frame, known: &mut Vec<(u64, Arc<[u8]>)>) -> Option<Arc<[u8]>
     }
     known.push((pixels, Arc::clone(&jpeg)));
     Some(jpeg)
-}
-
-/// Tells pictures apart. Not against somebody who makes two alike on purpose: their own screen is all they would see.
-fn fingerprint(frame: &Frame) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write_u32(frame.width());
-    frame.rows().for_each(|row| hasher.write(row));
-    hasher.finish()
 }
 
 /// The pictures of one run.
@@ -187,10 +178,10 @@ impl Pictures {
         self.open.push(Open { step_id: step.step_id.clone(), attempt: step.attempt, desktop: None });
     }
 
-    /// Mouse or keyboard is about to be used, by the steps that are under way.
-    pub(super) async fn before(&mut self, desktop: &Arc<Desktop>) {
+    /// Mouse or keyboard is about to be used, by the steps that are under way. Gives the picture, where one of them uses them first.
+    pub(super) async fn before(&mut self, desktop: &Arc<Desktop>) -> Option<Frame> {
         if self.open.iter().all(|step| step.desktop.is_some()) {
-            return;
+            return None;
         }
         let frame = capture(desktop).await;
         for step in self.open.iter_mut().filter(|step| step.desktop.is_none()) {
@@ -200,6 +191,7 @@ impl Pictures {
                 self.encoder.take(Taken { frame: frame.clone(), step_id, attempt: step.attempt, moment: Moment::Before, journal });
             }
         }
+        frame
     }
 
     pub(super) async fn step_finished(&mut self, step: &StepStarted) {
@@ -214,7 +206,7 @@ impl Pictures {
 }
 
 /// The whole screen. None where it cannot be seen: a step goes on without its picture.
-async fn capture(desktop: &Arc<Desktop>) -> Option<Frame> {
+pub(super) async fn capture(desktop: &Arc<Desktop>) -> Option<Frame> {
     let desktop = Arc::clone(desktop);
     let taken = tokio::task::spawn_blocking(move || desktop.screen().capture(&Capture::default())).await.ok()?;
     taken.inspect_err(|error| tracing::debug!(%error, "a step has no picture")).ok()

@@ -152,6 +152,15 @@ pub enum Call {
         /// The desktop, where another one is meant.
         target: Option<String>,
     },
+    /// → map of [`ocr::Text`] by zone, each with its `name`
+    TemplateRead {
+        /// Its id or name.
+        template: String,
+        /// On which its zones are; none is the first.
+        monitor: Option<usize>,
+        /// The desktop, where another one is meant.
+        target: Option<String>,
+    },
     /// → [`sight::TextSought`]; places count from the corner of the virtual screen, or of the picture where one is given
     TextFind {
         image: Option<u64>,
@@ -304,6 +313,7 @@ impl Call {
             | Self::MousePosition
             | Self::ClipboardGet
             | Self::OcrRead { .. }
+            | Self::TemplateRead { .. }
             | Self::TextFind { .. }
             | Self::OcrLanguages
             | Self::FileRead { .. }

@@ -171,7 +171,8 @@ pub struct Step {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub would: Option<SharedJson>,
-    /// Where something was expected of it: the `result` (`met`, `unmet`, or `unknown` where it could not be seen) and a `message`.
+    /// Where something was expected of it: the `result` (`met`, `unmet`, or `unknown` where it could not be seen) and a `message`. `unknown` as
+    /// well where it clicked, nothing was expected, and nothing on the screen changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>, example = json!({ "result": "met", "message": "the text \"Saved\" is at (120, 40)" }))]
     pub expectation: Option<SharedJson>,

@@ -16,7 +16,7 @@ use x11rb::protocol::xinput::{self, ConnectionExt as _};
 use x11rb::protocol::xproto::{ConnectionExt as _, Window};
 use x11rb::rust_connection::RustConnection;
 
-use super::{Bell, Error, Heard, Pointer, Region, Shape, Woken};
+use super::{Bell, Error, Heard, Pointer, Region, Shape, Signal, Woken};
 
 /// More rectangles than this are told as the one around them.
 const MANY: usize = 256;
@@ -61,6 +61,11 @@ impl Damage {
     /// The pointer as it is now.
     pub(super) fn pointer(&mut self) -> Result<Pointer, Error> {
         self.looked().map_err(|lost| unavailable(&self.display, lost))
+    }
+
+    /// Rings when there is something new.
+    pub(super) fn signal(&self) -> std::io::Result<Signal> {
+        Signal::new(self.connection.stream().as_fd())
     }
 
     /// Where something has changed; from here on it tells anew.

@@ -18,6 +18,7 @@ mod region;
 mod scale;
 #[cfg(target_os = "linux")]
 mod segment;
+mod signal;
 mod video;
 mod vnc;
 mod watch;
@@ -31,6 +32,7 @@ pub use coded::{Coded, Coding, Nature};
 pub use frame::Frame;
 pub use pointer::{Pointer, Shape};
 pub use scale::{Look, scaled_size};
+pub use signal::Signal;
 pub use video::{VideoEncoder, VideoFrame};
 pub use watch::{Changes, Heard, Watch};
 pub use words::*;

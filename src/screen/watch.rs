@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Bell, Error, Pointer, Region, Woken};
+use super::{Bell, Error, Pointer, Region, Signal, Woken};
 
 /// Where something has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +74,16 @@ impl Watch {
         let first = [look_again, until].into_iter().flatten().min();
         let woken = self.bell.rest(first).map_err(|error| Error::Failed(format!("waiting failed: {error}")))?;
         Ok(Heard { picture: woken == Woken::Late && first == look_again, pointer: false })
+    }
+
+    /// Rings when something may have changed since [`Watch::changes`] was asked last, as long as nobody has heard of it in another way. None where
+    /// that cannot be known. Made within a runtime.
+    pub fn signal(&self) -> Option<Signal> {
+        #[cfg(target_os = "linux")]
+        if let Some(damage) = &self.damage {
+            return damage.signal().inspect_err(|error| tracing::debug!(%error, "changes are looked for instead")).ok();
+        }
+        None
     }
 
     /// The pointer as it is now; `None` where nobody can know.

@@ -1,13 +1,12 @@
 //! What was read and found where. As long as a part of the screen shows what it did, that is known.
 
-use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::waiting::Patience;
 use super::{Error, read_frame};
 use crate::desktop::Desktop;
 use crate::ocr::{Hits, Ocr, Pattern, Reading, Text};
-use crate::screen::{Capture, Frame, Region};
+use crate::screen::{Capture, Region};
 use crate::vision::Matches;
 
 /// Readings that are remembered, of all desktops together; the one unused for longest makes room.
@@ -84,7 +83,7 @@ impl Memory {
             return Ok((Arc::clone(&known.text), true));
         }
         let frame = desktop.screen().capture(&Capture { monitor: None, region: Some(region) })?;
-        let print = fingerprint(&frame);
+        let print = frame.fingerprint();
         if let Some(known) = known.filter(|known| known.print == print) {
             let text = Arc::clone(&known.text);
             self.keep(Kept { generation, ..known });
@@ -124,7 +123,7 @@ impl Memory {
         if let Some(print) = known {
             return Ok(print);
         }
-        let print = fingerprint(&desktop.screen().capture(&Capture { monitor: None, region: Some(region) })?);
+        let print = desktop.screen().capture(&Capture { monitor: None, region: Some(region) })?.fingerprint();
         prints.retain(|(of, part, ..)| of != desktop.name() || *part != region);
         prints.extend(generation.map(|generation| (desktop.name().to_owned(), region, generation, print)));
         if prints.len() > PRINTS {
@@ -187,13 +186,4 @@ impl Memory {
     fn lock(&self) -> MutexGuard<'_, Vec<Kept>> {
         self.readings.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A number for the pixels of a picture: the same for the same ones.
-pub(super) fn fingerprint(frame: &Frame) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for row in frame.rows() {
-        hasher.write(row);
-    }
-    hasher.finish()
 }

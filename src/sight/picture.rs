@@ -62,7 +62,7 @@ impl Sight {
             let look = look(inner, desktop, zone, &needle, &wanted)?;
             Ok((look.wanted(&wanted).is_some() != wanted.gone, Some(look)))
         };
-        match self.look_until(desktop, wait, cancel, Arc::new(look)).await? {
+        match self.look_until(desktop, wait, waiting::IDLE, cancel, Arc::new(look)).await? {
             Ended::Done(look) => Ok(look.map(|look| look.sought(&search, started)).unwrap_or_default()),
             Ended::Late(None) => Ok(PictureSought::default()),
             Ended::Late(Some(look)) => Err(self.missed_picture(desktop, look, search, size, cancel).await),

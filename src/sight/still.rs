@@ -7,7 +7,6 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::error::Missed;
-use super::memory::fingerprint;
 use super::place::Place;
 use super::waiting::{self, Ended, Patience};
 use super::words::{PictureDifference, StillSearch, Stillness};
@@ -41,12 +40,12 @@ impl Sight {
     pub async fn wait_until_still(
         &self,
         desktop: &Arc<Desktop>,
-        search: StillSearch,
+        mut search: StillSearch,
         cancel: &CancellationToken,
     ) -> Result<Stillness, Error> {
         // Who looks may want to read next.
         self.inner.ocr.warm();
-        let seconds = search.seconds.unwrap_or(STILL);
+        let seconds = *search.seconds.get_or_insert(STILL);
         let still = Duration::try_from_secs_f64(seconds).ok().filter(|_| seconds <= LONGEST);
         let still = still.ok_or_else(|| Error::invalid("/seconds", format!("give 0 to {LONGEST} seconds")))?;
         self.watched(desktop, search, None, cancel, "did not stand still", move |seen| seen.since.elapsed() >= still).await
@@ -76,7 +75,7 @@ impl Sight {
                 }
                 let Region { x, y, width, height } = frame.region();
                 (search.x, search.y, search.width, search.height) = (Some(x), Some(y), Some(width), Some(height));
-                Some(fingerprint(&frame))
+                Some(frame.fingerprint())
             }
         };
         self.watched(desktop, search, before, cancel, "did not change", |seen| seen.changes > 0).await
@@ -96,6 +95,8 @@ impl Sight {
         let place = Place::new(&search.zone(), &self.inner.zones)?;
         let timeout = search.timeout.unwrap_or(PATIENCE);
         let wait = waiting::time(Some(timeout))?;
+        // Nothing is heard of what stands still: who waits for that looks.
+        let idle = if search.seconds.is_some() { waiting::PACE } else { waiting::IDLE };
         let last: Mutex<Option<Seen>> = Mutex::new(None);
         let look = move |inner: &Inner, desktop: &Desktop, patience: &Patience| -> Result<(bool, Stillness), Error> {
             let zone = place.on(inner, desktop, patience)?;
@@ -105,7 +106,7 @@ impl Sight {
             *last = Some(seen);
             Ok(told)
         };
-        match self.look_until(desktop, wait, cancel, Arc::new(look)).await? {
+        match self.look_until(desktop, wait, idle, cancel, Arc::new(look)).await? {
             Ended::Done(stillness) => Ok(stillness),
             Ended::Late(Stillness { zone, changes, .. }) => {
                 let image = self.shown(desktop, zone, cancel).await;
@@ -164,7 +165,7 @@ fn seen(desktop: &Desktop, zone: Region, last: Option<Seen>, before: Option<u64>
 }
 
 fn print_of(desktop: &Desktop, zone: Region) -> Result<u64, Error> {
-    Ok(fingerprint(&desktop.screen().capture(&Capture { monitor: None, region: Some(zone) })?))
+    Ok(desktop.screen().capture(&Capture { monitor: None, region: Some(zone) })?.fingerprint())
 }
 
 /// In what two pictures differ: a pixel does where red, green or blue is off by more than `tolerance`.

@@ -92,7 +92,7 @@ impl Sight {
             let look = wish.look(zone, seen, find);
             Ok((look.wanted(&wanted).is_some() != wanted.gone, Some(look)))
         };
-        match self.look_until(desktop, wait, cancel, Arc::new(look)).await? {
+        match self.look_until(desktop, wait, waiting::IDLE, cancel, Arc::new(look)).await? {
             Ended::Late(Some(look)) => Err(self.missed(desktop, look, search, cancel).await),
             Ended::Done(Some(look)) if look.unread.is_some() => Err(self.missed(desktop, look, search, cancel).await),
             Ended::Done(look) => Ok(look.map(|look| look.sought(&search, started)).unwrap_or_default()),

@@ -7,10 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::words::LONGEST_WAIT;
 use super::{Error, Inner, Sight};
-use crate::desktop::Desktop;
+use crate::desktop::{Desktop, Ears};
 
-/// Between two looks. Where nothing has changed one costs a question to the X server.
-const PACE: Duration = Duration::from_millis(100);
+/// Between two looks.
+pub(super) const PACE: Duration = Duration::from_millis(100);
+/// The same where nothing is heard of a change. What shows no change on the screen is seen so late: a window's title where nothing shows it.
+pub(super) const IDLE: Duration = Duration::from_secs(1);
 
 /// A look that has begun goes on for so long, though its time is over: else nothing could be told of what is there.
 const GRACE: Duration = Duration::from_secs(5);
@@ -35,16 +37,21 @@ pub(super) enum Ended<T> {
 }
 
 impl Sight {
-    /// Looks once; or where there is a time to `wait`, until it is as it is wanted or that is over. A window that is not there may come.
+    /// Looks once; or where there is a time to `wait`, until it is as it is wanted or that is over, at least once in `idle`. A window that is not
+    /// there may come.
     pub(super) async fn look_until<T: Send + 'static>(
         &self,
         desktop: &Arc<Desktop>,
         wait: Option<Duration>,
+        idle: Duration,
         cancel: &CancellationToken,
         look: Look<T>,
     ) -> Result<Ended<T>, Error> {
         let started = Instant::now();
         loop {
+            // What changes from here on is heard of.
+            let ears = wait.and_then(|_| desktop.ears());
+            let news = ears.as_ref().map(Ears::listen);
             let again = Arc::clone(&look);
             let end = wait.and_then(|wait| started.checked_add(wait)).map(|end| end.max(Instant::now() + GRACE));
             let looked = self.looking_until(desktop, end, cancel, move |inner, desktop, patience| again(inner, desktop, patience)).await;
@@ -61,10 +68,16 @@ impl Sight {
                 Err(error) if left.is_zero() || !error.may_pass() => return Err(self.explained(desktop, error, cancel).await),
                 Ok(_) | Err(_) => {}
             }
+            let rest = async {
+                tokio::time::sleep(PACE.min(left)).await;
+                if let Some(news) = news {
+                    let _ = tokio::time::timeout(idle.min(left).saturating_sub(PACE), news).await;
+                }
+            };
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(Error::Cancelled),
-                () = tokio::time::sleep(PACE.min(left)) => {}
+                () = rest => {}
             }
         }
     }

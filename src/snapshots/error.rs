@@ -17,6 +17,9 @@ pub enum Error {
         /// Its id.
         id: String,
     },
+    /// Several templates have this name.
+    #[error("several templates have the name {0:?}: say which one by its id")]
+    Ambiguous(String),
     /// The record is there, its image is not, or something else stands in its place.
     #[error("the image of the snapshot {0:?} is gone from the data folder: delete the snapshot, and take another one")]
     Gone(String),
@@ -82,6 +85,7 @@ impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::NotFound { .. } | Self::Gone(_) => Kind::NotFound,
+            Self::Ambiguous(_) => Kind::Conflict,
             Self::Invalid(_) => Kind::ValidationError,
             Self::Folder { .. } => Kind::StorageFull,
             Self::Damaged { .. } | Self::Ended => Kind::Internal,
@@ -105,7 +109,7 @@ impl Classify for Error {
             Self::Folder { folder, .. } => {
                 Some(json!({ "service": "snapshot", "hint": format!("look at the disk and the rights of {folder}") }))
             }
-            Self::Damaged { .. } | Self::Ended | Self::Cancelled => None,
+            Self::Ambiguous(_) | Self::Damaged { .. } | Self::Ended | Self::Cancelled => None,
             Self::Screen(error) => error.details(),
             Self::Desktop(error) => error.details(),
             Self::Ocr(error) => error.details(),

@@ -52,6 +52,18 @@ impl Snapshots {
         known.map(template).ok_or_else(|| not_found("template", id))
     }
 
+    /// The template of that id, or else of that name.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; `CONFLICT` where several have the name.
+    pub async fn template_named(&self, named: &str) -> Result<Template, Error> {
+        let mut known = self.inner.store.templates_named(named).await?;
+        if known.len() > 1 && known.iter().all(|row| row.id != named) {
+            return Err(Error::Ambiguous(named.to_owned()));
+        }
+        if known.is_empty() { Err(not_found("template", named)) } else { Ok(template(known.swap_remove(0))) }
+    }
+
     /// Templates, newest first, and how many there are.
     ///
     /// # Errors

@@ -90,6 +90,20 @@ impl Store {
         .await
     }
 
+    /// The template of that id and those of that name, at most two.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn templates_named(&self, named: &str) -> Result<Vec<TemplateRow>, Error> {
+        let named = named.to_owned();
+        self.read(move |connection| {
+            let sql = format!("SELECT {COLUMNS} FROM snapshot_templates WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 2");
+            let mut query = connection.prepare_cached(&sql)?;
+            Ok(query.query_map([named], TemplateRow::from_row)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
     /// Templates, newest first; and how many there are in all.
     ///
     /// # Errors

@@ -56,6 +56,37 @@ mod functions {
         super::read_zone(&context, options)
     }
 
+    /// Reads all zones of an OCR template (`POST /api/snapshots/templates`) on the screen, by its id, or its name where only one has it: a map with
+    /// an entry for each zone, by its id, each as `ocr::read` gives it, with the zone's `name`; `accepted` goes by what the zone asks for. Several
+    /// zones are read at once.
+    ///
+    /// Raises `NOT_FOUND` where there is no such template, or what a zone of it stands beside is not there. Needs `screen = true`.
+    ///
+    /// ```rhai
+    /// let caught = ();
+    /// try { ocr::template("no such template"); } catch (error) { caught = error; }
+    /// assert(caught.code == "NOT_FOUND");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn template(context: NativeCallContext, template: &str) -> Returned<Dynamic> {
+        call(&context, Call::TemplateRead { template: template.to_owned(), monitor: None, target: None })
+    }
+
+    /// The same on another `monitor` than the first, or another desktop (`target`).
+    ///
+    /// Needs `screen = true`.
+    ///
+    /// ```rhai
+    /// let caught = ();
+    /// try { ocr::template("no such template", #{ monitor: 0 }); } catch (error) { caught = error; }
+    /// assert(caught.code == "NOT_FOUND");
+    /// ```
+    #[rhai_fn(name = "template", return_raw)]
+    pub fn template_on(context: NativeCallContext, template: &str, options: Map) -> Returned<Dynamic> {
+        let super::Where { monitor, target } = words(options).map_err(|failure| raise(failure, context.call_position()))?;
+        call(&context, Call::TemplateRead { template: template.to_owned(), monitor, target })
+    }
+
     /// The languages that are installed.
     ///
     /// Needs `screen = true`.
@@ -261,6 +292,14 @@ pub(super) fn image_of(context: &NativeCallContext, options: &mut Map) -> Return
     let refused =
         || raise(Failure::new(Kind::ValidationError, "`image` is a picture, as screen::capture gives it"), context.call_position());
     image.try_cast::<Image>().map(|image| Some(image.0.image)).ok_or_else(refused)
+}
+
+/// Where a template is read.
+#[derive(Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Where {
+    monitor: Option<usize>,
+    target: Option<String>,
 }
 
 /// The options of `read`: a zone's fields beside those of [`Reading`].

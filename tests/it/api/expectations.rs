@@ -47,6 +47,11 @@ async fn a_click_that_changed_nothing_is_not_a_success() {
     // It was clicked all the same.
     assert!(wall.story().iter().any(|told| told.starts_with("press 1 at 100,100")));
 
+    // Where nothing is expected, it is not known whether it did anything.
+    let run = clicked(&server, json!({ "x": 100, "y": 100 }), json!({})).await;
+    assert_eq!((&run["status"], &run["steps"][1]["expectation"]["result"]), (&json!("succeeded"), &json!("unknown")), "{run}");
+    assert!(run["logs"].to_string().contains("nothing on the screen changed"), "{run}");
+
     // Something that answers a click.
     let answers = async {
         let button = Window::open_on(&display, (300, 300), (60, 40), 0x80_80_80);
@@ -60,6 +65,20 @@ async fn a_click_that_changed_nothing_is_not_a_success() {
         button
     };
     let expect = json!({ "expect": { "change": true, "x": 290, "y": 290, "width": 80, "height": 60, "within": 10 } });
+    let paints = async {
+        let button = Window::open_on(&display, (500, 300), (60, 40), 0x80_80_80);
+        let heard = async {
+            while !button.story().iter().any(|told| told.starts_with("press 1")) {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(crate::desktop::display::PATIENCE, heard).await.expect("it is clicked");
+        button.paint(0x20_20_c0);
+        button
+    };
+    let (run, painted) = tokio::join!(clicked(&server, json!({ "x": 520, "y": 320, "duration": 2 }), json!({})), paints);
+    assert_eq!((&run["status"], &run["steps"][1]["expectation"]), (&json!("succeeded"), &Value::Null), "{run}");
+    drop(painted);
     let (run, button) = tokio::join!(clicked(&server, json!({ "x": 320, "y": 320 }), expect), answers);
     assert_eq!((&run["status"], &run["steps"][1]["expectation"]["result"]), (&json!("succeeded"), &json!("met")), "{run}");
     let around = trae::screen::Capture { monitor: None, region: Some(trae::screen::Region { x: 290, y: 290, width: 80, height: 60 }) };

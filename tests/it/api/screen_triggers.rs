@@ -85,6 +85,32 @@ async fn a_part_of_the_screen_that_changes_starts_runs_and_the_rest_does_not() {
     drop(wall);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn one_window_is_watched_at_a_pace() {
+    let (server, display) = start().await;
+    let order = json!({ "regex": "Order [0-9]{4}", "event": "changes", "window": "Orders", "every": 0.2, "stable_seconds": 0.3 });
+    let paced = |pace: u32| {
+        let mut config = order.clone();
+        config["pace"] = json!(pace);
+        config
+    };
+    watch(&server, "each", paced(0)).await;
+    watch(&server, "paced", paced(3600)).await;
+    // What another window shows is no business of theirs.
+    let _notes = Program::showing(&display, "Notes", "Order 1111", "30x4+300+500");
+    let first = Program::showing(&display, "Orders", "Order 4711", "30x4+300+200");
+    let run = runs(&server, "each", 1).await.remove(0);
+    assert_eq!(run["result"]["seen"]["text"], "Order 4711", "{run}");
+    drop(first);
+    runs(&server, "each", 2).await;
+    let _second = Program::showing(&display, "Orders", "Order 4712", "30x4+300+200");
+    let told = runs(&server, "each", 3).await;
+    let seen: Vec<&Value> = told.iter().map(|run| &run["result"]["seen"]["text"]).collect();
+    assert_eq!(seen, [&json!("Order 4712"), &Value::Null, &json!("Order 4711")], "{told:?}");
+    // It saw the same, and starts no more runs than it may.
+    assert_eq!(runs(&server, "paced", 1).await.len(), 1);
+}
+
 /// Waits until a trigger says why it cannot do its work.
 async fn noted(server: &Server, id: &str, why: &str) {
     let end = tokio::time::Instant::now() + PATIENCE;
@@ -141,6 +167,10 @@ async fn what_cannot_be_watched_is_not_armed_and_says_why() {
         assert_eq!(answer["error_code"], "VALIDATION_ERROR", "{config}: {answer}");
         assert!(answer.to_string().contains(why), "{config}: {answer}");
     }
+    // A language that is not installed, and the package that has it.
+    watch(&server, "strange", json!({ "text": "a", "language": "xyz", "every": 0.2 })).await;
+    noted(&server, "strange", "xyz").await;
+    assert_eq!(server.get("/api/runs?workflow_id=strange").await.1["runs"], json!([]));
     // A zone that is not there yet: it is armed, says so, and is tried again.
     watch(&server, "later", json!({ "text": "a", "zone": "no-such-zone", "every": 0.2 })).await;
     noted(&server, "later", "no-such-zone").await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::served::{Server, start, start_with};
+use super::served::{Server, node, start, start_with};
 use super::snapshots::{create, delete, id};
 use crate::desktop::display::{Window, eventually};
 use crate::machine::ocr::readers;
@@ -323,6 +323,15 @@ async fn clicks_wait_for_their_turn_at_the_desktop() {
     assert_eq!((status, &refused["details"]["service"]), (503, &json!("click_automation")));
 }
 
+/// Runs a workflow that reads a template.
+async fn read_in_workflow(server: &Server, template: &Value) -> Value {
+    let nodes = [node("start", "manual_trigger", json!({})), node("read", "ocr_template", json!({ "template": template }))];
+    let graph = json!({ "nodes": nodes, "edges": [{ "id": "e", "source": "start", "target": "read" }] });
+    let (_, made) = server.post("/api/workflows/", &graph).await;
+    let id = made["id"].as_str().unwrap_or_else(|| panic!("{made}"));
+    server.post(&format!("/api/workflows/{id}/execute"), &json!({ "wait": true })).await.1
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_template_is_kept_and_used_on_another_snapshot() {
     let server = start().await;
@@ -359,6 +368,15 @@ async fn a_template_is_kept_and_used_on_another_snapshot() {
     assert_eq!(status, 200, "{applied}");
     let read = applied["ocr"]["results"][0]["text"].as_str().unwrap();
     assert!(read.contains("1234") && !read.contains("Customer"), "{applied}");
+    // A workflow reads both, the one by its name.
+    let run = read_in_workflow(&server, &json!("Form")).await;
+    let who = &run["steps"][1]["output"]["who"];
+    assert!(who["text"].as_str().is_some_and(|text| text.contains("Customer Ada")), "{run}");
+    assert_eq!((&who["accepted"], &who["name"]), (&json!(true), &body["zones"][0]["name"]), "{run}");
+    let run = read_in_workflow(&server, &by_name["id"]).await;
+    assert!(run["steps"][1]["output"]["a"]["text"].as_str().is_some_and(|text| text.contains("1234")), "{run}");
+    let run = read_in_workflow(&server, &json!("No such form")).await;
+    assert_eq!((&run["status"], &run["error"]["code"]), (&json!("failed"), &json!("NOT_FOUND")), "{run}");
     let (status, refused) = server.post(&apply, &json!({ "snapshot_id": snapshot })).await;
     assert!(status == 422 && refused.to_string().contains("leave out snapshot_id"), "{refused}");
     for (zones, path) in [
@@ -387,6 +405,11 @@ async fn a_template_is_kept_and_used_on_another_snapshot() {
     let small = id(&create(&server, json!({ "region": { "x": 0, "y": 0, "width": 50, "height": 50 } })).await);
     let (_, wide) = server.post("/api/snapshots/templates", &body).await;
     let apply = format!("/api/snapshots/templates/{}/apply", wide["id"].as_str().unwrap());
+    let (_, another) = server.post("/api/snapshots/templates", &body).await;
+    let run = read_in_workflow(&server, &json!("Form")).await;
+    assert_eq!((&run["status"], &run["error"]["code"]), (&json!("failed"), &json!("CONFLICT")), "{run}");
+    let another = format!("/api/snapshots/templates/{}", another["id"].as_str().unwrap());
+    assert_eq!(delete(&server, &another).await.0, 200);
     let (status, refused) = server.post(&apply, &json!({ "snapshot_id": small })).await;
     assert_eq!((status, &refused["details"]["errors"][0]["path"]), (422, &json!("/snapshot_id")), "{refused}");
 

@@ -166,6 +166,15 @@ async fn what_is_no_zone_is_refused_and_changes_nothing() {
     ] {
         assert_eq!(put(&server, name, &body).await.0, 201, "{name}");
     }
+    // What a text is written with that no screen shows is kept as it is, and found nowhere.
+    for (name, text) in [("empty", "To\u{0}tal"), ("turned", "\u{202e}latoT\u{202c}"), ("escape", "\u{1b}[2JTotal")] {
+        let (status, made) = put(&server, name, &json!({ "anchor_text": text, "x": 0, "y": 0, "width": 20, "height": 20 })).await;
+        assert_eq!((status, &made["anchor_text"]), (201, &json!(text)), "{made}");
+        let (status, answer) = server.get(&format!("/api/zones/{name}/place")).await;
+        let message = answer["error"].as_str().unwrap_or_else(|| panic!("{answer}"));
+        assert!(status >= 400 && message.contains("is not there"), "{answer}");
+        assert!(!message.contains(['\u{0}', '\u{202e}', '\u{1b}']), "{answer}");
+    }
     let (_, answer) = server.get("/api/zones/beside/place").await;
     assert_eq!((&answer["details"]["zone"]["width"], &answer["details"]["seen"]), (&json!(1280), &json!("")), "{answer}");
     assert!(answer["details"]["image"].as_str().unwrap().starts_with("data:image/"), "{answer}");

@@ -158,6 +158,39 @@ fn a_display_that_ends_is_noticed_without_being_asked() {
     assert!(!desktops.tidy());
 }
 
+/// Waits until two looks in a row are the same: what a desktop draws when it starts is over then.
+fn at_rest(desktop: &Desktop) {
+    let number = || desktop.generation(Region { x: 0, y: 0, width: 800, height: 600 }).unwrap().expect("an X server tells of changes");
+    let mut last = number();
+    eventually("nothing to change any more", || {
+        std::thread::sleep(Duration::from_millis(300));
+        let now = number();
+        (std::mem::replace(&mut last, now) == now).then_some(())
+    });
+}
+
+#[tokio::test]
+async fn a_change_is_heard_of_whoever_asked_for_it() {
+    let (_desktops, desktop) = open();
+    let display = desktop.display().unwrap().to_owned();
+    super::display::managed(&display);
+    let patch = Window::open_on(&display, (300, 200), (20, 10), 0x12_34_56);
+    assert!(desktop.ears().is_none(), "nobody has asked yet");
+    at_rest(&desktop);
+    let ears = desktop.ears().expect("an X server tells of changes");
+    assert!(timeout(Duration::from_millis(300), ears.listen()).await.is_err(), "nothing has changed");
+    for round in 0..20 {
+        let news = ears.listen();
+        patch.paint(if round % 2 == 0 { 0xff_ff_ff } else { 0x10_20_30 });
+        // Somebody else takes what the server has to say.
+        if round % 3 == 0 {
+            desktop.generation(Region { x: 0, y: 0, width: 10, height: 10 }).unwrap();
+        }
+        timeout(Duration::from_secs(20), news).await.expect("it is heard of");
+        desktop.generation(Region { x: 0, y: 0, width: 10, height: 10 }).unwrap();
+    }
+}
+
 #[test]
 fn a_part_has_the_same_number_as_long_as_it_shows_the_same() {
     let (_desktops, desktop) = open();
@@ -167,13 +200,7 @@ fn a_part_has_the_same_number_as_long_as_it_shows_the_same() {
     let part = Region { x: 300, y: 200, width: 20, height: 10 };
     let whole = Region { x: 0, y: 0, width: 800, height: 600 };
     let number = |part| desktop.generation(part).unwrap().expect("an X server tells of changes");
-    // What the desktop draws when it starts is over once two looks in a row are the same.
-    let mut last = number(whole);
-    eventually("nothing to change any more", || {
-        std::thread::sleep(Duration::from_millis(300));
-        let now = number(whole);
-        (std::mem::replace(&mut last, now) == now).then_some(())
-    });
+    at_rest(&desktop);
     let before = number(part);
     assert_eq!(number(part), before);
     there.paint(0xff_ff_ff);

@@ -46,8 +46,8 @@ struct Room {
     prompt: u64,
 }
 
-/// What every prompt ends with: the folder, and a mark. zsh prints that mark alone before its prompt, where it may be half a line.
-const PROMPT: &str = "/\\S*[#$%>] ?$";
+/// What every prompt ends with: the folder, in fish how the last command ended, and a mark. zsh prints that mark alone before its prompt, where it may be half a line.
+const PROMPT: &str = r"/\S*( \[\w+\])?[#$%>] ?$";
 
 pub const KINDS: [(ShellType, &str); 4] = [
     (ShellType::Bash, "bash --noprofile --norc -i"),
