@@ -30,7 +30,7 @@ DESKTOP := xvfb openbox xterm xdotool zenity xclip x11-utils x11-xserver-utils x
 CLIENTS := chromium curl nodejs node-ws python3 python3-venv util-linux
 BENCH := xvfb xterm wrk python3-venv tigervnc-standalone-server tigervnc-scraping-server websockify
 # Languages and fonts of the pictures that are read, and what RapidOCR's libraries want.
-READING := tesseract-ocr-deu tesseract-ocr-fra tesseract-ocr-spa fonts-dejavu-core fonts-liberation fonts-open-sans openbox libgl1 libglib2.0-0
+READING := tesseract-ocr-deu tesseract-ocr-fra tesseract-ocr-spa fonts-dejavu-core fonts-liberation fonts-open-sans openbox zenity libgl1 libglib2.0-0
 
 define install
 	@missing=""; \

@@ -50,7 +50,6 @@ fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let wanted = |name: &str| asked.is_empty() || asked.iter().any(|word| name.contains(word.as_str()));
     let made = corpus::pages();
-    let shown = real::pages();
     let folder = tempfile::tempdir().unwrap();
     // Kept to be looked at.
     let folder = std::env::var_os("READING_PICTURES").map_or_else(|| folder.path().to_owned(), PathBuf::from);
@@ -58,9 +57,10 @@ fn main() {
     let models = std::env::var_os("OCR_MODELS").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/models"), PathBuf::from);
     let ocr =
         Ocr::new(Settings { languages: vec!["eng".to_owned()], timeout: Duration::from_secs(120), confidence_threshold: 0.7, models });
-    for (what, pages) in [("pictures that were drawn", &made), ("windows of real programs", &shown)] {
+    let (terminals, dialogs): (Vec<Page>, Vec<Page>) = real::pages().into_iter().partition(|page| page.name.starts_with("xterm"));
+    for (what, pages) in [("pictures that were drawn", &made), ("windows of xterm", &terminals), ("windows of GTK, by zenity", &dialogs)] {
         if pages.is_empty() {
-            println!("{what}: skipped, as there is no Xvfb or no xterm\n");
+            println!("{what}: skipped, as there is no Xvfb, or not that program\n");
             continue;
         }
         println!("{} {what}", pages.len());

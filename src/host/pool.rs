@@ -55,9 +55,15 @@ struct State {
 }
 
 impl State {
+    /// One of a program that nobody uses. Those that somebody has ended meanwhile, or that went with their zygote, are no run's fault.
     fn take_idle(&mut self, program: &Arc<Program>) -> Option<Runner> {
-        let at = self.idle.iter().rposition(|runner| runner.program.as_ref().is_some_and(|p| Arc::ptr_eq(p, program)))?;
-        Some(self.idle.remove(at))
+        loop {
+            let at = self.idle.iter().rposition(|runner| runner.program.as_ref().is_some_and(|p| Arc::ptr_eq(p, program)))?;
+            let runner = self.idle.remove(at);
+            if !runner.is_gone() {
+                return Some(runner);
+            }
+        }
     }
 }
 

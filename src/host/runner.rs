@@ -100,6 +100,12 @@ impl Runner {
         false
     }
 
+    /// Whether its process has ended, for one that has nothing to say.
+    pub(super) fn is_gone(&self) -> bool {
+        let peeked = rustix::net::recv(&self.stream, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        !matches!(peeked, Ok((_, 1..)) | Err(Errno::AGAIN | Errno::INTR))
+    }
+
     /// Its process id, while it lives.
     pub(super) fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(|process| process.pid)

@@ -77,7 +77,8 @@ fn is_there(gray: &[u8], wide: usize, needle: &Needle, (x, y): (usize, usize)) -
     true
 }
 
-/// From each field of a grid the pixel that stands out most from its surroundings.
+/// From each field of a grid the pixel that stands out most from its surroundings: a lighter one and a darker one by turns, so that no plain
+/// part of a screen, which may be most of it, looks like all of them.
 fn chosen(needle: &Needle) -> Vec<Probe> {
     let mut probes = Vec::new();
     let (fields_x, fields_y) = GRID;
@@ -86,19 +87,21 @@ fn chosen(needle: &Needle) -> Vec<Probe> {
             let xs = needle.width * field_x / fields_x..needle.width * (field_x + 1) / fields_x;
             let ys = needle.height * field_y / fields_y..needle.height * (field_y + 1) / fields_y;
             let pixels = ys.flat_map(|y| xs.clone().map(move |x| (x, y))).filter(|(x, y)| needle.counts(y * needle.width + x));
-            let best = pixels.max_by_key(|(x, y)| stands_out(needle, *x, *y));
+            let lighter = (field_x + field_y) % 2 == 0;
+            let best = pixels.max_by_key(|(x, y)| stands_out(needle, (*x, *y), lighter));
             probes.extend(best.map(|(x, y)| Probe { x, y, gray: at(needle, x, y) }));
         }
     }
     probes
 }
 
-/// By how much a pixel differs from those beside it.
-fn stands_out(needle: &Needle, x: usize, y: usize) -> u32 {
+/// By how much a pixel is lighter, or darker, than those beside it.
+fn stands_out(needle: &Needle, (x, y): (usize, usize), lighter: bool) -> u32 {
     let own = at(needle, x, y);
+    let more = |beside: u8| if lighter { own.saturating_sub(beside) } else { beside.saturating_sub(own) };
     let beside = [(x.wrapping_sub(1), y), (x + 1, y), (x, y.wrapping_sub(1)), (x, y + 1)];
     let inside = beside.into_iter().filter(|(x, y)| *x < needle.width && *y < needle.height);
-    inside.map(|(x, y)| u32::from(own.abs_diff(at(needle, x, y)))).sum()
+    inside.map(|(x, y)| u32::from(more(at(needle, x, y)))).sum()
 }
 
 fn at(needle: &Needle, x: usize, y: usize) -> u8 {

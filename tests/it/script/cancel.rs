@@ -96,18 +96,38 @@ async fn a_killed_zygote_takes_its_runners_along_and_is_replaced() {
     }
     let Outcome::Failed(error) = running.await.unwrap() else { panic!("a run without a runner did not fail") };
     assert_eq!(error.code, trae::error::Kind::RunnerCrashed);
+    until_gone(runner).await;
+    let (job, _) = job(Arc::new(program("1 + 1")), files.path());
+    let outcome = host.run(job).await;
+    assert!(matches!(&outcome, Outcome::Succeeded(two) if two.get() == "2"), "{outcome:?}");
+}
+
+/// Waits until a process has ended, buried or not.
+async fn until_gone(pid: u32) {
     let is_there = || {
-        let state = std::fs::read_to_string(format!("/proc/{runner}/stat")).unwrap_or_default();
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         state.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
     };
     let patience = Instant::now() + Duration::from_secs(10);
     while is_there() {
-        assert!(Instant::now() < patience, "a runner outlives its zygote");
+        assert!(Instant::now() < patience, "a runner outlives its zygote, or a kill");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let (job, _) = job(Arc::new(program("1 + 1")), files.path());
-    let outcome = host.run(job).await;
-    assert!(matches!(&outcome, Outcome::Succeeded(two) if two.get() == "2"), "{outcome:?}");
+}
+
+/// As where memory runs out: what was kept warm has ended, and no run has anything to do with that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_runner_that_was_killed_fails_no_run() {
+    let (host, files) = (host(), tempfile::tempdir().unwrap());
+    let program = Arc::new(program("1 + 1"));
+    for _ in 0..3 {
+        let (job, _) = job(Arc::clone(&program), files.path());
+        let outcome = host.run(job).await;
+        assert!(matches!(&outcome, Outcome::Succeeded(two) if two.get() == "2"), "{outcome:?}");
+        let idle = runners().pop().expect("a runner is kept warm");
+        std::process::Command::new("kill").args(["-9", &idle.to_string()]).status().unwrap();
+        until_gone(idle).await;
+    }
 }
 
 /// The runners of this test's process: nextest runs each test in one of its own, and they are copies of its only child that is TRAE.
