@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::served::{self, Server, node};
-use crate::desktop::display::{Window, eventually, managed};
+use crate::desktop::display::{PATIENCE, Window, eventually, managed};
 
 /// A server whose desktop is open, and a window that covers all of it.
 async fn open() -> (Server, Window) {
@@ -97,7 +97,12 @@ async fn a_text_arrives_in_a_terminal() {
     });
     let answer = act(&server, "keyboard/type", json!({ "text": "Grüße, 5 €!\n", "interval": 0 })).await;
     assert_eq!(answer["data"]["characters"], 12);
-    eventually("the text", || (std::fs::read_to_string(&file).ok()? == "Grüße, 5 €!\n").then_some(()));
+    let typed = || std::fs::read_to_string(&file).unwrap_or_default();
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while typed() != "Grüße, 5 €!\n" {
+        assert!(std::time::Instant::now() < deadline, "{:?} arrived", typed());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     let _ = terminal.kill();
     let _ = terminal.wait();
 }

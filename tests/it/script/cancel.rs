@@ -102,11 +102,12 @@ async fn a_killed_zygote_takes_its_runners_along_and_is_replaced() {
     assert!(matches!(&outcome, Outcome::Succeeded(two) if two.get() == "2"), "{outcome:?}");
 }
 
-/// Waits until a process has ended, buried or not.
+/// Waits until a process has ended with all its threads, buried or not.
 async fn until_gone(pid: u32) {
     let is_there = || {
         let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        state.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+        state.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z') || threads > 1)
     };
     let patience = Instant::now() + Duration::from_secs(10);
     while is_there() {
