@@ -4,7 +4,6 @@ use futures_util::future::BoxFuture;
 
 use crate::error::Failure;
 use crate::host::{self, TemplateZone};
-use crate::ocr::Reading;
 use crate::sight;
 use crate::snapshots::{Snapshots, Zone};
 
@@ -21,6 +20,7 @@ impl host::Templates for Kept {
 fn read_as(zone: Zone) -> TemplateZone {
     let edge = |edge: Option<u32>| edge.map(|edge| i32::try_from(edge).unwrap_or(i32::MAX));
     TemplateZone {
+        reading: zone.reading(),
         place: sight::Zone {
             x: edge(zone.x),
             y: edge(zone.y),
@@ -28,15 +28,6 @@ fn read_as(zone: Zone) -> TemplateZone {
             height: zone.height,
             zone: zone.zone,
             ..sight::Zone::default()
-        },
-        reading: Reading {
-            language: zone.language,
-            page_segmentation: zone.page_segmentation,
-            whitelist: zone.whitelist,
-            preprocess: zone.preprocess,
-            engine: zone.engine,
-            confidence_threshold: Some(zone.confidence_threshold),
-            timeout: zone.timeout,
         },
         id: zone.id,
         name: zone.name,

@@ -74,9 +74,7 @@ impl Glances {
         let is_known = told.is_some();
         Ok(known.as_ref().filter(|_| is_known).and_then(|known| known.tiles.newest(&part)))
     }
-}
 
-impl Glances {
     /// What hears of changes. None where they cannot be heard of, or nobody has glanced yet. Made within a runtime.
     pub(super) fn ears(&self) -> Option<Ears> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

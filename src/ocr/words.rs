@@ -30,6 +30,22 @@ pub struct Reading {
     pub timeout: Option<f64>,
 }
 
+impl Reading {
+    /// What this does not say, as another one says it.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            language: self.language.or(other.language),
+            page_segmentation: self.page_segmentation.or(other.page_segmentation),
+            whitelist: self.whitelist.or(other.whitelist),
+            preprocess: self.preprocess.or(other.preprocess),
+            engine: self.engine.or(other.engine),
+            confidence_threshold: self.confidence_threshold.or(other.confidence_threshold),
+            timeout: self.timeout.or(other.timeout),
+        }
+    }
+}
+
 /// What reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]

@@ -55,15 +55,7 @@ impl Place {
             base: Self { part: None, ..Self::unnamed(&own)? },
             part: own.part()?,
             anchor: anchor(&known)?,
-            reading: Reading {
-                language: known.language,
-                page_segmentation: known.page_segmentation,
-                whitelist: known.whitelist,
-                preprocess: Some(known.preprocess),
-                engine: known.engine,
-                confidence_threshold: None,
-                timeout: known.timeout,
-            },
+            reading: known.reading(),
         };
         Ok(Self { of: Of::Zone(Arc::new(named)), part: zone.part()? })
     }
@@ -82,16 +74,7 @@ impl Place {
     /// How what is there is read: as was asked for, and else as its zone says.
     pub(super) fn reading(&self, asked: Reading) -> Reading {
         let Of::Zone(named) = &self.of else { return asked };
-        let own = &named.reading;
-        Reading {
-            language: asked.language.or_else(|| own.language.clone()),
-            page_segmentation: asked.page_segmentation.or(own.page_segmentation),
-            whitelist: asked.whitelist.or_else(|| own.whitelist.clone()),
-            preprocess: asked.preprocess.or_else(|| own.preprocess.clone()),
-            engine: asked.engine.or(own.engine),
-            confidence_threshold: asked.confidence_threshold,
-            timeout: asked.timeout.or(own.timeout),
-        }
+        asked.or(named.reading.clone())
     }
 
     /// Where that is on the virtual screen now: as much of it as is on the screen.

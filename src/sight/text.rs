@@ -28,6 +28,9 @@ const TOLD_WORDS: usize = 100;
 /// Of the characters, so many stand in the sentence.
 const TOLD_AT_ONCE: usize = 300;
 
+/// Finds what is like a pattern in what was read, or knows it already.
+type Find<'a> = &'a dyn Fn(&Pattern, &Arc<Text>) -> Arc<Hits>;
+
 /// What is looked for, understood.
 #[derive(Clone)]
 struct Wish {
@@ -82,14 +85,14 @@ impl Sight {
             };
             let read = |part: Region, reading: &Reading| inner.memory.read(&inner.ocr, desktop, part, reading, patience);
             let find = |pattern: &Pattern, text: &Arc<Text>| inner.memory.find(pattern, text);
-            let seen = match wish.read(zone, &reading, read, find) {
+            let seen = match wish.read(zone, &reading, read, &find) {
                 Ok(seen) => seen,
                 Err(Error::Ocr(late @ (ocr::Error::Timeout(_) | ocr::Error::Busy(_)))) => {
                     return Ok((false, Some(Look::unread(zone, &late))));
                 }
                 Err(error) => return Err(error),
             };
-            let look = wish.look(zone, seen, find);
+            let look = wish.look(zone, seen, &find);
             Ok((look.wanted(&wanted).is_some() != wanted.gone, Some(look)))
         };
         match self.look_until(desktop, wait, waiting::IDLE, cancel, Arc::new(look)).await? {
@@ -121,7 +124,7 @@ impl Sight {
                 Ok((Arc::new(text), false))
             };
             let find = |pattern: &Pattern, text: &Arc<Text>| Arc::new(pattern.find(&text.words));
-            Ok::<_, Error>(wish.look(zone, wish.read(zone, &reading, read, find)?, find))
+            Ok::<_, Error>(wish.look(zone, wish.read(zone, &reading, read, &find)?, &find))
         });
         Ok(read.await.map_err(|_| Error::Ended)??.sought(&search, started))
     }
@@ -224,7 +227,7 @@ impl Wish {
         zone: Region,
         reading: &Reading,
         read: impl Fn(Region, &Reading) -> Result<(Arc<Text>, bool), Error>,
-        find: impl Fn(&Pattern, &Arc<Text>) -> Arc<Hits>,
+        find: Find<'_>,
     ) -> Result<Seen, Error> {
         if self.beside.is_empty() || reading.whitelist.is_none() {
             let (text, known) = read(zone, reading)?;
@@ -243,14 +246,14 @@ impl Wish {
     }
 
     /// The parts of a zone that are beside what was found there: all of it where it may be anywhere around that.
-    fn sides(&self, zone: Region, around: &Arc<Text>, find: impl Fn(&Pattern, &Arc<Text>) -> Arc<Hits>) -> Vec<Region> {
+    fn sides(&self, zone: Region, around: &Arc<Text>, find: Find<'_>) -> Vec<Region> {
         let Some((relation, _, anchor)) = self.beside.iter().find(|(relation, ..)| *relation != Relation::Near) else { return vec![zone] };
         let anchors = find(anchor, around);
         anchors.found.iter().take(MOST_SIDES).filter_map(|hit| relation.side(&region_of(hit), &zone)).collect()
     }
 
     /// Looks for it among what was read.
-    fn look(&self, zone: Region, Seen { text, around, known }: Seen, find: impl Fn(&Pattern, &Arc<Text>) -> Arc<Hits>) -> Look {
+    fn look(&self, zone: Region, Seen { text, around, known }: Seen, find: Find<'_>) -> Look {
         let Hits { found: mut matches, mut nearest } = Hits::clone(&find(&self.pattern, &text));
         let mut no_anchor = None;
         if !self.beside.is_empty() {

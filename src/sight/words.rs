@@ -100,6 +100,19 @@ impl NamedZone {
         let Self { x, y, width, height, monitor, ref window, .. } = *self;
         Zone { x, y, width, height, monitor, window: window.clone(), zone: None }
     }
+
+    /// How it is read.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            language: self.language.clone(),
+            page_segmentation: self.page_segmentation,
+            whitelist: self.whitelist.clone(),
+            preprocess: Some(self.preprocess.clone()),
+            engine: self.engine,
+            confidence_threshold: None,
+            timeout: self.timeout,
+        }
+    }
 }
 
 /// A text to look for: `text` or `regex`, where and how. What is left out does not restrict.

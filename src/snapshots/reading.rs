@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::words::{MOST, OcrAnswer, OcrRequest, Zone, ZoneResult, ZoneWord};
 use super::{Error, Image, Snapshots, blocking};
-use crate::ocr::{self, Engine, Ocr, Preprocess, Reading};
+use crate::ocr::{self, Engine, Ocr, Reading};
 use crate::screen::ImageFormat;
 use crate::store::snapshots::SnapshotRow;
 
@@ -42,7 +42,8 @@ impl Snapshots {
                 readable(&ocr, &zones, engine)?;
                 timely(&ocr, &zones)?;
                 let picture = decoded(&row, &image)?;
-                read_all(&ocr, &picture, &zones, &(engine, preprocess), started, &cancel)
+                let usual = Reading { engine: Some(engine), preprocess: Some(preprocess), ..Reading::default() };
+                read_all(&ocr, &picture, &zones, &usual, started, &cancel)
             })
         };
         let results: Vec<(ZoneResult, String)> = reading.await?;
@@ -194,7 +195,7 @@ fn read_all(
     ocr: &Ocr,
     picture: &GrayImage,
     zones: &[Zone],
-    usual: &(Engine, Preprocess),
+    usual: &Reading,
     started: Instant,
     cancel: &CancellationToken,
 ) -> Result<Vec<(ZoneResult, String)>, Error> {
@@ -240,23 +241,14 @@ fn read_one(
     ocr: &Ocr,
     picture: &GrayImage,
     zone: &Zone,
-    (engine, preprocess): &(Engine, Preprocess),
+    usual: &Reading,
     deadline: Instant,
     cancel: &CancellationToken,
 ) -> Result<(ZoneResult, String), ocr::Error> {
     // That they say where they are was checked.
     let (x, y, width, height) = zone.part().unwrap_or_default();
     let cut = image::imageops::crop_imm(picture, x, y, width, height).to_image();
-    let reading = Reading {
-        language: zone.language.clone(),
-        page_segmentation: zone.page_segmentation,
-        whitelist: zone.whitelist.clone(),
-        preprocess: Some(zone.preprocess.as_ref().unwrap_or(preprocess).clone()),
-        engine: Some(zone.engine.unwrap_or(*engine)),
-        confidence_threshold: None,
-        timeout: zone.timeout,
-    };
-    let text = ocr.read_until(&cut, &reading, deadline, cancel)?;
+    let text = ocr.read_until(&cut, &zone.reading().or(usual.clone()), deadline, cancel)?;
     let word = |word: ocr::Word| ZoneWord {
         text: word.text,
         confidence: word.confidence,
@@ -268,7 +260,7 @@ fn read_one(
     let result = ZoneResult {
         zone_id: zone.id.clone(),
         name: zone.name.clone(),
-        accepted: !text.text.trim().is_empty() && text.confidence >= zone.confidence_threshold,
+        accepted: text.accepted,
         text: text.text,
         confidence: text.confidence,
         language: text.language,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::input::Button;
-use crate::ocr::{Engine, Preprocess};
+use crate::ocr::{Engine, Preprocess, Reading};
 use crate::screen::{ImageFormat, Region};
 
 /// Zones of one reading, or clicks of one list, at most.
@@ -128,6 +128,27 @@ impl Zone {
     /// Its left and top edge, width and height, where it says them.
     pub(super) fn part(&self) -> Option<(u32, u32, u32, u32)> {
         Some((self.x?, self.y?, self.width?, self.height?))
+    }
+
+    /// How it is read, as far as it says so.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            language: self.language.clone(),
+            page_segmentation: self.page_segmentation,
+            whitelist: self.whitelist.clone(),
+            preprocess: self.preprocess.clone(),
+            engine: self.engine,
+            confidence_threshold: Some(self.confidence_threshold),
+            timeout: self.timeout,
+        }
+    }
+
+    /// One that has a name, where that is in a picture; what it does not say of reading is as `own` says.
+    #[must_use]
+    pub fn placed(self, (x, y): (u32, u32), (width, height): (u32, u32), own: Reading) -> Self {
+        let Reading { language, page_segmentation, whitelist, preprocess, engine, timeout, .. } = self.reading().or(own);
+        let (x, y, width, height) = (Some(x), Some(y), Some(width), Some(height));
+        Self { x, y, width, height, zone: None, language, page_segmentation, whitelist, preprocess, engine, timeout, ..self }
     }
 }
 

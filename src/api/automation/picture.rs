@@ -4,7 +4,6 @@ use axum::Json as Answer;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::error::{Error, ErrorResponse, Result};
@@ -12,7 +11,7 @@ use super::super::extract::{Json, Query};
 use super::super::state::blocking;
 use super::super::success::AutomationResponse;
 use super::act;
-use super::text::{looking, until};
+use super::text::{looking, shown, until};
 use crate::api::State as Rooms;
 use crate::desktop::Action;
 use crate::error::{Failure, Kind};
@@ -120,10 +119,7 @@ fn tenth() -> f64 {
 pub(crate) async fn find(State(state): State<Rooms>, Json(search): Json<PictureSearch>) -> Result<Answer<PictureSought>> {
     let (gone, target) = (search.gone, search.target.clone());
     let mut sought = sought(&state, search).await?;
-    if let Some(part) = sought.telling().filter(|_| !gone) {
-        let desktop = state.desktops().reach(target.as_deref()).await?;
-        sought.image = state.sight().shown(&desktop, part, &CancellationToken::new()).await;
-    }
+    sought.image = shown(&state, target, sought.telling().filter(|_| !gone)).await?;
     Ok(Answer(sought))
 }
 

@@ -16,6 +16,7 @@ use crate::desktop::Action;
 use crate::error::{Failure, Kind};
 use crate::input::{Button, Click};
 use crate::ocr::{Engine, Preprocess, Reading, Text};
+use crate::screen::Region;
 use crate::services::Name;
 use crate::sight::{FoundText, TextSearch, TextSought, WindowChoice, Zone};
 
@@ -128,10 +129,7 @@ pub(crate) async fn read(State(state): State<Rooms>, Json(request): Json<TextRea
 pub(crate) async fn find(State(state): State<Rooms>, Json(search): Json<TextSearch>) -> Result<Answer<TextSought>> {
     let (gone, target) = (search.gone, search.target.clone());
     let mut sought = sought(&state, search).await?;
-    if let Some(part) = sought.telling().filter(|_| !gone) {
-        let desktop = state.desktops().reach(target.as_deref()).await?;
-        sought.image = state.sight().shown(&desktop, part, &CancellationToken::new()).await;
-    }
+    sought.image = shown(&state, target, sought.telling().filter(|_| !gone)).await?;
     Ok(Answer(sought))
 }
 
@@ -173,6 +171,13 @@ pub(in crate::api) fn looking(state: &Rooms, part: Name) -> Result<CancellationT
     let cancel = state.enter(part)?.child_token();
     state.grant().screen()?;
     Ok(cancel)
+}
+
+/// How the part of a desktop looks, if there is one, that shows best why something is not there.
+pub(super) async fn shown(state: &Rooms, target: Option<String>, part: Option<Region>) -> Result<Option<String>> {
+    let Some(part) = part else { return Ok(None) };
+    let desktop = state.desktops().reach(target.as_deref()).await?;
+    Ok(state.sight().shown(&desktop, part, &CancellationToken::new()).await)
 }
 
 /// Looks until it is done, or the server ends.

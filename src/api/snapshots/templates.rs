@@ -185,7 +185,7 @@ async fn placed(
     let screen = Arc::clone(&desktop);
     let whole = blocking(move || Ok(screen.screen().region(&Capture { monitor: Some(monitor), region: None })?)).await?;
     for zone in &mut zones {
-        let Some(name) = zone.zone.take() else { continue };
+        let Some(name) = zone.zone.clone() else { continue };
         let known = state.sight().zone(&name)?;
         let place = sight::Zone { zone: Some(name.clone()), ..sight::Zone::default() };
         let region = until(state, cancel, state.sight().where_is(&desktop, place, cancel)).await?;
@@ -193,14 +193,8 @@ async fn placed(
             let message = format!("the zone {name:?} is not on monitor {monitor} entirely: say on which one it is");
             return Err(Failure::new(Kind::Conflict, message).into());
         }
-        (zone.x, zone.y) = (Some(region.x.abs_diff(whole.x)), Some(region.y.abs_diff(whole.y)));
-        (zone.width, zone.height) = (Some(region.width), Some(region.height));
-        zone.language = zone.language.take().or(known.language);
-        zone.page_segmentation = zone.page_segmentation.or(known.page_segmentation);
-        zone.whitelist = zone.whitelist.take().or(known.whitelist);
-        zone.preprocess = zone.preprocess.take().or(Some(known.preprocess));
-        zone.engine = zone.engine.or(known.engine);
-        zone.timeout = zone.timeout.or(known.timeout);
+        let corner = (region.x.abs_diff(whole.x), region.y.abs_diff(whole.y));
+        *zone = zone.clone().placed(corner, (region.width, region.height), known.reading());
     }
     Ok(zones)
 }
