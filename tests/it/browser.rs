@@ -16,22 +16,39 @@ use super::support::browser::{self, Browser, Line, serve_folder};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A terminal in which lines scroll by, and then nothing happens any more.
-struct Terminal(Child);
+/// A terminal in which lines scroll by until it is told to stop, and then nothing happens any more.
+struct Terminal {
+    process: Child,
+    folder: tempfile::TempDir,
+}
 
 impl Terminal {
     fn start(display: &str) -> Self {
-        let script = "tput civis; i=0; while [ $i -lt 200 ]; do i=$((i+1)); printf '%d the quick brown fox %d\\n' $i $((i*7919)); sleep 0.01; done; exec sleep 600";
+        let script = "tput civis; i=0; while [ ! -e stop ]; do i=$((i+1)); printf '%d the quick brown fox %d\\n' $i $((i*7919)); sleep 0.01; done; exec sleep 600";
+        let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new("xterm");
-        command.args(["-geometry", "120x50+20+20", "-fn", "fixed", "+sb", "-e", "sh", "-c", script]).env("DISPLAY", display);
-        Self(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+        command.args(["-geometry", "120x50+20+20", "-fn", "fixed", "+sb", "-e", "sh", "-c", script]);
+        command.env("DISPLAY", display).current_dir(folder.path());
+        Self { process: command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap(), folder }
+    }
+
+    fn stop(&self) {
+        std::fs::write(self.folder.path().join("stop"), "").unwrap();
     }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Waits until an expression is true in the page.
+async fn becomes_true(browser: &mut Browser, expression: &str) {
+    let end = Instant::now() + PATIENCE;
+    while browser.ask(expression).await != true {
+        assert!(Instant::now() < end, "{expression} did not become true; the page said {:?}", browser.complaints);
     }
 }
 
@@ -87,8 +104,9 @@ async fn the_page_shows_the_screen_after_changes_scrolls_and_a_lost_connection()
     let counted = "window.moves = 0; { const move = DesktopPicture.prototype.move; \
         DesktopPicture.prototype.move = function (moved) { window.moves += 1; return move.call(this, moved); } }";
     browser.ask(counted).await;
-    let _terminal = Terminal::start(&name);
-    while browser.ask("window.moves").await.as_u64().unwrap() < 5 {}
+    let terminal = Terminal::start(&name);
+    becomes_true(&mut browser, "window.moves >= 5").await;
+    terminal.stop();
     shows_the_screen(&mut browser, &desktop, "after a scroll").await;
 
     // The mouse on the canvas is the mouse on the desktop, however large the canvas is shown.
@@ -151,7 +169,7 @@ async fn a_session_in_xterm_js_is_the_same_again_after_a_lost_connection() {
     let line = Line::to(server.address).await;
     let mut browser = Browser::start().await;
     browser.open(&format!("{origin}/shell_terminal.html?server={}&session={id}", line.address)).await;
-    while browser.ask("shell.writer").await != true {}
+    becomes_true(&mut browser, "shell.writer").await;
 
     for key in "echo ty''ped; stty size".chars().map(String::from).chain(["Enter".to_owned()]) {
         let text = if key == "Enter" { "\r" } else { &key };
@@ -175,7 +193,7 @@ async fn a_session_in_xterm_js_is_the_same_again_after_a_lost_connection() {
     assert_eq!(before["type"], "alternate");
     browser.ask("window.lost = shell.socket").await;
     line.cut();
-    while browser.ask("shell.socket !== window.lost && shell.writer").await != true {}
+    becomes_true(&mut browser, "shell.socket !== window.lost && shell.writer").await;
     let end = Instant::now() + PATIENCE;
     loop {
         let after = browser.ask(SHOWN).await;
@@ -195,6 +213,6 @@ async fn a_session_in_xterm_js_is_the_same_again_after_a_lost_connection() {
     shell::run(&server, Some(&id), "seq 400000 | tr '\\n' ' '; echo fl''ood").await;
     terminal_shows(&mut browser, "flood").await;
     browser.ask("terminal.input('exit 3\\r')").await;
-    while browser.ask("document.getElementById('said').textContent.includes('code 3')").await != true {}
+    becomes_true(&mut browser, "document.getElementById('said').textContent.includes('code 3')").await;
     assert_eq!(browser.complaints, Vec::<String>::new());
 }
