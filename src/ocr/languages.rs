@@ -23,7 +23,12 @@ pub(super) const NEURAL: &[&str] = &[
     "isl", "ita", "jpn", "lav", "lit", "msa", "nld", "nor", "pol", "por", "ron", "slk", "slv", "spa", "sqi", "swe", "tur",
 ];
 
-/// The languages of a reading by the neural engine, which is not told them: those that were asked for, else those of the settings that it reads.
+/// Whether signs of Chinese or Japanese may stand in a text of these languages.
+pub(super) fn east_asian(languages: &str) -> bool {
+    languages.split('+').any(|name| ["chi_sim", "chi_tra", "jpn"].contains(&name))
+}
+
+/// The languages of a reading by the neural engine: those that were asked for, else those of the settings that it reads.
 pub(super) fn of_neural(asked: Option<&str>, configured: &[String]) -> Result<String, Error> {
     let read = |name: &str| NEURAL.contains(&name);
     if let Some(asked) = asked {

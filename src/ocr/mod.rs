@@ -294,7 +294,8 @@ impl Ocr {
         self.neural.available()?;
         let (neural, picture, how) = (Arc::clone(&self.neural), picture.clone(), reading.preprocess.clone().unwrap_or_default());
         let one_line = reading.page_segmentation.is_some_and(|mode| [7, 8, 10, 13].contains(&mode));
-        let order = neural::Order { one_line, whitelist: reading.whitelist.clone() };
+        let east_asian = languages::east_asian(&language);
+        let order = neural::Order { one_line, whitelist: reading.whitelist.clone(), east_asian };
         let (deadline, cancel, session) = (limits.deadline, limits.cancel.clone(), limits.session.clone());
         let answer = self.begin(&self.neural_turns, limits, move || {
             let over = || cancel.is_cancelled() || session.is_cancelled() || Instant::now() >= deadline;

@@ -60,6 +60,8 @@ pub(super) struct Order {
     pub(super) one_line: bool,
     /// Only these characters.
     pub(super) whitelist: Option<String>,
+    /// Chinese or Japanese may stand there.
+    pub(super) east_asian: bool,
 }
 
 impl std::fmt::Debug for State {
@@ -161,10 +163,10 @@ impl Networks {
         let lines =
             if order.one_line { Some(vec![one_line(picture)]) } else { detect::lines(picture, median(picture), &mut self.detect, over)? };
         let Some(lines) = lines else { return Ok(None) };
-        let allowed = self.alphabet.allowed(order.whitelist.as_deref());
+        let allowed = self.alphabet.allowed(order.whitelist.as_deref(), order.east_asian);
         let (upright, strips): (Vec<Line>, Vec<Strip>) =
             lines.into_iter().filter_map(|line| Some((line, Strip::new(&cut(picture, line))?))).unzip();
-        let Some(mut found) = self.say(&upright, &strips, Turn::Upright, allowed.as_deref(), over)? else { return Ok(None) };
+        let Some(mut found) = self.say(&upright, &strips, Turn::Upright, &allowed, over)? else { return Ok(None) };
         let doubtful: Vec<usize> = (0..found.len()).filter(|place| found.get(*place).is_some_and(|one| one.sure() < DOUBTFUL)).collect();
         for tall in [false, true] {
             // What is high and narrow may be a line that stands on its end, or one letter.
@@ -187,7 +189,7 @@ impl Networks {
             let strips: Vec<Strip> = again.iter().filter_map(of).collect();
             let lines: Vec<Line> = again.iter().filter_map(|place| asked.get(*place).copied()).collect();
             let turn = if tall { Turn::Quarter } else { Turn::Half };
-            let Some(better) = self.say(&lines, &strips, turn, allowed.as_deref(), over)? else { return Ok(None) };
+            let Some(better) = self.say(&lines, &strips, turn, &allowed, over)? else { return Ok(None) };
             for (place, better) in again.into_iter().zip(better) {
                 let before = places.get(place).and_then(|place| found.get_mut(*place));
                 if let Some(before) = before.filter(|before| before.sure() < better.sure()) {
@@ -204,7 +206,7 @@ impl Networks {
         lines: &[Line],
         strips: &[Strip],
         turn: Turn,
-        allowed: Option<&[bool]>,
+        allowed: &[usize],
         over: &dyn Fn() -> bool,
     ) -> Result<Option<Vec<Found>>, String> {
         let Some(read) = recognise::read(strips, &mut self.recognise, &self.alphabet, allowed, over)? else { return Ok(None) };

@@ -55,12 +55,22 @@ impl Alphabet {
         self.characters.len()
     }
 
-    /// Which of them may be read: all, or those of a list and what parts words.
-    pub(super) fn allowed(&self, only: Option<&str>) -> Option<Vec<bool>> {
-        let only = only.filter(|only| !only.is_empty())?;
-        let allowed = |(place, text): (usize, &String)| place == 0 || text == " " || only.contains(text.as_str());
-        Some(self.characters.iter().enumerate().map(allowed).collect())
+    /// Which of them may be read, by their places: all, or those of a list and what parts words. Signs of Chinese and Japanese only where one of
+    /// these is read: else the edge of a button is the number one.
+    pub(super) fn allowed(&self, only: Option<&str>, east_asian: bool) -> Vec<usize> {
+        let only = only.filter(|only| !only.is_empty());
+        let allowed = |(place, text): (usize, &String)| {
+            let among = |only: &str| place == 0 || text == " " || only.contains(text.as_str());
+            let of_language = east_asian || !text.starts_with(is_east_asian);
+            only.map_or(of_language, among).then_some(place)
+        };
+        self.characters.iter().enumerate().filter_map(allowed).collect()
     }
+}
+
+/// Signs, syllables, and the wide forms of letters and marks, by their blocks in Unicode.
+fn is_east_asian(letter: char) -> bool {
+    matches!(letter, '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe4f}' | '\u{ff00}'..='\u{ffef}' | '\u{20000}'..)
 }
 
 impl Strip {
@@ -112,7 +122,7 @@ pub(super) fn read(
     strips: &[Strip],
     network: &mut Network,
     alphabet: &Alphabet,
-    allowed: Option<&[bool]>,
+    allowed: &[usize],
     over: &dyn Fn() -> bool,
 ) -> Result<Option<Vec<Read>>, String> {
     let mut all = vec![Read::new(); strips.len()];
@@ -158,7 +168,7 @@ pub(super) fn input(strips: &[&Strip], wide: usize) -> Vec<f32> {
 }
 
 /// What the columns of one line say.
-fn decoded(likely: &[f32], classes: usize, alphabet: &Alphabet, allowed: Option<&[bool]>) -> Read {
+fn decoded(likely: &[f32], classes: usize, alphabet: &Alphabet, allowed: &[usize]) -> Read {
     let mut read = Read::new();
     let mut last = 0;
     let mut columns = 0.0;
@@ -182,19 +192,13 @@ fn decoded(likely: &[f32], classes: usize, alphabet: &Alphabet, allowed: Option<
     read
 }
 
-fn best(likely: &[f32], allowed: Option<&[bool]>) -> (usize, f32) {
+fn best(likely: &[f32], allowed: &[usize]) -> (usize, f32) {
     let mut best = (0, f32::MIN);
-    match allowed {
-        None => likely.iter().enumerate().for_each(|(class, likely)| {
-            if *likely > best.1 {
-                best = (class, *likely);
-            }
-        }),
-        Some(allowed) => likely.iter().zip(allowed).enumerate().for_each(|(class, (likely, allowed))| {
-            if *allowed && *likely > best.1 {
-                best = (class, *likely);
-            }
-        }),
+    for class in allowed {
+        let likely = likely.get(*class).copied().unwrap_or(f32::MIN);
+        if likely > best.1 {
+            best = (*class, likely);
+        }
     }
     best
 }
@@ -212,15 +216,25 @@ mod tests {
     fn a_character_counts_once_until_another_or_none_comes() {
         let alphabet = Alphabet::new("a\nb");
         let line = columns(&alphabet, &[0, 1, 1, 0, 1, 3, 2, 0]);
-        let read = decoded(&line, alphabet.len(), &alphabet, None);
+        let read = decoded(&line, alphabet.len(), &alphabet, &alphabet.allowed(None, false));
         assert_eq!(read.iter().map(|one| one.text.as_str()).collect::<String>(), "aa b");
         assert_eq!(read.iter().map(|one| one.x).collect::<Vec<_>>(), [16.0, 36.0, 44.0, 52.0]);
-        let only = alphabet.allowed(Some("b"));
-        assert_eq!(
-            decoded(&line, alphabet.len(), &alphabet, only.as_deref()).iter().map(|one| one.text.as_str()).collect::<String>(),
-            " b"
-        );
-        assert_eq!(alphabet.allowed(Some("")), None);
+        let only = alphabet.allowed(Some("b"), false);
+        let read = decoded(&line, alphabet.len(), &alphabet, &only);
+        assert_eq!(read.iter().map(|one| one.text.as_str()).collect::<String>(), " b");
+        assert_eq!(alphabet.allowed(Some(""), false), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn signs_of_other_languages_are_read_where_these_are_meant() {
+        let alphabet = Alphabet::new("a\n一\nß\nの\n：\nΩ\n€");
+        let known = |only: Option<&str>, east_asian| -> String {
+            alphabet.allowed(only, east_asian).into_iter().map(|place| alphabet.characters[place].as_str()).collect()
+        };
+        assert_eq!(known(None, false), "aßΩ€ ");
+        assert_eq!(known(None, true), "a一ßの：Ω€ ");
+        // Who names one wants it.
+        assert_eq!(known(Some("一a"), false), "a一 ");
     }
 
     #[test]

@@ -122,6 +122,24 @@ fn languages_that_it_does_not_read_are_refused() {
     assert_eq!(read(&ocr, &wall, &one).language, "fra+eng");
 }
 
+#[test]
+fn two_rules_are_the_sign_for_two_only_where_japanese_is_read() {
+    let Some(models) = installed() else { return };
+    let ocr = patient(&models);
+    // A short one above a long one, as edges and lines between rows are.
+    let rules = GrayImage::from_fn(40, 40, |x, y| {
+        let ink = ((12..28).contains(&x) && (10..12).contains(&y)) || ((8..32).contains(&x) && (26..28).contains(&y));
+        Luma([if ink { 0 } else { 255 }])
+    });
+    let read_as = |language: &str| {
+        read(&ocr, &rules, &Reading { language: Some(language.to_owned()), page_segmentation: Some(7), ..reading(Engine::Onnx) }).text
+    };
+    assert_eq!(read_as("jpn+eng"), "二");
+    for language in ["eng", "deu+fra"] {
+        assert!(read_as(language).is_ascii(), "{language}: {:?}", read_as(language));
+    }
+}
+
 /// A picture full of noise, in which there are thousands of what might be lines.
 fn noise(width: u32, height: u32) -> GrayImage {
     let mut state = 1_u32;
