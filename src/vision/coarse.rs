@@ -106,20 +106,24 @@ fn correlated(large: &Small, small: &Small, weights: &[f32], masked: bool) -> Op
     if norm * norm < count {
         return None;
     }
-    let products = convolved(large, &kernel, (small.width, small.height), (columns, rows));
-    let squares = Small { width: large.width, height: large.height, values: large.values.iter().map(|value| value * value).collect() };
-    let (sums, squares) = if masked {
-        let of = |of: &Small| convolved(of, weights, (small.width, small.height), (columns, rows));
-        (of(large), of(&squares))
-    } else {
-        let of = |of: &Small| boxed(of, (small.width, small.height), (columns, rows));
-        (of(large), of(&squares))
-    };
-    let like = products.iter().zip(sums.iter().zip(&squares)).map(|(product, (sum, squares))| {
+    let mut likeness = convolved(large, &kernel, (small.width, small.height), (columns, rows));
+    let like = |product: f32, sum: f32, squares: f32| {
         let spread = squares - sum * sum / count;
         if spread < count { 0.0 } else { product / (norm * spread.sqrt()) }
-    });
-    Some(like.collect())
+    };
+    if masked {
+        let squares = Small { width: large.width, height: large.height, values: large.values.iter().map(|value| value * value).collect() };
+        let of = |of: &Small| convolved(of, weights, (small.width, small.height), (columns, rows));
+        let sums = of(large).into_iter().zip(of(&squares));
+        likeness.iter_mut().zip(sums).for_each(|(to, (sum, squares))| *to = like(*to, sum, squares));
+    } else {
+        let mut windows = Windows::new(large, small.width, small.height);
+        for row in likeness.chunks_exact_mut(columns) {
+            windows.next_row();
+            row.iter_mut().zip(windows.sums()).for_each(|(to, (sum, squares))| *to = like(*to, sum, squares));
+        }
+    }
+    Some(likeness)
 }
 
 /// The kernel laid over every place.
@@ -153,24 +157,58 @@ fn convolved(large: &Small, kernel: &[f32], (width, height): (usize, usize), (co
     all
 }
 
-/// The sum over a window at every place, by sums of everything above and to the left.
-fn boxed(large: &Small, (width, height): (usize, usize), (columns, rows): (usize, usize)) -> Vec<f32> {
-    let wide = large.width + 1;
-    let mut whole = vec![0.0_f64; wide * (large.height + 1)];
-    for (y, line) in large.values.chunks_exact(large.width).enumerate() {
-        let mut sum = 0.0;
-        for (x, value) in line.iter().enumerate() {
-            sum += f64::from(*value);
-            whole[(y + 1) * wide + x + 1] = whole[y * wide + x + 1] + sum;
+/// The sum of a window's values, and of their squares, at every place: row by row, so that no more than sums of columns are kept.
+struct Windows<'a> {
+    large: &'a Small,
+    width: usize,
+    height: usize,
+    /// Rows that are in the sums, or were.
+    rows: usize,
+    /// Of each column of the window's rows: its values, and their squares.
+    columns: Vec<(f64, f64)>,
+}
+
+impl<'a> Windows<'a> {
+    /// Above the first row.
+    fn new(large: &'a Small, width: usize, height: usize) -> Self {
+        let mut this = Self { large, width, height, rows: 0, columns: vec![(0.0, 0.0); large.width] };
+        for row in 0..height.saturating_sub(1) {
+            this.add(row, 1.0);
+        }
+        this.rows = height.saturating_sub(1);
+        this
+    }
+
+    /// One row further down.
+    fn next_row(&mut self) {
+        self.add(self.rows, 1.0);
+        self.rows += 1;
+        if let Some(above) = self.rows.checked_sub(self.height + 1) {
+            self.add(above, -1.0);
         }
     }
-    let mut all = Vec::with_capacity(columns * rows);
-    for y in 0..rows {
-        let (top, bottom) = (&whole[y * wide..(y + 1) * wide], &whole[(y + height) * wide..(y + height + 1) * wide]);
-        #[expect(clippy::cast_possible_truncation, reason = "a sum of shades has far fewer digits than it can have")]
-        all.extend((0..columns).map(|x| (bottom[x + width] - bottom[x] - top[x + width] + top[x]) as f32));
+
+    fn add(&mut self, row: usize, sign: f64) {
+        let line = self.large.values.get(row * self.large.width..).unwrap_or_default();
+        for ((sum, squares), value) in self.columns.iter_mut().zip(line) {
+            let value = f64::from(*value);
+            *sum += sign * value;
+            *squares += sign * value * value;
+        }
     }
-    all
+
+    /// Of this row, from the left.
+    fn sums(&self) -> impl Iterator<Item = (f32, f32)> {
+        let add = |(sum, squares): (f64, f64), (more, square): &(f64, f64)| (sum + more, squares + square);
+        let first = self.columns.iter().take(self.width.saturating_sub(1)).fold((0.0, 0.0), add);
+        let (leaves, enters) = (&self.columns, self.columns.get(self.width.saturating_sub(1)..).unwrap_or_default());
+        enters.iter().zip(leaves).scan(first, move |sums, (enters, leaves)| {
+            let all = add(*sums, enters);
+            *sums = (all.0 - leaves.0, all.1 - leaves.1);
+            #[expect(clippy::cast_possible_truncation, reason = "a sum of shades has far fewer digits than it can have")]
+            Some((all.0 as f32, all.1 as f32))
+        })
+    }
 }
 
 /// The best places, none beside a better one.
@@ -191,4 +229,27 @@ fn peaks(likeness: &[f32], columns: usize, apart_x: usize, apart_y: usize) -> Ve
         }
     }
     peaks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_windows_are_those_of_their_values() {
+        let (width, height) = (13, 9);
+        let values: Vec<f32> = (0..width * height).map(|at| ((at * 37) % 256) as f32).collect();
+        let large = Small { width, height, values };
+        for (wide, high) in [(1, 1), (4, 3), (13, 9), (1, 9), (13, 1)] {
+            let mut windows = Windows::new(&large, wide, high);
+            for y in 0..=height - high {
+                windows.next_row();
+                let expected = (0..=width - wide).map(|x| {
+                    let inside = (y..y + high).flat_map(|row| large.values[row * width + x..][..wide].iter());
+                    inside.fold((0.0, 0.0), |(sum, squares), value| (sum + value, squares + value * value))
+                });
+                assert_eq!(windows.sums().collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{wide}×{high} at row {y}");
+            }
+        }
+    }
 }
