@@ -64,12 +64,22 @@ pub(super) fn find(picture: &GrayImage) -> (Vec<Vec<Area>>, Posts) {
     let whole = vec![vec![Area { x: 0, y: 0, width: picture.width(), height: picture.height(), line: false }]];
     let mut ink = Ink::of(picture);
     let Some(things) = ink.things() else { return (whole, Posts::default()) };
-    let posts = Posts::taken(picture, &mut ink.of, usual_height(&things));
+    let mut posts = Posts::taken(picture, &mut ink.of, usual_height(&things));
     let Some(things) = ink.things() else { return (whole, Posts::default()) };
     let usual = usual_height(&things);
-    let (mut words, mut blocks) = (Vec::new(), Vec::new());
+    let (mut words, mut blocks, mut boxes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut parts: Vec<(Thing, Bounds)> = Vec::with_capacity(things.len());
     for thing in things {
-        let bounds = thing.bounds;
+        let own = match ink.beside_box(picture, thing.bounds, usual) {
+            Some((filled, beside)) => {
+                boxes.push(filled.area(false));
+                beside
+            }
+            None => vec![thing.bounds],
+        };
+        parts.extend(own.into_iter().map(|part| (thing, part)));
+    }
+    for (thing, bounds) in parts {
         let (width, height) = (bounds.width(), bounds.height());
         if width <= THIN && height > FRAME && 10 * height > 16 * usual {
             continue;
@@ -87,7 +97,9 @@ pub(super) fn find(picture: &GrayImage) -> (Vec<Vec<Area>>, Posts) {
     let mut lines = joined(words, usual, &posts);
     // A stroke that stands alone, higher than text, is where one would write; so is a box that is filled.
     let caret = |line: &Bounds| line.width() <= THIN && 10 * line.height() > 12 * usual;
-    lines.retain(|line| line.height() >= 5 && line.width() >= 3 && !caret(line) && !line.filled(picture));
+    lines.retain(|line| line.height() >= 5 && line.width() >= 3 && !caret(line));
+    boxes.extend(lines.extract_if(.., |line| line.filled(picture)).map(|filled| filled.area(false)));
+    posts.add(&boxes);
     let mut areas: Vec<Area> = lines.iter().map(|line| line.area(true)).collect();
     areas.extend(blocks.iter().map(|block| block.area(false)));
     (if areas.is_empty() { whole } else { in_rows(areas) }, posts)
@@ -244,6 +256,34 @@ impl Ink {
         (whole.len() <= MOST).then_some(whole)
     }
 
+    /// A filled box, and what of a thing it touches: a terminal's cursor stands right below a letter, or above one. Its rows are all alike.
+    fn beside_box(&self, picture: &GrayImage, bounds: Bounds, usual: u32) -> Option<(Bounds, Vec<Bounds>)> {
+        let as_text = |height: u32| 6 * usual <= 10 * height && 10 * height <= 18 * usual;
+        // The longest stretch of such rows.
+        let (mut top, mut longest) = (bounds.top, (bounds.top, bounds.top));
+        for y in bounds.top + 1..=bounds.bottom {
+            if y == bounds.bottom || self.row(bounds, y) != self.row(bounds, top) {
+                if y - top > longest.1 - longest.0 {
+                    longest = (top, y);
+                }
+                top = y;
+            }
+        }
+        let (above, below) = (Bounds { bottom: longest.0, ..bounds }, Bounds { top: longest.1, ..bounds });
+        let parts: Vec<Bounds> = [above, below].into_iter().filter(|part| part.height() > 0).collect();
+        let filled = self.inked(Bounds { top: longest.0, bottom: longest.1, ..bounds })?;
+        let is_box = as_text(filled.height()) && 5 * filled.width() >= 2 * filled.height() && filled.filled(picture);
+        let beside = !parts.is_empty() && parts.iter().all(|part| 6 * usual <= 10 * part.height());
+        (is_box && beside).then(|| (filled, parts.into_iter().filter_map(|part| self.inked(part)).collect()))
+    }
+
+    /// As much of some rows as has ink.
+    fn inked(&self, rows: Bounds) -> Option<Bounds> {
+        let inked = |x: &u32| (rows.top..rows.bottom).any(|y| self.row(rows, y).get((x - rows.left) as usize) == Some(&true));
+        let (left, right) = ((rows.left..rows.right).find(inked)?, (rows.left..rows.right).rev().find(inked)?);
+        Some(Bounds { left, right: right + 1, ..rows })
+    }
+
     /// The lines of which a thing consists, where letters of one touch those of the next: between them there is hardly any ink.
     fn rows(&self, bounds: Bounds, usual: u32) -> Option<Vec<Bounds>> {
         let (high, usual) = (f64::from(bounds.height()), f64::from(usual));
@@ -270,12 +310,7 @@ impl Ink {
             let between = inked.get(pair[0].1 as usize).copied().unwrap_or_default();
             f64::from(between) <= 0.4 * mean(pair[0]).min(mean(pair[1]))
         });
-        let part = |(from, to): (u32, u32)| {
-            let rows = Bounds { top: bounds.top + from, bottom: bounds.top + to, ..bounds };
-            let inked = |x: &u32| (rows.top..rows.bottom).any(|y| self.row(rows, y).get((x - rows.left) as usize) == Some(&true));
-            let (left, right) = ((rows.left..rows.right).find(inked)?, (rows.left..rows.right).rev().find(inked)?);
-            Some(Bounds { left, right: right + 1, ..rows })
-        };
+        let part = |(from, to): (u32, u32)| self.inked(Bounds { top: bounds.top + from, bottom: bounds.top + to, ..bounds });
         apart.then(|| ranges.into_iter().filter_map(part).collect())
     }
 
@@ -419,6 +454,25 @@ mod tests {
         // A letter that reaches down to the next line.
         word(&mut picture, (30, 10), 1, 20);
         assert_eq!(boxes(&picture).iter().map(|line| line.0).collect::<Vec<_>>(), [9; 5]);
+    }
+
+    #[test]
+    fn a_cursor_that_touches_a_letter_is_no_part_of_its_line() {
+        let mut picture = paper(300, 120);
+        for y in [10, 34, 80] {
+            word(&mut picture, (10, y), 12, 10);
+            word(&mut picture, (100, y), 12, 10);
+            word(&mut picture, (200, y), 12, 10);
+        }
+        // Below a letter that reaches down to it and above another, and below the last one.
+        word(&mut picture, (14, 10), 1, 12);
+        word(&mut picture, (14, 80), 1, 12);
+        for (x, y) in (10..17).flat_map(|x| (22..34).chain(92..104).map(move |y| (x, y))) {
+            picture.put_pixel(x, y, Luma([20]));
+        }
+        let first: Vec<_> = boxes(&picture).into_iter().filter(|line| line.0 < 60).collect();
+        assert_eq!(first, [(9, 10, 48, 12), (9, 34, 48, 10), (9, 80, 48, 12)]);
+        assert_eq!(boxes(&picture).len(), 9);
     }
 
     #[test]

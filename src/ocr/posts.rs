@@ -59,6 +59,16 @@ impl Posts {
         Self(posts)
     }
 
+    /// Adds filled boxes, such as a terminal's cursor: each is its columns.
+    pub(super) fn add(&mut self, boxes: &[Area]) {
+        let columns = |filled: &Area| {
+            let (top, bottom) = (filled.y, filled.y + filled.height);
+            (filled.x..filled.x + filled.width).map(move |x| Post { x, top, bottom })
+        };
+        self.0.extend(boxes.iter().flat_map(columns));
+        self.0.sort_by_key(|post| post.x);
+    }
+
     /// Whether one stands between two columns, over all of the rows from the one to the other.
     pub(super) fn between(&self, (left, right): (u32, u32), (top, bottom): (u32, u32)) -> bool {
         let first = self.0.partition_point(|post| post.x < left);

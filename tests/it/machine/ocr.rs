@@ -132,6 +132,16 @@ fn read(picture: &GrayImage, reading: &Reading) -> Text {
 }
 
 #[test]
+fn what_stands_right_above_a_terminals_cursor_is_read() {
+    // A letter that reaches down to the cursor, which is a filled box and stands below the first one.
+    let show = "printf 'Rechnung\\nSpeichern Abbrechen\\n'; sleep 60";
+    let arguments = ["-fn", "fixed", "-fg", "black", "-bg", "white", "-geometry", "60x10+0+0", "+sb", "-e", "sh", "-c", show];
+    let picture = Shown::new("560x200", "xterm", &arguments).still();
+    let text = ocr().read(&picture, &Reading::default(), &CancellationToken::new()).unwrap();
+    assert_eq!(text.text, "Rechnung\nSpeichern Abbrechen");
+}
+
+#[test]
 fn a_form_on_a_whole_screen_is_read_with_boxes_in_its_pixels() {
     let picture = form().still();
     let text = read(&picture, &Reading::default());
