@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal};
 use x11rb::connection::Connection;
-use x11rb::protocol::xproto::{AccessControl, ConnectionExt as _, Family, HostMode};
+use x11rb::protocol::Event;
+use x11rb::protocol::xproto::{AccessControl, ConnectionExt as _, CreateWindowAux, EventMask, Family, HostMode, WindowClass};
 use x11rb::rust_connection::RustConnection;
 
 use super::Error;
@@ -26,6 +27,10 @@ use crate::screen::Bell;
 const START: Duration = Duration::from_secs(20);
 /// How long Xvfb may take to end before it is killed.
 const END: Duration = Duration::from_secs(2);
+/// How long a window manager may take to manage windows before what is to be on the display is started all the same.
+const MANAGES: Duration = Duration::from_secs(5);
+/// How long it has to show a window that tries it out.
+const SHOWS: Duration = Duration::from_millis(250);
 /// How often the keeper looks at its children where the kernel does not tell it that one has ended.
 const LOOK: Duration = Duration::from_millis(20);
 /// What programs on a display get of this process's environment, beside `LC_*` and `XDG_*`.
@@ -101,16 +106,17 @@ fn keep(size: (u32, u32), [manager, startup]: [&[String]; 2], shared: &Shared, r
             let _ = ready.send(Err(error));
         }
         Ok((mut server, display)) => {
-            let started = [window_manager(manager, &display), on_it(startup, &display)];
-            let mut programs: Vec<(Child, Option<OwnedFd>)> = started
-                .into_iter()
-                .flatten()
-                .map(|child| {
-                    let ends = ending(&child);
-                    (child, ends)
-                })
-                .collect();
+            let with_end = |child: Child| {
+                let ends = ending(&child);
+                (child, ends)
+            };
+            let mut programs: Vec<(Child, Option<OwnedFd>)> = window_manager(manager, &display).map(with_end).into_iter().collect();
             let _ = ready.send(Ok(display.clone()));
+            if !programs.is_empty() && !startup.is_empty() {
+                // Without one that answers, windows come as they would without any.
+                let _ = until_managed(&display, &|| shared.stop.load(Ordering::Acquire));
+            }
+            programs.extend(on_it(startup, &display).map(with_end));
             let server_ends = ending(&server);
             while !shared.stop.load(Ordering::Acquire) && matches!(server.try_wait(), Ok(None)) {
                 programs.retain_mut(|(child, _)| matches!(child.try_wait(), Ok(None)));
@@ -192,6 +198,36 @@ fn number(pipe: OwnedFd) -> Result<u32, String> {
 fn window_manager(manager: &[String], on: &str) -> Option<Child> {
     let (program, arguments) = manager.split_first()?;
     spawn_on(on, program, arguments).inspect_err(|error| tracing::info!("{program} manages no windows on {on}: {error}")).ok()
+}
+
+/// Waits until windows are managed. One that asks to be shown while a window manager starts may never be: so one of a pixel asks until it is.
+fn until_managed(display: &str, over: &dyn Fn() -> bool) -> Result<(), Box<dyn std::error::Error>> {
+    let end = Instant::now() + MANAGES;
+    let waits = || Instant::now() < end && !over();
+    let (connection, screen) = RustConnection::connect(Some(display))?;
+    let root = connection.setup().roots.get(screen).ok_or("the display has no screen")?.root;
+    while waits() && !connection.get_window_attributes(root)?.reply()?.all_event_masks.contains(EventMask::SUBSTRUCTURE_REDIRECT) {
+        std::thread::sleep(LOOK);
+    }
+    // It goes with the connection.
+    let window = connection.generate_id()?;
+    let shown = CreateWindowAux::new().event_mask(EventMask::STRUCTURE_NOTIFY);
+    connection.create_window(0, window, root, 0, 0, 1, 1, 0, WindowClass::INPUT_OUTPUT, 0, &shown)?;
+    while waits() {
+        connection.map_window(window)?;
+        connection.flush()?;
+        let again = Instant::now() + SHOWS;
+        while Instant::now() < again && waits() {
+            while let Some(event) = connection.poll_for_event()? {
+                if matches!(event, Event::MapNotify(_)) {
+                    return Ok(());
+                }
+            }
+            std::thread::sleep(LOOK / 4);
+        }
+        connection.unmap_window(window)?;
+    }
+    Ok(())
 }
 
 /// What is to be started on it. A desktop without is still one.

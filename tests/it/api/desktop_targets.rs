@@ -202,6 +202,25 @@ async fn they_are_there_after_a_restart_and_gone_once_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_started_on_it_comes_once_windows_are_managed() {
+    let server = served::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let told = folder.path().join("told");
+    let startup = format!("xprop -root _NET_SUPPORTING_WM_CHECK > '{0}.new'; mv '{0}.new' '{0}'", told.display());
+    // One that takes its time.
+    let manager = ["sh", "-c", "sleep 1; exec openbox --sm-disable"];
+    create(&server, json!({ "name": "slow", "kind": "virtual", "window_manager": manager, "startup": ["sh", "-c", startup] })).await;
+    assert_eq!(size(&server, "slow").await, json!([1280, 800]));
+    let end = tokio::time::Instant::now() + Duration::from_secs(20);
+    while !told.exists() {
+        assert!(tokio::time::Instant::now() < end, "it is not started");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let told = std::fs::read_to_string(&told).unwrap();
+    assert!(told.contains("window id # 0x"), "there was no window manager yet: {told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_is_refused_and_changes_nothing() {
     let server = served::start_with(|config| config.desktop.max_targets = 1).await;
     for (spec, path) in [
