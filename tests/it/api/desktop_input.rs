@@ -116,7 +116,12 @@ async fn the_clipboard_goes_both_ways_to_who_asks_for_it() {
     let server = served::start().await;
     let name = display(&server).await;
     let (mut one, mut two) = (connect(&server).await, connect(&server).await);
+    let pasted = || {
+        let output = Command::new("xclip").args(["-selection", "clipboard", "-o"]).env("DISPLAY", &name).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
     copy(&name, "before", &[]);
+    eventually("it to be there", || (pasted() == "before").then_some(()));
     say(&mut one, json!({ "type": "clipboard_follow" })).await;
     assert_eq!(hear_of(&mut one, "clipboard").await["text"], "before");
     for text in ["äöü € 漢字 🦀\n", "second"] {
@@ -125,10 +130,6 @@ async fn the_clipboard_goes_both_ways_to_who_asks_for_it() {
     }
     // From the client to the desktop; it is not told of its own.
     say(&mut one, json!({ "type": "clipboard_set", "text": "from the client" })).await;
-    let pasted = || {
-        let output = Command::new("xclip").args(["-selection", "clipboard", "-o"]).env("DISPLAY", &name).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
     eventually("the text to arrive", || (pasted() == "from the client").then_some(()));
     say(&mut two, json!({ "type": "clipboard_set", "text": "from another" })).await;
     assert_eq!(hear_of(&mut one, "clipboard").await["text"], "from another");
