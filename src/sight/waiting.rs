@@ -12,7 +12,7 @@ use crate::desktop::{Desktop, Ears};
 /// Between two looks.
 pub(super) const PACE: Duration = Duration::from_millis(100);
 /// The same where nothing is heard of a change. What shows no change on the screen is seen so late: a window's title where nothing shows it.
-pub(super) const IDLE: Duration = Duration::from_secs(1);
+pub(super) const IDLE: Duration = Duration::from_secs(2);
 
 /// A look that has begun goes on for so long, though its time is over: else nothing could be told of what is there.
 const GRACE: Duration = Duration::from_secs(5);
