@@ -168,7 +168,7 @@ async fn figures(desktop: &Arc<Desktop>, display: &str) {
     show("wait for a text on an idle screen, of one core", "%", AtMost(2.0), busy);
 }
 
-/// Processor time of this process, by the scheduler's clock: what wakes by a timer is found at work by every tick.
+/// Processor time of this process, by the scheduler's clock: the ticks that are counted else are a tenth of what is looked for here.
 fn cpu_seconds() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
