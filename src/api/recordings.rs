@@ -140,9 +140,9 @@ pub(crate) async fn keep(
 /// middle.
 #[utoipa::path(get, path = "/api/recordings/{recording_id}/video", tag = "recordings", operation_id = "recordings_video", params(("recording_id" = String, Path)), responses((status = 200, body = Vec<u8>, content_type = "video/mp4"), (status = 206, description = "The part that was asked for", body = Vec<u8>, content_type = "video/mp4"), (status = 404, body = ErrorResponse), (status = 409, body = ErrorResponse), (status = 416, description = "The film has no such part")))]
 pub(crate) async fn video(State(state): State<super::State>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response> {
-    let mut file = File::from_std(state.recordings().video(&id).await?);
+    let (file, length) = state.recordings().video(&id).await?;
+    let mut file = File::from_std(file);
     let failed = |error: std::io::Error| Error::new(Kind::Internal, format!("the film cannot be read: {error}"));
-    let length = file.metadata().await.map_err(failed)?.len();
     let name = format!("inline; filename=\"{id}.mp4\"");
     let marks = [
         (CONTENT_TYPE, "video/mp4"),
@@ -158,7 +158,7 @@ pub(crate) async fn video(State(state): State<super::State>, Path(id): Path<Stri
         Some(Some((first, last))) => (StatusCode::PARTIAL_CONTENT, first, last),
         Some(None) => return Ok((StatusCode::RANGE_NOT_SATISFIABLE, marks, [(CONTENT_RANGE, format!("bytes */{length}"))]).into_response()),
     };
-    let size = if length == 0 { 0 } else { last - first + 1 };
+    let size = last - first + 1;
     file.seek(SeekFrom::Start(first)).await.map_err(failed)?;
     let pieces = unfold((file, size), |(mut file, left)| async move {
         let mut piece = vec![0; usize::try_from(left.min(PIECE)).unwrap_or(0)];

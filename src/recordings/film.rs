@@ -1,8 +1,8 @@
-//! A film as a file: MP4 in fragments of a few seconds, each of which is written whole. Whatever ends the server, the file can be played
-//! up to the last of them, and says how long that is.
+//! A film as a file: MP4 in fragments of a few seconds. Whatever ends the server, the file can be played up to the last one that is
+//! whole, and says how long that is.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
@@ -104,7 +104,11 @@ impl Film {
         whole.extend_from_slice(&fragment);
         whole.append(&mut self.payload);
         self.written += self.samples.drain(..).map(|sample| u64::from(sample.duration)).sum::<u64>();
-        self.file.write_all(&whole)?;
+        if let Err(error) = self.file.write_all(&whole) {
+            // A disk that is full has taken a part of it.
+            self.file.set_len(self.bytes)?;
+            return Err(error);
+        }
         self.bytes += whole.len() as u64;
         self.say_length()
     }
@@ -128,6 +132,37 @@ impl Film {
         self.flush()?;
         self.file.sync_all()
     }
+}
+
+/// How many bytes of a film's file are whole fragments. One that is being written, or was when the server died, is not among them: players
+/// take half a picture for a broken film.
+pub(super) fn whole(mut file: &File) -> io::Result<u64> {
+    let length = file.metadata()?.len();
+    let (mut at, mut whole) = (0, 0);
+    file.seek(SeekFrom::Start(0))?;
+    while length - at >= 8 {
+        let mut head = [0; 8];
+        file.read_exact(&mut head)?;
+        let [a, b, c, d, name @ ..] = head;
+        let size = u64::from(u32::from_be_bytes([a, b, c, d]));
+        if size < 8 || size > length - at {
+            break;
+        }
+        at = file.seek(SeekFrom::Start(at + size))?;
+        // A fragment is a description and, behind it, its pictures.
+        if &name == b"mdat" {
+            whole = at;
+        }
+    }
+    Ok(whole)
+}
+
+/// Takes off what the server's death left half written; gives how many bytes remain.
+pub(super) fn mend(path: &Path) -> io::Result<u64> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let whole = whole(&file)?;
+    file.set_len(whole)?;
+    Ok(whole)
 }
 
 /// What a player must know of all pictures.

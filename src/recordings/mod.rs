@@ -97,8 +97,8 @@ impl Recordings {
     pub async fn recover(&self) -> Result<(), Error> {
         for row in self.inner.store.interrupt_recordings(DIED, now()).await? {
             if row.kind == VIDEO {
-                // What was written until then can be played.
-                let size_bytes = std::fs::metadata(self.path(&row.id)).map_or(0, |data| data.len());
+                // What was written until then can be played; there is no file where it died before the first picture.
+                let size_bytes = film::mend(&self.path(&row.id)).unwrap_or(0);
                 self.inner.store.update_recording(RecordingRow { size_bytes, ..row }).await?;
             }
         }
@@ -197,7 +197,7 @@ impl Recordings {
         if row.kind == VIDEO {
             let mut film = recording(row);
             if film.finished_at.is_none() {
-                film.size_bytes = std::fs::metadata(self.path(id)).map_or(0, |data| data.len());
+                film.size_bytes = self.shot(id).await.map_or(0, |(_, length)| length);
             }
             return Ok(film);
         }
@@ -205,17 +205,27 @@ impl Recordings {
         Ok(Recording { steps: Some(steps), ..recording(row) })
     }
 
-    /// The file of a film, as far as it is written: an MP4.
+    /// The file of a film, an MP4, and how many bytes of it are written: what lies behind them is not whole yet.
     ///
     /// # Errors
     /// `NOT_FOUND`, also where it is gone from the data folder or holds no picture yet; `CONFLICT` for what was done.
-    pub async fn video(&self, id: &str) -> Result<std::fs::File, Error> {
+    pub async fn video(&self, id: &str) -> Result<(std::fs::File, u64), Error> {
         let row = self.row(id).await?;
         if row.kind != VIDEO {
             return Err(Error::Other { id: row.id, wanted: "the screen" });
         }
-        let path = self.path(&row.id);
-        tokio::task::spawn_blocking(move || std::fs::File::open(path)).await.map_err(|_| Error::Ended)?.map_err(|_| not_found("video", id))
+        self.shot(&row.id).await
+    }
+
+    async fn shot(&self, id: &str) -> Result<(std::fs::File, u64), Error> {
+        let path = self.path(id);
+        let opened = tokio::task::spawn_blocking(move || {
+            let file = std::fs::File::open(path)?;
+            let length = film::whole(&file)?;
+            Ok::<_, std::io::Error>((file, length))
+        });
+        let film = opened.await.map_err(|_| Error::Ended)?.ok().filter(|(_, length)| *length > 0);
+        film.ok_or_else(|| not_found("video", id))
     }
 
     /// Removes a recording with its film or its pictures.
