@@ -134,12 +134,25 @@ impl Film {
     }
 }
 
-/// How many bytes of a film's file are whole fragments. One that is being written, or was when the server died, is not among them: players
-/// take half a picture for a broken film.
-pub(super) fn whole(mut file: &File) -> io::Result<u64> {
+/// Opens a film's file to be read; gives how many bytes of it are whole fragments as well. One that is being written is not among them:
+/// players take half a picture for a broken film.
+pub(super) fn open(path: &Path) -> io::Result<(File, u64)> {
+    let file = File::open(path)?;
+    let whole = whole(&file)?;
+    Ok((file, whole))
+}
+
+/// Takes off the fragment that a dead server left half written; gives how many bytes remain.
+pub(super) fn mend(path: &Path) -> io::Result<u64> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let whole = whole(&file)?;
+    file.set_len(whole)?;
+    Ok(whole)
+}
+
+fn whole(mut file: &File) -> io::Result<u64> {
     let length = file.metadata()?.len();
     let (mut at, mut whole) = (0, 0);
-    file.seek(SeekFrom::Start(0))?;
     while length - at >= 8 {
         let mut head = [0; 8];
         file.read_exact(&mut head)?;
@@ -154,14 +167,6 @@ pub(super) fn whole(mut file: &File) -> io::Result<u64> {
             whole = at;
         }
     }
-    Ok(whole)
-}
-
-/// Takes off what the server's death left half written; gives how many bytes remain.
-pub(super) fn mend(path: &Path) -> io::Result<u64> {
-    let file = OpenOptions::new().read(true).write(true).open(path)?;
-    let whole = whole(&file)?;
-    file.set_len(whole)?;
     Ok(whole)
 }
 

@@ -97,8 +97,14 @@ impl Recordings {
     pub async fn recover(&self) -> Result<(), Error> {
         for row in self.inner.store.interrupt_recordings(DIED, now()).await? {
             if row.kind == VIDEO {
-                // What was written until then can be played; there is no file where it died before the first picture.
-                let size_bytes = film::mend(&self.path(&row.id)).unwrap_or(0);
+                // What was written until then can be played.
+                let size_bytes = film::mend(&self.path(&row.id)).unwrap_or_else(|error| {
+                    // There is none where it died before the first picture.
+                    if error.kind() != std::io::ErrorKind::NotFound {
+                        tracing::warn!(%error, recording = row.id, "the film of a server that died cannot be looked through");
+                    }
+                    0
+                });
                 self.inner.store.update_recording(RecordingRow { size_bytes, ..row }).await?;
             }
         }
@@ -197,7 +203,7 @@ impl Recordings {
         if row.kind == VIDEO {
             let mut film = recording(row);
             if film.finished_at.is_none() {
-                film.size_bytes = self.shot(id).await.map_or(0, |(_, length)| length);
+                film.size_bytes = self.open(id).await.map_or(0, |(_, length)| length);
             }
             return Ok(film);
         }
@@ -214,18 +220,13 @@ impl Recordings {
         if row.kind != VIDEO {
             return Err(Error::Other { id: row.id, wanted: "the screen" });
         }
-        self.shot(&row.id).await
+        self.open(&row.id).await
     }
 
-    async fn shot(&self, id: &str) -> Result<(std::fs::File, u64), Error> {
+    async fn open(&self, id: &str) -> Result<(std::fs::File, u64), Error> {
         let path = self.path(id);
-        let opened = tokio::task::spawn_blocking(move || {
-            let file = std::fs::File::open(path)?;
-            let length = film::whole(&file)?;
-            Ok::<_, std::io::Error>((file, length))
-        });
-        let film = opened.await.map_err(|_| Error::Ended)?.ok().filter(|(_, length)| *length > 0);
-        film.ok_or_else(|| not_found("video", id))
+        let opened = tokio::task::spawn_blocking(move || film::open(&path)).await.map_err(|_| Error::Ended)?;
+        opened.ok().filter(|(_, whole)| *whole > 0).ok_or_else(|| not_found("video", id))
     }
 
     /// Removes a recording with its film or its pictures.
